@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: ((GPL-2.0 WITH Linux-syscall-note) OR BSD-3-Clause)
+/* Do not edit directly, auto-generated from: */
+/*	Documentation/netlink/specs/tftpk.yaml */
+/* YNL-GEN kernel source */
+
+#include <net/netlink.h>
+#include <net/genetlink.h>
+
+#include "genl.h"
+
+#include <uapi/linux/tftpk.h>
+
+/* Integer value ranges */
+static const struct netlink_range_validation tftpk_a_settings_max_transfers_range = {
+	.min	= 1ULL,
+	.max	= 1000000ULL,
+};
+
+static const struct netlink_range_validation tftpk_a_settings_max_blksize_range = {
+	.min	= 512ULL,
+	.max	= 65464ULL,
+};
+
+static const struct netlink_range_validation tftpk_a_settings_max_windowsize_range = {
+	.min	= 1ULL,
+	.max	= 65535ULL,
+};
+
+/* TFTPK_CMD_EXPORT_ADD - do */
+static const struct nla_policy tftpk_export_add_nl_policy[TFTPK_A_EXPORT_GID + 1] = {
+	[TFTPK_A_EXPORT_PATH] = { .type = NLA_NUL_STRING, .len = TFTPK_PATH_MAX, },
+	[TFTPK_A_EXPORT_UID] = { .type = NLA_U32, },
+	[TFTPK_A_EXPORT_GID] = { .type = NLA_U32, },
+};
+
+/* TFTPK_CMD_EXPORT_DEL - do */
+static const struct nla_policy tftpk_export_del_nl_policy[TFTPK_A_EXPORT_PATH + 1] = {
+	[TFTPK_A_EXPORT_PATH] = { .type = NLA_NUL_STRING, .len = TFTPK_PATH_MAX, },
+};
+
+/* TFTPK_CMD_LISTENER_ADD - do */
+static const struct nla_policy tftpk_listener_add_nl_policy[TFTPK_A_LISTENER_IFINDEX + 1] = {
+	[TFTPK_A_LISTENER_ADDRESS] = { .type = NLA_BINARY, },
+	[TFTPK_A_LISTENER_PORT] = { .type = NLA_U16, },
+	[TFTPK_A_LISTENER_IFINDEX] = { .type = NLA_U32, },
+};
+
+/* TFTPK_CMD_LISTENER_DEL - do */
+static const struct nla_policy tftpk_listener_del_nl_policy[TFTPK_A_LISTENER_IFINDEX + 1] = {
+	[TFTPK_A_LISTENER_ADDRESS] = { .type = NLA_BINARY, },
+	[TFTPK_A_LISTENER_PORT] = { .type = NLA_U16, },
+	[TFTPK_A_LISTENER_IFINDEX] = { .type = NLA_U32, },
+};
+
+/* TFTPK_CMD_SETTINGS_SET - do */
+static const struct nla_policy tftpk_settings_set_nl_policy[TFTPK_A_SETTINGS_GIVE_UP + 1] = {
+	[TFTPK_A_SETTINGS_ZEROCOPY] = NLA_POLICY_MAX(NLA_U8, 1),
+	[TFTPK_A_SETTINGS_GSO] = NLA_POLICY_MAX(NLA_U8, 1),
+	[TFTPK_A_SETTINGS_DETECT_CHANGES] = NLA_POLICY_MAX(NLA_U8, 1),
+	[TFTPK_A_SETTINGS_MAX_TRANSFERS] = NLA_POLICY_FULL_RANGE(NLA_U32, &tftpk_a_settings_max_transfers_range),
+	[TFTPK_A_SETTINGS_MAX_BLKSIZE] = NLA_POLICY_FULL_RANGE(NLA_U32, &tftpk_a_settings_max_blksize_range),
+	[TFTPK_A_SETTINGS_MAX_WINDOWSIZE] = NLA_POLICY_FULL_RANGE(NLA_U32, &tftpk_a_settings_max_windowsize_range),
+	[TFTPK_A_SETTINGS_GIVE_UP] = NLA_POLICY_RANGE(NLA_U32, 1, 3600),
+};
+
+/* Ops table for tftpk */
+static const struct genl_split_ops tftpk_nl_ops[] = {
+	{
+		.cmd		= TFTPK_CMD_EXPORT_ADD,
+		.doit		= tftpk_nl_export_add_doit,
+		.policy		= tftpk_export_add_nl_policy,
+		.maxattr	= TFTPK_A_EXPORT_GID,
+		.flags		= GENL_ADMIN_PERM | GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd		= TFTPK_CMD_EXPORT_DEL,
+		.doit		= tftpk_nl_export_del_doit,
+		.policy		= tftpk_export_del_nl_policy,
+		.maxattr	= TFTPK_A_EXPORT_PATH,
+		.flags		= GENL_ADMIN_PERM | GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd	= TFTPK_CMD_EXPORT_GET,
+		.dumpit	= tftpk_nl_export_get_dumpit,
+		.flags	= GENL_CMD_CAP_DUMP,
+	},
+	{
+		.cmd		= TFTPK_CMD_LISTENER_ADD,
+		.doit		= tftpk_nl_listener_add_doit,
+		.policy		= tftpk_listener_add_nl_policy,
+		.maxattr	= TFTPK_A_LISTENER_IFINDEX,
+		.flags		= GENL_ADMIN_PERM | GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd		= TFTPK_CMD_LISTENER_DEL,
+		.doit		= tftpk_nl_listener_del_doit,
+		.policy		= tftpk_listener_del_nl_policy,
+		.maxattr	= TFTPK_A_LISTENER_IFINDEX,
+		.flags		= GENL_ADMIN_PERM | GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd	= TFTPK_CMD_LISTENER_GET,
+		.dumpit	= tftpk_nl_listener_get_dumpit,
+		.flags	= GENL_CMD_CAP_DUMP,
+	},
+	{
+		.cmd	= TFTPK_CMD_TRANSFER_GET,
+		.dumpit	= tftpk_nl_transfer_get_dumpit,
+		.flags	= GENL_CMD_CAP_DUMP,
+	},
+	{
+		.cmd	= TFTPK_CMD_STATS_GET,
+		.doit	= tftpk_nl_stats_get_doit,
+		.flags	= GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd	= TFTPK_CMD_SETTINGS_GET,
+		.doit	= tftpk_nl_settings_get_doit,
+		.flags	= GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd		= TFTPK_CMD_SETTINGS_SET,
+		.doit		= tftpk_nl_settings_set_doit,
+		.policy		= tftpk_settings_set_nl_policy,
+		.maxattr	= TFTPK_A_SETTINGS_GIVE_UP,
+		.flags		= GENL_ADMIN_PERM | GENL_CMD_CAP_DO,
+	},
+};
+
+struct genl_family tftpk_nl_family __ro_after_init = {
+	.name		= TFTPK_FAMILY_NAME,
+	.version	= TFTPK_FAMILY_VERSION,
+	.netnsok	= true,
+	.parallel_ops	= true,
+	.module		= THIS_MODULE,
+	.split_ops	= tftpk_nl_ops,
+	.n_split_ops	= ARRAY_SIZE(tftpk_nl_ops),
+};

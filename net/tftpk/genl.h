@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: ((GPL-2.0 WITH Linux-syscall-note) OR BSD-3-Clause) */
+/* Do not edit directly, auto-generated from: */
+/*	Documentation/netlink/specs/tftpk.yaml */
+/* YNL-GEN kernel header */
+
+#ifndef _LINUX_TFTPK_GEN_H
+#define _LINUX_TFTPK_GEN_H
+
+#include <net/netlink.h>
+#include <net/genetlink.h>
+
+#include <uapi/linux/tftpk.h>
+
+int tftpk_nl_export_add_doit(struct sk_buff *skb, struct genl_info *info);
+int tftpk_nl_export_del_doit(struct sk_buff *skb, struct genl_info *info);
+int tftpk_nl_export_get_dumpit(struct sk_buff *skb,
+			       struct netlink_callback *cb);
+int tftpk_nl_listener_add_doit(struct sk_buff *skb, struct genl_info *info);
+int tftpk_nl_listener_del_doit(struct sk_buff *skb, struct genl_info *info);
+int tftpk_nl_listener_get_dumpit(struct sk_buff *skb,
+				 struct netlink_callback *cb);
+int tftpk_nl_transfer_get_dumpit(struct sk_buff *skb,
+				 struct netlink_callback *cb);
+int tftpk_nl_stats_get_doit(struct sk_buff *skb, struct genl_info *info);
+int tftpk_nl_settings_get_doit(struct sk_buff *skb, struct genl_info *info);
+int tftpk_nl_settings_set_doit(struct sk_buff *skb, struct genl_info *info);
+
+extern struct genl_family tftpk_nl_family;
+
+#endif /* _LINUX_TFTPK_GEN_H */
