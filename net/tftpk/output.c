@@ -1,0 +1,552 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * From ring entries to the wire: skbs whose fragments are page-cache pages
+ * and constant headers, several blocks to a segmented one.
+ */
+#include <linux/gfp.h>
+#include <linux/highmem.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/udp.h>
+#include <net/ip.h>
+#include <net/ip6_checksum.h>
+#include <net/ip6_route.h>
+#include <net/ipv6.h>
+#include <net/route.h>
+#include <net/udp.h>
+#include <net/xfrm.h>
+
+#include "tftpk.h"
+
+/* The headers of all 65,536 blocks, in pages of their own: an skb refers to
+ * them like to payload, so sending writes nothing, and what is queued never
+ * changes. Separate order-0 pages spread their reference counts.
+ */
+#define TFTPK_HDRS_PER_PAGE	(PAGE_SIZE / TFTPK_HDR_LEN)
+#define TFTPK_HDR_PAGES		(65536 / TFTPK_HDRS_PER_PAGE)
+
+static struct page *tftpk_hdr_pages[TFTPK_HDR_PAGES];
+
+/* The largest UDP datagram that an IPv4 packet holds, trains included. */
+#define TFTPK_TRAIN_MAX	(65535 - sizeof(struct iphdr) - sizeof(struct udphdr))
+/* Copied blocks up to this size lie in the skb's head, longer ones in pages. */
+#define TFTPK_LINEAR_MAX	2048
+
+/**
+ * tftpk_output_init() - make the header table
+ *
+ * Context: process. Return: 0 or -ENOMEM.
+ */
+int tftpk_output_init(void)
+{
+	u32 i, k;
+
+	for (i = 0; i < TFTPK_HDR_PAGES; i++) {
+		__be16 *hdr;
+
+		tftpk_hdr_pages[i] = alloc_page(GFP_KERNEL);
+		if (!tftpk_hdr_pages[i]) {
+			tftpk_output_exit();
+			return -ENOMEM;
+		}
+		hdr = page_address(tftpk_hdr_pages[i]);
+		for (k = 0; k < TFTPK_HDRS_PER_PAGE; k++) {
+			*hdr++ = htons(TFTPK_OP_DATA);
+			*hdr++ = htons(i * TFTPK_HDRS_PER_PAGE + k);
+		}
+	}
+	return 0;
+}
+
+/**
+ * tftpk_output_exit() - give up the header table
+ *
+ * Packets that are still queued somewhere keep the pages that they refer to.
+ */
+void tftpk_output_exit(void)
+{
+	u32 i;
+
+	for (i = 0; i < TFTPK_HDR_PAGES; i++) {
+		if (tftpk_hdr_pages[i])
+			put_page(tftpk_hdr_pages[i]);
+		tftpk_hdr_pages[i] = NULL;
+	}
+}
+
+static bool tftpk_is_v4(const struct tftpk_key *key)
+{
+	return key->port->listener->family == AF_INET;
+}
+
+static u32 tftpk_headers_len(const struct tftpk_key *key)
+{
+	return sizeof(struct udphdr) + (tftpk_is_v4(key) ?
+		sizeof(struct iphdr) : sizeof(struct ipv6hdr));
+}
+
+/* The routing table decides the way; only a link-local scope or the interface
+ * that the listener is bound to narrows its choice. The source is the address
+ * that the client asked.
+ */
+static struct dst_entry *tftpk_route(struct net *net,
+				     const struct tftpk_key *key)
+{
+	int oif = key->scope ?: key->port->listener->ifindex;
+
+	if (tftpk_is_v4(key)) {
+		struct flowi4 fl4 = {
+			.flowi4_oif	= oif,
+			.flowi4_scope	= RT_SCOPE_UNIVERSE,
+			.flowi4_proto	= IPPROTO_UDP,
+			.flowi4_uid	= sock_net_uid(net, NULL),
+			.daddr		= key->client.s6_addr32[3],
+			.saddr		= key->local.s6_addr32[3],
+			.fl4_sport	= key->port->port,
+			.fl4_dport	= key->client_port,
+		};
+		struct rtable *rt = ip_route_output_flow(net, &fl4, NULL);
+
+		return IS_ERR(rt) ? NULL : &rt->dst;
+	} else {
+		struct flowi6 fl6 = {
+			.flowi6_oif	= oif,
+			.flowi6_proto	= IPPROTO_UDP,
+			.flowi6_uid	= sock_net_uid(net, NULL),
+			.daddr		= key->client,
+			.saddr		= key->local,
+			.fl6_sport	= key->port->port,
+			.fl6_dport	= key->client_port,
+		};
+		struct dst_entry *dst = ip6_dst_lookup_flow(net, NULL, &fl6,
+							    NULL);
+
+		return IS_ERR(dst) ? NULL : dst;
+	}
+}
+
+/**
+ * tftpk_output_route() - the route to a transfer's client
+ * @t: transfer
+ *
+ * Looked up when the last one has become invalid.
+ *
+ * Context: softirq or BH disabled, within rcu_read_lock(); the transfer's
+ * lock is held.
+ *
+ * Return: the route, valid within the RCU section, or NULL.
+ */
+struct dst_entry *tftpk_output_route(struct tftpk_transfer *t)
+{
+	lockdep_assert_held(&t->lock);
+
+	if (t->dst && dst_check(t->dst, t->dst_cookie))
+		return t->dst;
+
+	dst_release(t->dst);
+	t->dst = tftpk_route(t->tn->net, &t->tid.key);
+	t->dst_cookie = 0;
+	if (t->dst && !tftpk_is_v4(&t->tid.key))
+		t->dst_cookie = rt6_get_cookie(dst_rt6_info(t->dst));
+	return t->dst;
+}
+
+/**
+ * tftpk_output_mtu_blksize() - largest block that goes out in one packet
+ * @t: transfer
+ * @dst: its route
+ *
+ * Return: bytes of payload, at least TFTPK_BLKSIZE_MIN.
+ */
+u32 tftpk_output_mtu_blksize(const struct tftpk_transfer *t,
+			     const struct dst_entry *dst)
+{
+	u32 overhead = tftpk_headers_len(&t->tid.key) + TFTPK_HDR_LEN;
+
+	return max_t(int, dst_mtu(dst) - overhead, TFTPK_BLKSIZE_MIN);
+}
+
+/* Put UDP and IP headers in front of what @skb holds. Checksums are left to
+ * the device, or to the stack on its behalf.
+ */
+static void tftpk_push_headers(struct net *net, const struct tftpk_key *key,
+			       struct dst_entry *dst, struct sk_buff *skb)
+{
+	bool gso = skb_is_gso(skb);
+	struct udphdr *uh;
+	bool fits;
+	u32 len;
+
+	uh = skb_push(skb, sizeof(*uh));
+	skb_reset_transport_header(skb);
+	len = skb->len;
+	uh->source = key->port->port;
+	uh->dest = key->client_port;
+	uh->len = htons(len);
+	skb->ip_summed = CHECKSUM_PARTIAL;
+	skb->csum_start = skb_transport_header(skb) - skb->head;
+	skb->csum_offset = offsetof(struct udphdr, check);
+
+	/* What exceeds the route's MTU is fragmented, be it a block that was
+	 * asked for or one from before the MTU shrank.
+	 */
+	fits = gso || len + tftpk_headers_len(key) - sizeof(*uh) <=
+		dst_mtu(dst);
+	skb->ignore_df = !fits;
+
+	if (tftpk_is_v4(key)) {
+		struct iphdr *iph = skb_push(skb, sizeof(*iph));
+
+		skb_reset_network_header(skb);
+		iph->version = 4;
+		iph->ihl = sizeof(*iph) / 4;
+		iph->tos = 0;
+		iph->frag_off = fits ? htons(IP_DF) : 0;
+		iph->ttl = ip4_dst_hoplimit(dst);
+		iph->protocol = IPPROTO_UDP;
+		iph->saddr = key->local.s6_addr32[3];
+		iph->daddr = key->client.s6_addr32[3];
+		ip_select_ident_segs(net, skb, NULL,
+				     skb_shinfo(skb)->gso_segs ?: 1);
+		uh->check = ~csum_tcpudp_magic(iph->saddr, iph->daddr, len,
+					       IPPROTO_UDP, 0);
+		skb->protocol = htons(ETH_P_IP);
+	} else {
+		struct ipv6hdr *ip6h = skb_push(skb, sizeof(*ip6h));
+
+		skb_reset_network_header(skb);
+		ip6_flow_hdr(ip6h, 0, 0);
+		ip6h->nexthdr = IPPROTO_UDP;
+		ip6h->hop_limit = ip6_dst_hoplimit(dst);
+		ip6h->saddr = key->local;
+		ip6h->daddr = key->client;
+		uh->check = ~csum_ipv6_magic(&ip6h->saddr, &ip6h->daddr, len,
+					     IPPROTO_UDP, 0);
+		skb->protocol = htons(ETH_P_IPV6);
+	}
+}
+
+/* An skb with room for all headers; @linear bytes of payload follow the
+ * TFTP header in its head, @paged bytes in order-0 pages of its own.
+ */
+static struct sk_buff *tftpk_alloc(const struct tftpk_key *key,
+				   const struct dst_entry *dst,
+				   u32 linear, u32 paged)
+{
+	u32 room = LL_RESERVED_SPACE(dst->dev) + dst->header_len +
+		   tftpk_headers_len(key);
+	struct sk_buff *skb;
+	int err;
+
+	if (paged)
+		skb = alloc_skb_with_frags(room + linear, paged, 0, &err,
+					   GFP_ATOMIC);
+	else
+		skb = alloc_skb(room + linear, GFP_ATOMIC);
+	if (skb)
+		skb_reserve(skb, room);
+	return skb;
+}
+
+static u32 tftpk_block_len(const struct tftpk_transfer *t, u64 block)
+{
+	u64 left = t->size - (block - 1) * t->blksize;
+
+	return min_t(u64, left, t->blksize);
+}
+
+static struct page *tftpk_ring_page(const struct tftpk_ring *ring, u64 pos)
+{
+	return ring->pages[(pos >> PAGE_SHIFT) & ring->mask];
+}
+
+/* Append the pages that hold [pos, pos + len) as fragments from @nr on.
+ * Neighbours within a large folio make one fragment.
+ * Returns the number of fragments, or 0 when they do not fit.
+ */
+static u32 tftpk_append_pages(struct sk_buff *skb, u32 nr,
+			      const struct tftpk_ring *ring, u64 pos, u32 len)
+{
+	struct skb_shared_info *shinfo = skb_shinfo(skb);
+	struct page *prev = NULL;
+	u32 first = nr;
+
+	while (len) {
+		struct page *page = tftpk_ring_page(ring, pos);
+		u32 off = offset_in_page(pos);
+		u32 n = min_t(u32, len, PAGE_SIZE - off);
+
+		if (prev && page == prev + 1 &&
+		    compound_head(page) == compound_head(prev)) {
+			skb_frag_size_add(&shinfo->frags[nr - 1], n);
+		} else if (nr < MAX_SKB_FRAGS) {
+			get_page(page);
+			__skb_fill_page_desc(skb, nr++, page, off, n);
+		} else {
+			while (nr > first)
+				put_page(skb_frag_page(&shinfo->frags[--nr]));
+			return 0;
+		}
+		prev = page;
+		pos += n;
+		len -= n;
+	}
+	return nr;
+}
+
+/* A train of up to @max blocks from @block on, the first one's header in the
+ * head, everything else in fragments. Sets *@done to the number of blocks.
+ */
+static struct sk_buff *tftpk_build_train(const struct tftpk_transfer *t,
+					 const struct dst_entry *dst,
+					 u64 block, u32 max, u32 *done)
+{
+	struct skb_shared_info *shinfo;
+	u32 k, nr = 0, bytes = 0;
+	struct sk_buff *skb;
+	__be16 *hdr;
+
+	skb = tftpk_alloc(&t->tid.key, dst, TFTPK_HDR_LEN, 0);
+	if (!skb)
+		return NULL;
+	hdr = skb_put(skb, TFTPK_HDR_LEN);
+	hdr[0] = htons(TFTPK_OP_DATA);
+	hdr[1] = htons(tftpk_block_wire(block));
+	shinfo = skb_shinfo(skb);
+
+	for (k = 0; k < max; k++) {
+		u64 pos = (block + k - 1) * t->blksize;
+		u32 len = tftpk_block_len(t, block + k);
+		u32 at = nr, end;
+
+		if (k) {
+			u16 wire = tftpk_block_wire(block + k);
+			struct page *page;
+
+			if (nr == MAX_SKB_FRAGS)
+				break;
+			page = tftpk_hdr_pages[wire / TFTPK_HDRS_PER_PAGE];
+			__skb_fill_page_desc(skb, nr++, page, TFTPK_HDR_LEN *
+					     (wire % TFTPK_HDRS_PER_PAGE),
+					     TFTPK_HDR_LEN);
+		}
+		if (len) {
+			end = tftpk_append_pages(skb, nr, &t->ring, pos, len);
+			if (!end) {
+				nr = at;
+				break;
+			}
+			nr = end;
+		}
+		if (k) {
+			get_page(skb_frag_page(&shinfo->frags[at]));
+			bytes += TFTPK_HDR_LEN;
+		}
+		bytes += len;
+	}
+
+	shinfo->nr_frags = nr;
+	/* Somebody else's pages: whoever wants to write must copy first. */
+	shinfo->flags |= SKBFL_SHARED_FRAG;
+	skb->len += bytes;
+	skb->data_len = bytes;
+	skb->truesize += bytes;
+	if (k > 1) {
+		shinfo->gso_size = TFTPK_HDR_LEN + t->blksize;
+		shinfo->gso_type = SKB_GSO_UDP_L4;
+		shinfo->gso_segs = k;
+	}
+	*done = k;
+	return skb;
+}
+
+/* One block, its payload copied. */
+static struct sk_buff *tftpk_build_copy(const struct tftpk_transfer *t,
+					const struct dst_entry *dst, u64 block)
+{
+	u64 pos = (block - 1) * t->blksize;
+	u32 len = tftpk_block_len(t, block);
+	u32 linear = len <= TFTPK_LINEAR_MAX ? len : 0;
+	u32 off = TFTPK_HDR_LEN;
+	struct sk_buff *skb;
+	__be16 *hdr;
+
+	skb = tftpk_alloc(&t->tid.key, dst, TFTPK_HDR_LEN + linear,
+			  len - linear);
+	if (!skb)
+		return NULL;
+	hdr = skb_put(skb, TFTPK_HDR_LEN + linear);
+	hdr[0] = htons(TFTPK_OP_DATA);
+	hdr[1] = htons(tftpk_block_wire(block));
+	skb->data_len = len - linear;
+	skb->len += len - linear;
+
+	while (len) {
+		u32 n = min_t(u32, len, PAGE_SIZE - offset_in_page(pos));
+		void *from = kmap_local_page(tftpk_ring_page(&t->ring, pos));
+
+		skb_store_bits(skb, off, from + offset_in_page(pos), n);
+		kunmap_local(from);
+		off += n;
+		pos += n;
+		len -= n;
+	}
+	return skb;
+}
+
+/**
+ * tftpk_output_blocks() - build the packets of consecutive blocks
+ * @t: transfer whose ring holds these blocks
+ * @first: number of the first block
+ * @n: how many
+ * @out: queue to append them to, for tftpk_output_send()
+ *
+ * Zero copy: the fragments are the page-cache pages. Blocks are copied only
+ * where that is switched off, or where they exceed the MTU and would be
+ * copied for every fragment otherwise.
+ *
+ * Context: softirq or BH disabled, within rcu_read_lock(); the transfer's
+ * lock is held.
+ *
+ * Return: how many blocks were built; fewer where memory or a route lacks.
+ */
+u32 tftpk_output_blocks(struct tftpk_transfer *t, u64 first, u32 n,
+			struct sk_buff_head *out)
+{
+	const struct tftpk_settings *set = &t->tn->settings;
+	u32 done = 0, copied = 0, skbs = 0, max = 1;
+	struct dst_entry *dst;
+	u64 bytes;
+	bool zc;
+
+	dst = tftpk_output_route(t);
+	if (!dst)
+		return 0;
+	zc = READ_ONCE(set->zerocopy) &&
+	     t->blksize <= tftpk_output_mtu_blksize(t, dst);
+	/* What udp_send_skb() wants for a segmented datagram. */
+	if (zc && READ_ONCE(set->gso) && !dst_xfrm(dst))
+		max = min_t(u32, UDP_MAX_SEGMENTS, TFTPK_TRAIN_MAX /
+			    (TFTPK_HDR_LEN + t->blksize));
+
+	while (done < n) {
+		struct sk_buff *skb;
+		u32 k = 1;
+
+		if (zc)
+			skb = tftpk_build_train(t, dst, first + done,
+						min(max, n - done), &k);
+		else
+			skb = tftpk_build_copy(t, dst, first + done);
+		if (!skb)
+			break;
+		if (!zc)
+			copied += tftpk_block_len(t, first + done);
+		tftpk_push_headers(t->tn->net, &t->tid.key, dst, skb);
+		skb_dst_set_noref(skb, dst);
+		__skb_queue_tail(out, skb);
+		done += k;
+		skbs++;
+	}
+	if (!done)
+		return 0;
+
+	bytes = (done - 1) * (u64)t->blksize +
+		tftpk_block_len(t, first + done - 1);
+	tftpk_stats_add(t->tn, TFTPK_STAT_BLOCKS_SENT, done);
+	tftpk_stats_add(t->tn, TFTPK_STAT_BYTES_SENT, bytes);
+	tftpk_stats_add(t->tn, TFTPK_STAT_SKBS_SENT, skbs);
+	if (copied)
+		tftpk_stats_add(t->tn, TFTPK_STAT_BYTES_COPIED, copied);
+	return done;
+}
+
+static struct sk_buff *tftpk_build_packet(struct net *net,
+					  const struct tftpk_key *key,
+					  struct dst_entry *dst,
+					  const void *data, size_t len)
+{
+	struct sk_buff *skb = tftpk_alloc(key, dst, len, 0);
+
+	if (!skb)
+		return NULL;
+	skb_put_data(skb, data, len);
+	tftpk_push_headers(net, key, dst, skb);
+	return skb;
+}
+
+/**
+ * tftpk_output_packet() - build an OACK or ERROR of a transfer
+ * @t: transfer
+ * @data: the packet, from its opcode on
+ * @len: its length
+ * @out: queue to append it to
+ *
+ * Context: as tftpk_output_blocks(). Return: 0, -ENETUNREACH or -ENOMEM.
+ */
+int tftpk_output_packet(struct tftpk_transfer *t, const void *data, size_t len,
+			struct sk_buff_head *out)
+{
+	struct dst_entry *dst = tftpk_output_route(t);
+	struct sk_buff *skb;
+
+	if (!dst)
+		return -ENETUNREACH;
+	skb = tftpk_build_packet(t->tn->net, &t->tid.key, dst, data, len);
+	if (!skb)
+		return -ENOMEM;
+	skb_dst_set_noref(skb, dst);
+	__skb_queue_tail(out, skb);
+	return 0;
+}
+
+/**
+ * tftpk_output_send() - transmit what was built
+ * @net: network namespace
+ * @out: queue, empty afterwards
+ *
+ * Context: softirq or BH disabled, in the RCU section that the packets were
+ * built in; no lock is held.
+ */
+void tftpk_output_send(struct net *net, struct sk_buff_head *out)
+{
+	struct sk_buff *skb;
+
+	while ((skb = __skb_dequeue(out))) {
+		if (skb->protocol == htons(ETH_P_IP))
+			ip_local_out(net, NULL, skb);
+		else
+			ip6_local_out(net, NULL, skb);
+	}
+}
+
+/**
+ * tftpk_output_error() - send an ERROR that belongs to no transfer
+ * @key: to whom, and from which port
+ * @net: network namespace
+ * @code: one of enum tftpk_error
+ * @text: for people
+ *
+ * Context: softirq, within rcu_read_lock(); no lock is held.
+ */
+void tftpk_output_error(const struct tftpk_key *key, struct net *net, u16 code,
+			const char *text)
+{
+	struct dst_entry *dst = tftpk_route(net, key);
+	struct sk_buff_head out;
+	struct sk_buff *skb;
+	u8 buf[TFTPK_ERROR_MAX];
+
+	if (!dst)
+		return;
+	skb = tftpk_build_packet(net, key, dst, buf,
+				 tftpk_put_error(buf, code, text));
+	if (!skb) {
+		dst_release(dst);
+		return;
+	}
+	skb_dst_set(skb, dst);
+	__skb_queue_head_init(&out);
+	__skb_queue_tail(&out, skb);
+	tftpk_output_send(net, &out);
+}

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * TFTP packets: request parsing, option negotiation, OACK and ERROR.
+ */
+#include <linux/errno.h>
+#include <linux/kernel.h>
+#include <linux/string.h>
+
+#include "proto.h"
+
+static const char * const tftpk_option_names[] = {
+	[TFTPK_OPT_BLKSIZE]	= "blksize",
+	[TFTPK_OPT_TIMEOUT]	= "timeout",
+	[TFTPK_OPT_TSIZE]	= "tsize",
+	[TFTPK_OPT_WINDOWSIZE]	= "windowsize",
+};
+
+static const char * const tftpk_mode_names[] = {
+	[TFTPK_MODE_OCTET]	= "octet",
+	[TFTPK_MODE_NETASCII]	= "netascii",
+	[TFTPK_MODE_MAIL]	= "mail",
+};
+
+/* Take the next NUL-terminated string off [*pos, end). */
+static const char *tftpk_next_string(const u8 **pos, const u8 *end)
+{
+	const u8 *start = *pos;
+	const u8 *nul = memchr(start, 0, end - start);
+
+	if (!nul)
+		return NULL;
+	*pos = nul + 1;
+	return (const char *)start;
+}
+
+static int tftpk_match(const char *word, const char * const *names, int n)
+{
+	int i;
+
+	for (i = 0; i < n; i++)
+		if (!strcasecmp(word, names[i]))
+			return i;
+	return -ENOENT;
+}
+
+/* Digits only: no sign, no blank, no base. Values above max are capped to
+ * max + 1, so that callers tell "too large" from "not a number".
+ */
+static bool tftpk_parse_number(const char *s, u64 max, u64 *value)
+{
+	u64 v = 0;
+
+	if (!*s)
+		return false;
+	for (; *s; s++) {
+		if (*s < '0' || *s > '9')
+			return false;
+		v = min(v * 10 + (*s - '0'), max + 1);
+	}
+	*value = v;
+	return true;
+}
+
+/* An option that is malformed or out of its RFC's range is left out, as if
+ * it had not been sent (RFC 2347).
+ */
+static bool tftpk_take_option(struct tftpk_request *req, int opt,
+			      const char *value)
+{
+	u64 v;
+
+	/* The cap keeps ten times itself plus a digit within 64 bits. */
+	if (!tftpk_parse_number(value, U64_MAX / 16, &v))
+		return false;
+
+	switch (opt) {
+	case TFTPK_OPT_BLKSIZE:
+		if (v < TFTPK_BLKSIZE_MIN || v > TFTPK_BLKSIZE_MAX)
+			return false;
+		req->blksize = v;
+		return true;
+	case TFTPK_OPT_TIMEOUT:
+		if (v < 1 || v > 255)
+			return false;
+		req->timeout = v;
+		return true;
+	case TFTPK_OPT_WINDOWSIZE:
+		if (v < 1 || v > 65535)
+			return false;
+		req->windowsize = v;
+		return true;
+	case TFTPK_OPT_TSIZE:
+		/* A reader sends 0, some send what they believe; any will do. */
+		return true;
+	}
+	return false;
+}
+
+/**
+ * tftpk_parse_request() - parse what follows the opcode of an RRQ or WRQ
+ * @data: file name, mode and options (RFC 1350 section 5, RFC 2347)
+ * @len: bytes at @data
+ * @req: result; its name points into @data
+ *
+ * The first of several options of one name counts (RFC 2347 forbids
+ * repetition). What follows the last complete option is ignored: some boot
+ * ROMs pad their requests.
+ *
+ * Return: 0, or -EBADMSG where this is no request at all.
+ */
+int tftpk_parse_request(const u8 *data, size_t len, struct tftpk_request *req)
+{
+	const u8 *pos = data, *end = data + len;
+	const char *name, *mode, *value;
+	unsigned int seen = 0;
+	int i;
+
+	memset(req, 0, sizeof(*req));
+
+	req->name = tftpk_next_string(&pos, end);
+	mode = req->name ? tftpk_next_string(&pos, end) : NULL;
+	if (!mode || !*req->name)
+		return -EBADMSG;
+	i = tftpk_match(mode, tftpk_mode_names, ARRAY_SIZE(tftpk_mode_names));
+	if (i < 0)
+		return -EBADMSG;
+	req->mode = i;
+
+	while ((name = tftpk_next_string(&pos, end)) &&
+	       (value = tftpk_next_string(&pos, end))) {
+		i = tftpk_match(name, tftpk_option_names,
+				ARRAY_SIZE(tftpk_option_names));
+		if (i < 0 || seen & BIT(i))
+			continue;
+		seen |= BIT(i);
+		if (tftpk_take_option(req, i, value))
+			req->opts[req->nopts++] = i;
+	}
+	return 0;
+}
+
+/**
+ * tftpk_negotiate() - what of a request is granted (RFC 2347)
+ * @req: the request
+ * @limits: what the server and the route allow
+ * @opt: result
+ *
+ * Never grants more than was asked for. The size of an empty file is not
+ * told: curl takes a tsize of 0 for a failure.
+ */
+void tftpk_negotiate(const struct tftpk_request *req,
+		     const struct tftpk_limits *limits,
+		     struct tftpk_options *opt)
+{
+	int i;
+
+	memset(opt, 0, sizeof(*opt));
+	opt->size = limits->size;
+	opt->blksize = TFTPK_BLKSIZE_DEFAULT;
+	opt->windowsize = 1;
+
+	for (i = 0; i < req->nopts; i++) {
+		switch (req->opts[i]) {
+		case TFTPK_OPT_BLKSIZE:
+			opt->blksize = min_t(u32, req->blksize,
+					     limits->blksize);
+			break;
+		case TFTPK_OPT_TIMEOUT:
+			opt->timeout = req->timeout;
+			break;
+		case TFTPK_OPT_TSIZE:
+			if (!limits->size)
+				continue;
+			break;
+		case TFTPK_OPT_WINDOWSIZE:
+			opt->windowsize = min_t(u32, req->windowsize,
+						limits->windowsize);
+			break;
+		}
+		opt->opts[opt->nopts++] = req->opts[i];
+	}
+}
+
+/**
+ * tftpk_put_oack() - write an OACK (RFC 2347)
+ * @buf: room for TFTPK_OACK_MAX bytes
+ * @opt: what was negotiated
+ *
+ * Return: bytes written.
+ */
+size_t tftpk_put_oack(u8 *buf, const struct tftpk_options *opt)
+{
+	const u64 values[] = {
+		[TFTPK_OPT_BLKSIZE]	= opt->blksize,
+		[TFTPK_OPT_TIMEOUT]	= opt->timeout,
+		[TFTPK_OPT_TSIZE]	= opt->size,
+		[TFTPK_OPT_WINDOWSIZE]	= opt->windowsize,
+	};
+	size_t n = 2;
+	int i;
+
+	put_unaligned_be16(TFTPK_OP_OACK, buf);
+	for (i = 0; i < opt->nopts; i++) {
+		int o = opt->opts[i];
+
+		n += scnprintf(buf + n, TFTPK_OACK_MAX - n, "%s%c%llu",
+			       tftpk_option_names[o], 0, values[o]) + 1;
+	}
+	return n;
+}
+
+/**
+ * tftpk_put_error() - write an ERROR (RFC 1350 section 5)
+ * @buf: room for TFTPK_ERROR_MAX bytes
+ * @code: one of enum tftpk_error
+ * @text: what people read; cut to fit, and never a path of the server
+ *
+ * Return: bytes written.
+ */
+size_t tftpk_put_error(u8 *buf, u16 code, const char *text)
+{
+	put_unaligned_be16(TFTPK_OP_ERROR, buf);
+	put_unaligned_be16(code, buf + 2);
+	return 4 + scnprintf(buf + 4, TFTPK_ERROR_MAX - 4, "%s", text) + 1;
+}

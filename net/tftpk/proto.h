@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * TFTP packets: bytes to structures and back. Nothing here sleeps, allocates
+ * or touches anything but its arguments, so it runs in any context and also
+ * outside the kernel.
+ */
+#ifndef _TFTPK_PROTO_H
+#define _TFTPK_PROTO_H
+
+#include <linux/types.h>
+
+/* RFC 1350 section 5, RFC 2347 */
+enum tftpk_opcode {
+	TFTPK_OP_RRQ	= 1,
+	TFTPK_OP_WRQ	= 2,
+	TFTPK_OP_DATA	= 3,
+	TFTPK_OP_ACK	= 4,
+	TFTPK_OP_ERROR	= 5,
+	TFTPK_OP_OACK	= 6,
+};
+
+/* RFC 1350 appendix, RFC 2347 */
+enum tftpk_error {
+	TFTPK_ERR_UNDEFINED	= 0,
+	TFTPK_ERR_NOT_FOUND	= 1,
+	TFTPK_ERR_ACCESS	= 2,
+	TFTPK_ERR_FULL		= 3,
+	TFTPK_ERR_OPERATION	= 4,
+	TFTPK_ERR_TID		= 5,
+	TFTPK_ERR_EXISTS	= 6,
+	TFTPK_ERR_USER		= 7,
+	TFTPK_ERR_OPTION	= 8,
+};
+
+enum tftpk_mode {
+	TFTPK_MODE_OCTET,
+	TFTPK_MODE_NETASCII,
+	TFTPK_MODE_MAIL,
+};
+
+/* Options that are understood; the order is that of the names in proto.c. */
+enum tftpk_option {
+	TFTPK_OPT_BLKSIZE,	/* RFC 2348 */
+	TFTPK_OPT_TIMEOUT,	/* RFC 2349 */
+	TFTPK_OPT_TSIZE,	/* RFC 2349 */
+	TFTPK_OPT_WINDOWSIZE,	/* RFC 7440 */
+	__TFTPK_OPT_MAX
+};
+
+#define TFTPK_HDR_LEN		4	/* opcode and block number */
+#define TFTPK_BLKSIZE_DEFAULT	512
+#define TFTPK_BLKSIZE_MIN	8
+#define TFTPK_BLKSIZE_MAX	65464
+#define TFTPK_OACK_MAX		128	/* every option at its longest */
+#define TFTPK_ERROR_MAX		64
+/* RFC 2347 caps requests at 512 octets; long paths are worth more. */
+#define TFTPK_REQUEST_MAX	1400
+
+/**
+ * struct tftpk_request - a parsed RRQ or WRQ
+ * @name: file name inside the packet, NUL-terminated
+ * @blksize: value of the blksize option in bytes
+ * @windowsize: value of the windowsize option in blocks
+ * @timeout: value of the timeout option in seconds
+ * @mode: transfer mode
+ * @nopts: how many options follow in @opts
+ * @opts: the options that were asked for and are well-formed, in the order
+ *	of the request, without repetitions
+ */
+struct tftpk_request {
+	const char *name;
+	u16 blksize;
+	u16 windowsize;
+	u8 timeout;
+	u8 mode;
+	u8 nopts;
+	u8 opts[__TFTPK_OPT_MAX];
+};
+
+/**
+ * struct tftpk_limits - what a server grants
+ * @size: size of the file in bytes
+ * @blksize: largest block in bytes
+ * @windowsize: largest window in blocks
+ */
+struct tftpk_limits {
+	u64 size;
+	u32 blksize;
+	u32 windowsize;
+};
+
+/**
+ * struct tftpk_options - the outcome of a negotiation
+ * @size: size of the file in bytes
+ * @blksize: payload bytes in a full block
+ * @windowsize: blocks that may be in flight
+ * @timeout: seconds, or 0 if the client did not ask
+ * @nopts: how many options the OACK holds; without any there is no OACK
+ * @opts: these options, in the order of the request
+ */
+struct tftpk_options {
+	u64 size;
+	u16 blksize;
+	u16 windowsize;
+	u8 timeout;
+	u8 nopts;
+	u8 opts[__TFTPK_OPT_MAX];
+};
+
+int tftpk_parse_request(const u8 *data, size_t len, struct tftpk_request *req);
+void tftpk_negotiate(const struct tftpk_request *req,
+		     const struct tftpk_limits *limits,
+		     struct tftpk_options *opt);
+size_t tftpk_put_oack(u8 *buf, const struct tftpk_options *opt);
+size_t tftpk_put_error(u8 *buf, u16 code, const char *text);
+
+#endif /* _TFTPK_PROTO_H */

@@ -1,0 +1,596 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What a network namespace serves: exports, and the sockets that listen.
+ */
+#include <linux/cred.h>
+#include <linux/dcache.h>
+#include <linux/fs.h>
+#include <linux/namei.h>
+#include <linux/netlink.h>
+#include <linux/rculist.h>
+#include <linux/sched/task.h>
+#include <linux/slab.h>
+#include <net/ipv6.h>
+#include <net/netns/generic.h>
+#include <net/udp.h>
+#include <net/udp_tunnel.h>
+
+#include "tftpk.h"
+
+/* ---- exports ---- */
+
+static const struct cred *tftpk_unprivileged(kuid_t uid, kgid_t gid)
+{
+	struct cred *cred = prepare_kernel_cred(&init_task);
+
+	if (!cred)
+		return NULL;
+	cred->uid = uid;
+	cred->euid = uid;
+	cred->suid = uid;
+	cred->fsuid = uid;
+	cred->gid = gid;
+	cred->egid = gid;
+	cred->sgid = gid;
+	cred->fsgid = gid;
+	cap_clear(cred->cap_inheritable);
+	cap_clear(cred->cap_permitted);
+	cap_clear(cred->cap_effective);
+	cap_clear(cred->cap_bset);
+	cap_clear(cred->cap_ambient);
+	return cred;
+}
+
+static void tftpk_export_free(struct tftpk_export *export)
+{
+	if (export->cred)
+		put_cred(export->cred);
+	path_put(&export->path);
+	kfree(export->name);
+	kfree_rcu(export, rcu);
+}
+
+/**
+ * tftpk_export_put() - drop a reference to an export
+ * @export: export; may be freed
+ *
+ * Context: process.
+ */
+void tftpk_export_put(struct tftpk_export *export)
+{
+	if (refcount_dec_and_test(&export->ref))
+		tftpk_export_free(export);
+}
+
+static struct tftpk_export *tftpk_export_find(struct tftpk_net *tn,
+					      const struct path *path)
+{
+	struct tftpk_export *export;
+
+	list_for_each_entry(export, &tn->exports, list)
+		if (path_equal(&export->path, path))
+			return export;
+	return NULL;
+}
+
+static char *tftpk_path_name(const struct path *path)
+{
+	char *buf = kmalloc(PATH_MAX, GFP_KERNEL);
+	char *name, *result;
+
+	if (!buf)
+		return ERR_PTR(-ENOMEM);
+	name = d_path(path, buf, PATH_MAX);
+	result = IS_ERR(name) ? name : kstrdup(name, GFP_KERNEL);
+	kfree(buf);
+	return result ?: ERR_PTR(-ENOMEM);
+}
+
+/* May the export's user enter the folder? */
+static int tftpk_export_check(const struct tftpk_export *export)
+{
+	const struct cred *old = override_creds(export->cred);
+	int err = path_permission(&export->path, MAY_EXEC | MAY_CHDIR);
+
+	revert_creds(old);
+	return err;
+}
+
+static struct tftpk_export *tftpk_export_make(const char *name, kuid_t uid,
+					      kgid_t gid,
+					      struct netlink_ext_ack *extack)
+{
+	struct tftpk_export *export;
+	int err;
+
+	export = kzalloc(sizeof(*export), GFP_KERNEL);
+	if (!export)
+		return ERR_PTR(-ENOMEM);
+	refcount_set(&export->ref, 1);
+
+	err = kern_path(name, LOOKUP_FOLLOW, &export->path);
+	if (err) {
+		NL_SET_ERR_MSG(extack, "the path cannot be resolved");
+		kfree(export);
+		return ERR_PTR(err);
+	}
+	err = -ENOTDIR;
+	if (!d_is_dir(export->path.dentry)) {
+		NL_SET_ERR_MSG(extack, "the path is not a folder");
+		goto err_free;
+	}
+	err = -ENOMEM;
+	export->cred = tftpk_unprivileged(uid, gid);
+	if (!export->cred)
+		goto err_free;
+	err = tftpk_export_check(export);
+	if (err) {
+		NL_SET_ERR_MSG(extack,
+			       "the user that files are served as may not enter the folder");
+		goto err_free;
+	}
+	export->name = tftpk_path_name(&export->path);
+	if (IS_ERR(export->name)) {
+		err = PTR_ERR(export->name);
+		export->name = NULL;
+		goto err_free;
+	}
+	return export;
+
+err_free:
+	tftpk_export_free(export);
+	return ERR_PTR(err);
+}
+
+/* ---- listeners ---- */
+
+static void tftpk_port_close(struct tftpk_port *port)
+{
+	if (port->sock)
+		sock_release(port->sock);
+	port->sock = NULL;
+}
+
+static int tftpk_port_open(struct tftpk_port *port,
+			   struct tftpk_listener *listener, __be16 number)
+{
+	struct sockaddr_storage ss = {};
+	int err, len;
+	struct sock *sk;
+
+	port->listener = listener;
+	err = sock_create_kern(listener->tn->net, listener->family, SOCK_DGRAM,
+			       IPPROTO_UDP, &port->sock);
+	if (err)
+		return err;
+	sk = port->sock->sk;
+
+	/* A configuration may be restored before its addresses are there. */
+	ip_sock_set_freebind(sk);
+	if (listener->family == AF_INET6)
+		ip6_sock_set_v6only(sk);
+	if (listener->ifindex) {
+		err = sock_bindtoindex(sk, listener->ifindex, true);
+		if (err)
+			goto err_close;
+	}
+
+	if (listener->family == AF_INET) {
+		struct sockaddr_in *sin = (struct sockaddr_in *)&ss;
+
+		sin->sin_family = AF_INET;
+		sin->sin_addr.s_addr = listener->addr.s6_addr32[3];
+		sin->sin_port = number;
+		len = sizeof(*sin);
+	} else {
+		struct sockaddr_in6 *sin6 = (struct sockaddr_in6 *)&ss;
+
+		sin6->sin6_family = AF_INET6;
+		sin6->sin6_addr = listener->addr;
+		sin6->sin6_port = number;
+		sin6->sin6_scope_id = listener->ifindex;
+		len = sizeof(*sin6);
+	}
+	err = kernel_bind(port->sock, (struct sockaddr *)&ss, len);
+	if (err)
+		goto err_close;
+	port->port = inet_sk(sk)->inet_sport;
+
+	udp_sk(sk)->encap_type = 1;
+	udp_sk(sk)->encap_rcv = tftpk_input;
+	udp_tunnel_encap_enable(sk);
+	rcu_assign_sk_user_data(sk, port);
+	return 0;
+
+err_close:
+	tftpk_port_close(port);
+	return err;
+}
+
+/* Stop taking packets. The sockets stay, for transfers refer to them. */
+static void tftpk_listener_mute(struct tftpk_listener *listener)
+{
+	int i;
+
+	WRITE_ONCE(listener->dead, true);
+	rcu_assign_sk_user_data(listener->main.sock->sk, NULL);
+	for (i = 0; i < TFTPK_POOL_SIZE; i++)
+		rcu_assign_sk_user_data(listener->pool[i].sock->sk, NULL);
+}
+
+/* Close the sockets and free. Nothing refers to the listener any more. */
+static void tftpk_listener_free(struct tftpk_listener *listener)
+{
+	int i;
+
+	tftpk_port_close(&listener->main);
+	for (i = 0; i < TFTPK_POOL_SIZE; i++)
+		tftpk_port_close(&listener->pool[i]);
+	/* A packet may still be on its way through tftpk_input(). */
+	kfree_rcu(listener, rcu);
+}
+
+static struct tftpk_listener *
+tftpk_listener_make(struct tftpk_net *tn, const struct in6_addr *addr,
+		    u16 family, __be16 port, int ifindex)
+{
+	struct tftpk_listener *listener;
+	int err, i;
+
+	listener = kzalloc(sizeof(*listener), GFP_KERNEL);
+	if (!listener)
+		return ERR_PTR(-ENOMEM);
+	listener->tn = tn;
+	listener->addr = *addr;
+	listener->family = family;
+	listener->ifindex = ifindex;
+
+	/* The pool first: requests find it complete. */
+	for (i = 0; i < TFTPK_POOL_SIZE; i++) {
+		err = tftpk_port_open(&listener->pool[i], listener, 0);
+		if (err)
+			goto err_free;
+	}
+	listener->main.requests = true;
+	err = tftpk_port_open(&listener->main, listener, port);
+	if (err)
+		goto err_free;
+	return listener;
+
+err_free:
+	tftpk_listener_free(listener);
+	return ERR_PTR(err);
+}
+
+static void tftpk_listener_close(struct tftpk_listener *listener)
+{
+	list_del(&listener->list);
+	tftpk_listener_mute(listener);
+	/* Requests that came before have become transfers after this. */
+	synchronize_rcu();
+	tftpk_transfers_kill(listener->tn, NULL, listener);
+	tftpk_listener_free(listener);
+}
+
+/* Close the implicit listeners; says whether there were any. */
+static bool tftpk_implicit_close(struct tftpk_net *tn)
+{
+	struct tftpk_listener *listener, *next;
+	bool any = false;
+
+	list_for_each_entry_safe(listener, next, &tn->listeners, list) {
+		if (listener->implicit) {
+			tftpk_listener_close(listener);
+			any = true;
+		}
+	}
+	return any;
+}
+
+/* Listen on port 69 of all addresses; IPv4 alone where IPv6 is off. */
+static int tftpk_implicit_open(struct tftpk_net *tn)
+{
+	static const u16 families[] = { AF_INET, AF_INET6 };
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(families); i++) {
+		struct tftpk_listener *listener;
+
+		listener = tftpk_listener_make(tn, &in6addr_any, families[i],
+					       htons(TFTPK_PORT), 0);
+		if (PTR_ERR(listener) == -EAFNOSUPPORT &&
+		    families[i] == AF_INET6)
+			continue;
+		if (IS_ERR(listener)) {
+			tftpk_implicit_close(tn);
+			return PTR_ERR(listener);
+		}
+		listener->implicit = true;
+		list_add_tail(&listener->list, &tn->listeners);
+	}
+	return 0;
+}
+
+static struct tftpk_listener *
+tftpk_listener_find(struct tftpk_net *tn, const struct in6_addr *addr,
+		    u16 family, __be16 port, int ifindex)
+{
+	struct tftpk_listener *listener;
+
+	list_for_each_entry(listener, &tn->listeners, list)
+		if (listener->family == family &&
+		    ipv6_addr_equal(&listener->addr, addr) &&
+		    listener->main.port == port &&
+		    listener->ifindex == ifindex)
+			return listener;
+	return NULL;
+}
+
+/**
+ * tftpk_listener_add() - listen on an address
+ * @tn: namespace's server
+ * @addr: address, IPv4 in the last four bytes; all zero for any
+ * @family: AF_INET or AF_INET6
+ * @port: UDP port, not 0
+ * @ifindex: interface or VRF to bind to, or 0
+ * @extack: takes a message where it fails
+ *
+ * Replaces implicit listeners; these come back where this fails.
+ *
+ * Context: process. Return: 0 or a negative errno.
+ */
+int tftpk_listener_add(struct tftpk_net *tn, const struct in6_addr *addr,
+		       u16 family, __be16 port, int ifindex,
+		       struct netlink_ext_ack *extack)
+{
+	struct tftpk_listener *listener;
+	bool replaced;
+	int err = 0;
+
+	mutex_lock(&tn->mutex);
+	listener = tftpk_listener_find(tn, addr, family, port, ifindex);
+	if (listener) {
+		/* What was implicit has been asked for now. */
+		if (!listener->implicit) {
+			NL_SET_ERR_MSG(extack, "already listening there");
+			err = -EEXIST;
+		}
+		listener->implicit = false;
+		goto out;
+	}
+
+	replaced = tftpk_implicit_close(tn);
+	listener = tftpk_listener_make(tn, addr, family, port, ifindex);
+	if (IS_ERR(listener)) {
+		err = PTR_ERR(listener);
+		if (err == -EADDRINUSE)
+			NL_SET_ERR_MSG(extack,
+				       "another program listens on that address and port");
+		else
+			NL_SET_ERR_MSG(extack, "cannot bind to that address");
+		if (replaced)
+			tftpk_implicit_open(tn);
+		goto out;
+	}
+	list_add_tail(&listener->list, &tn->listeners);
+out:
+	mutex_unlock(&tn->mutex);
+	return err;
+}
+
+/**
+ * tftpk_listener_del() - close a listener and end its transfers
+ * @tn: namespace's server
+ * @addr: as it was added
+ * @family: as it was added
+ * @port: as it was added
+ * @ifindex: as it was added
+ * @extack: takes a message where there is none
+ *
+ * Context: process. Return: 0 or -ENOENT.
+ */
+int tftpk_listener_del(struct tftpk_net *tn, const struct in6_addr *addr,
+		       u16 family, __be16 port, int ifindex,
+		       struct netlink_ext_ack *extack)
+{
+	struct tftpk_listener *listener;
+	int err = 0;
+
+	mutex_lock(&tn->mutex);
+	listener = tftpk_listener_find(tn, addr, family, port, ifindex);
+	if (listener) {
+		tftpk_listener_close(listener);
+	} else {
+		NL_SET_ERR_MSG(extack, "not listening there");
+		err = -ENOENT;
+	}
+	mutex_unlock(&tn->mutex);
+	return err;
+}
+
+/**
+ * tftpk_export_add() - serve the files beneath a folder
+ * @tn: namespace's server
+ * @name: path of the folder, resolved as the calling process would
+ * @uid: whom files are opened as
+ * @gid: and with which group
+ * @result: the export, valid under the namespace's mutex
+ * @extack: takes a message where it fails
+ *
+ * Listens on port 69 of all addresses, unless there is a listener.
+ *
+ * Context: process. Return: 0 or a negative errno.
+ */
+int tftpk_export_add(struct tftpk_net *tn, const char *name, kuid_t uid,
+		     kgid_t gid, struct tftpk_export **result,
+		     struct netlink_ext_ack *extack)
+{
+	struct tftpk_export *export;
+	int err = 0;
+
+	lockdep_assert_held(&tn->mutex);
+
+	export = tftpk_export_make(name, uid, gid, extack);
+	if (IS_ERR(export))
+		return PTR_ERR(export);
+
+	if (tftpk_export_find(tn, &export->path)) {
+		NL_SET_ERR_MSG(extack, "the folder is exported already");
+		err = -EEXIST;
+		goto err_free;
+	}
+	if (list_empty(&tn->listeners)) {
+		err = tftpk_implicit_open(tn);
+		if (err) {
+			NL_SET_ERR_MSG(extack,
+				       "cannot listen on UDP port 69: is another TFTP server running?");
+			goto err_free;
+		}
+	}
+	export->id = ++tn->next_export;
+	list_add_tail_rcu(&export->list, &tn->exports);
+	*result = export;
+	return 0;
+
+err_free:
+	tftpk_export_free(export);
+	return err;
+}
+
+/* End an export's transfers and forget it. */
+static void tftpk_export_close(struct tftpk_net *tn,
+			       struct tftpk_export *export)
+{
+	list_del_rcu(&export->list);
+	/* Pairs with tftpk_file_open(). */
+	WRITE_ONCE(export->dead, true);
+	tftpk_transfers_kill(tn, export, NULL);
+	tftpk_export_put(export);
+}
+
+/**
+ * tftpk_export_del() - stop serving a folder and end its transfers
+ * @tn: namespace's server
+ * @name: path of the folder, or its name at the time of its export
+ * @extack: takes a message where there is no such export
+ *
+ * The last one takes the implicit listeners with it.
+ *
+ * Context: process. Return: 0 or -ENOENT.
+ */
+int tftpk_export_del(struct tftpk_net *tn, const char *name,
+		     struct netlink_ext_ack *extack)
+{
+	struct tftpk_export *export = NULL, *e;
+	struct path path;
+	int err = 0;
+
+	mutex_lock(&tn->mutex);
+	if (!kern_path(name, LOOKUP_FOLLOW, &path)) {
+		export = tftpk_export_find(tn, &path);
+		path_put(&path);
+	}
+	/* The folder may have been removed or hidden by a mount. */
+	list_for_each_entry(e, &tn->exports, list)
+		if (!export && !strcmp(e->name, name))
+			export = e;
+	if (export) {
+		tftpk_export_close(tn, export);
+		if (list_empty(&tn->exports))
+			tftpk_implicit_close(tn);
+	} else {
+		NL_SET_ERR_MSG(extack, "the folder is not exported");
+		err = -ENOENT;
+	}
+	mutex_unlock(&tn->mutex);
+	return err;
+}
+
+/* ---- namespaces ---- */
+
+static int __net_init tftpk_net_init(struct net *net)
+{
+	struct tftpk_net *tn = tftpk_net(net);
+
+	tn->net = net;
+	mutex_init(&tn->mutex);
+	spin_lock_init(&tn->lock);
+	INIT_LIST_HEAD(&tn->exports);
+	INIT_LIST_HEAD(&tn->listeners);
+	INIT_LIST_HEAD(&tn->transfers);
+	tn->settings = (struct tftpk_settings) {
+		.max_transfers	= 10000,
+		.max_blksize	= TFTPK_BLKSIZE_MAX,
+		.max_windowsize	= 64,
+		.give_up	= 30,
+		.zerocopy	= true,
+		.gso		= true,
+		.detect_changes	= true,
+	};
+	return tftpk_stats_init(tn);
+}
+
+/* No packet comes in after this and the RCU grace period that follows. */
+static void __net_exit tftpk_net_pre_exit(struct net *net)
+{
+	struct tftpk_net *tn = tftpk_net(net);
+	struct tftpk_listener *listener;
+
+	list_for_each_entry(listener, &tn->listeners, list)
+		tftpk_listener_mute(listener);
+}
+
+static void __net_exit tftpk_net_exit(struct net *net)
+{
+	struct tftpk_net *tn = tftpk_net(net);
+	struct tftpk_listener *listener, *next;
+	struct tftpk_export *export, *e;
+
+	tftpk_transfers_close(tn);
+	list_for_each_entry_safe(listener, next, &tn->listeners, list)
+		tftpk_listener_free(listener);
+	list_for_each_entry_safe(export, e, &tn->exports, list)
+		tftpk_export_put(export);
+	tftpk_stats_exit(tn);
+}
+
+unsigned int tftpk_net_id __read_mostly;
+
+static struct pernet_operations tftpk_net_ops = {
+	.init		= tftpk_net_init,
+	.pre_exit	= tftpk_net_pre_exit,
+	.exit		= tftpk_net_exit,
+	.id		= &tftpk_net_id,
+	.size		= sizeof(struct tftpk_net),
+};
+
+/**
+ * tftpk_net() - the server of a network namespace
+ * @net: the namespace
+ */
+struct tftpk_net *tftpk_net(const struct net *net)
+{
+	return net_generic(net, tftpk_net_id);
+}
+
+/**
+ * tftpk_server_init() - have a server in every network namespace
+ *
+ * Context: process. Return: 0 or a negative errno.
+ */
+int tftpk_server_init(void)
+{
+	return register_pernet_subsys(&tftpk_net_ops);
+}
+
+/**
+ * tftpk_server_exit() - end all servers, their transfers included
+ *
+ * Context: process.
+ */
+void tftpk_server_exit(void)
+{
+	unregister_pernet_subsys(&tftpk_net_ops);
+	/* Exports and listeners are freed by RCU. */
+	rcu_barrier();
+}

@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * tftpk - TFTP server in the kernel
+ *
+ * How a request travels:
+ *
+ *   input.c     softirq: takes packets from the sockets, parses, finds the
+ *               transfer
+ *   transfer.c  a transfer's life, its lock and timer; the only room that
+ *               crosses from softirq to process context, by queueing work
+ *   file.c      process context: opens files, fills the page ring
+ *   output.c    any context: turns ring entries into skbs and sends them
+ *   window.c    pure: what an ACK means, what to send next
+ *   proto.c     pure: packets to structures and back
+ *   server.c    process context: exports, listeners, namespaces
+ *   netlink.c   process context: commands and dumps
+ *   stats.c     counters
+ *
+ * Locks, outermost first:
+ *
+ *   tftpk_net.mutex   configuration: exports, listeners, settings
+ *   tftpk_net.lock    list of transfers (BH)
+ *   tftpk_transfer.lock (BH)
+ *
+ * Nothing is sent with a lock held.
+ */
+#ifndef _TFTPK_H
+#define _TFTPK_H
+
+#include <linux/in6.h>
+#include <linux/kernel.h>
+#include <linux/mm.h>
+#include <linux/mutex.h>
+#include <linux/path.h>
+#include <linux/rcupdate.h>
+#include <linux/refcount.h>
+#include <linux/rhashtable-types.h>
+#include <linux/skbuff.h>
+#include <linux/spinlock.h>
+#include <linux/time64.h>
+#include <linux/timer.h>
+#include <linux/types.h>
+#include <linux/u64_stats_sync.h>
+#include <linux/uidgid.h>
+#include <linux/workqueue.h>
+#include <net/dst.h>
+#include <net/net_namespace.h>
+#include <uapi/linux/tftpk.h>
+
+#include "proto.h"
+#include "window.h"
+
+#define TFTPK_PORT		69
+#define TFTPK_POOL_SIZE		32	/* TID ports of a listener */
+#define TFTPK_UNPRIVILEGED	65534	/* user and group that files are read as */
+
+/* Pages that a transfer holds: of what is in flight and what comes next. */
+#define TFTPK_RING_SMALL	64	/* inside the transfer */
+#define TFTPK_RING_LARGE	256	/* for windows that need more */
+#define TFTPK_RING_AHEAD	32	/* pages read beyond the window */
+
+#define TFTPK_BURST_MAX		64	/* blocks sent in one go */
+#define TFTPK_UNVERIFIED_TRIES	3	/* packets to a client that never ACKed */
+#define TFTPK_UNVERIFIED_MS	5000	/* how long it is waited for */
+
+struct file;
+struct inode;
+struct genl_info;
+struct netlink_callback;
+struct socket;
+
+/* ---- counters (stats.c) ---- */
+
+/* One for each attribute of the netlink attribute set "stats". */
+enum tftpk_counter {
+	TFTPK_STAT_REQUESTS,
+	TFTPK_STAT_REQUESTS_REPEATED,
+	TFTPK_STAT_REQUESTS_REFUSED,
+	TFTPK_STAT_REQUESTS_DROPPED,
+	TFTPK_STAT_WRITES_REFUSED,
+	TFTPK_STAT_PACKETS_MALFORMED,
+	TFTPK_STAT_PACKETS_UNKNOWN,
+	TFTPK_STAT_TRANSFERS_STARTED,
+	TFTPK_STAT_TRANSFERS_COMPLETED,
+	TFTPK_STAT_TRANSFERS_FAILED,
+	TFTPK_STAT_TRANSFERS_ABORTED,
+	TFTPK_STAT_TRANSFERS_ACTIVE,	/* not counted, but looked at */
+	TFTPK_STAT_BLOCKS_SENT,
+	TFTPK_STAT_BLOCKS_RETRANSMITTED,
+	TFTPK_STAT_BYTES_SENT,
+	TFTPK_STAT_BYTES_COPIED,
+	TFTPK_STAT_SKBS_SENT,
+	TFTPK_STAT_ACKS_RECEIVED,
+	TFTPK_STAT_ACKS_IGNORED,
+	TFTPK_STAT_TIMEOUTS,
+	TFTPK_STAT_PROBES,
+	TFTPK_STAT_REFILLS,
+	TFTPK_STAT_SEND_ERRORS,
+	__TFTPK_STAT_MAX
+};
+
+struct tftpk_stats {
+	struct u64_stats_sync sync;
+	u64_stats_t count[__TFTPK_STAT_MAX];
+};
+
+/* ---- configuration (server.c) ---- */
+
+/**
+ * struct tftpk_settings - what can be tuned, see the netlink specification
+ *
+ * Written under the configuration's mutex, read with READ_ONCE() anywhere.
+ */
+struct tftpk_settings {
+	u32 max_transfers;
+	u32 max_blksize;
+	u32 max_windowsize;
+	u32 give_up;		/* seconds */
+	bool zerocopy;
+	bool gso;
+	bool detect_changes;
+};
+
+/**
+ * struct tftpk_export - a folder whose files are served
+ * @list: in tftpk_net.exports; changed under the mutex, read under RCU
+ * @ref: the list holds one, so does every transfer that opened a file
+ * @dead: no transfer may begin any more
+ * @id: number for people
+ * @path: the folder; pins its mount
+ * @cred: whom files are opened as
+ * @name: absolute path when it was exported
+ * @rcu: frees it
+ */
+struct tftpk_export {
+	struct list_head list;
+	refcount_t ref;
+	bool dead;
+	u32 id;
+	struct path path;
+	const struct cred *cred;
+	char *name;
+	struct rcu_head rcu;
+};
+
+/**
+ * struct tftpk_port - a UDP socket of a listener
+ * @listener: whose it is
+ * @sock: kernel socket; its sk_user_data points here
+ * @port: local port
+ * @requests: takes requests; the others are transfer identifiers
+ */
+struct tftpk_port {
+	struct tftpk_listener *listener;
+	struct socket *sock;
+	__be16 port;
+	bool requests;
+};
+
+/**
+ * struct tftpk_listener - an address that requests are accepted on
+ * @list: in tftpk_net.listeners, under the mutex
+ * @tn: its namespace
+ * @addr: local address, IPv4 in its mapped form; all zero for any
+ * @family: AF_INET or AF_INET6
+ * @ifindex: interface or VRF that all its sockets are bound to, or 0
+ * @implicit: made by the first export
+ * @dead: no transfer may begin any more
+ * @main: takes the requests
+ * @pool: transfer identifiers (RFC 1350 section 4)
+ * @rcu: frees it
+ */
+struct tftpk_listener {
+	struct list_head list;
+	struct tftpk_net *tn;
+	struct in6_addr addr;
+	u16 family;
+	int ifindex;
+	bool implicit;
+	bool dead;
+	struct tftpk_port main;
+	struct tftpk_port pool[TFTPK_POOL_SIZE];
+	struct rcu_head rcu;
+};
+
+/**
+ * struct tftpk_net - the server of a network namespace
+ * @net: the namespace
+ * @mutex: protects the configuration
+ * @exports: struct tftpk_export; changed under @mutex, read under RCU
+ * @listeners: struct tftpk_listener, under @mutex
+ * @settings: written under @mutex
+ * @next_export: id of the next export, under @mutex
+ * @stats: counters
+ * @lock: protects @transfers, @next_transfer and @closing
+ * @transfers: struct tftpk_transfer in the order of their ids
+ * @next_transfer: id of the next transfer
+ * @closing: no transfer may begin any more
+ * @active: transfers that exist; waited for with wait_var_event()
+ */
+struct tftpk_net {
+	struct net *net;
+	struct mutex mutex;
+	struct list_head exports;
+	struct list_head listeners;
+	struct tftpk_settings settings;
+	u32 next_export;
+	struct tftpk_stats __percpu *stats;
+
+	spinlock_t lock;
+	struct list_head transfers;
+	u32 next_transfer;
+	bool closing;
+	atomic_t active;
+};
+
+/* ---- transfers (transfer.c) ---- */
+
+/**
+ * struct tftpk_key - names a transfer
+ * @client: address of the client, IPv4 in its mapped form
+ * @port: socket that the client's packet arrived at
+ * @scope: interface of a link-local client, or 0
+ * @client_port: its UDP port
+ * @zero: keeps the key free of padding
+ * @local: address that the client sent to
+ *
+ * Hashed up to @zero, compared as a whole.
+ */
+struct tftpk_key {
+	struct in6_addr client;
+	const struct tftpk_port *port;
+	int scope;
+	__be16 client_port;
+	u16 zero;
+	struct in6_addr local;
+};
+
+struct tftpk_node {
+	struct rhash_head head;
+	struct tftpk_key key;
+};
+
+/**
+ * struct tftpk_ring - pages of a file, from a page-aligned position on
+ * @pages: page @index is at @pages[@index & @mask]; each holds a reference
+ * @mask: number of entries less one; a power of two
+ * @tail: index of the first page that is held
+ * @filled: bytes of the file, from its start, that were read into the ring
+ *
+ * The owner's work adds pages beyond @filled without the lock, and moves
+ * @filled under it; whoever holds the lock may drop pages from @tail on.
+ */
+struct tftpk_ring {
+	struct page **pages;
+	u32 mask;
+	u64 tail;
+	u64 filled;
+};
+
+/**
+ * struct tftpk_transfer - a file on its way to a client
+ * @request: in the table, by the port that takes requests
+ * @tid: in the table, by the server's transfer identifier
+ * @lock: protects all below but what only the work touches
+ * @ref: one for the tables, one for queued work
+ * @dead: ended; nothing may be queued or sent any more
+ * @hashed: bit 0: @request is in the table, bit 1: @tid is
+ * @state: for people and for what a timeout means
+ * @oack: the client waits for an OACK, not for a block
+ * @starved: the window had room, the ring had nothing
+ * @tries: packets sent before the first ACK
+ * @timeout: the client's timeout option in seconds, or 0
+ * @blksize: payload bytes of a full block
+ * @window: what was sent and acknowledged
+ * @rtt: round-trip estimate
+ * @retransmitted: blocks sent again
+ * @options: what an OACK says
+ * @dst: route, or NULL to look it up; checked with @dst_cookie
+ * @dst_cookie: see dst_check()
+ * @timer: one timer for all that is waited for
+ * @deadline: jiffies when @timer has something to do; it may fire earlier
+ * @progress: jiffies of the last progress
+ * @work: opens, fills, reaps
+ * @tn: namespace's server
+ * @list: in tftpk_net.transfers
+ * @id: number for people
+ * @started: jiffies of the request
+ * @request_hash: tells a repeated request from another one
+ * @request_skb: the request, until the file is open
+ * @export: where the file is
+ * @file: the open file
+ * @inode: the inode that holds the data
+ * @size: its size at open
+ * @mtime: its modification time at open
+ * @ring: the pages to send
+ * @small: entries of a small ring
+ * @rcu: frees it
+ */
+struct tftpk_transfer {
+	struct tftpk_node request;
+	struct tftpk_node tid;
+
+	spinlock_t lock;
+	refcount_t ref;
+	bool dead;
+	u8 hashed;
+	u8 state;
+	bool oack;
+	bool starved;
+	u8 tries;
+	u8 timeout;
+	u16 blksize;
+	struct tftpk_window window;
+	struct tftpk_rtt rtt;
+	u32 retransmitted;
+	struct tftpk_options options;
+	struct dst_entry *dst;
+	u32 dst_cookie;
+
+	struct timer_list timer;
+	unsigned long deadline;
+	unsigned long progress;
+	struct work_struct work;
+
+	struct tftpk_net *tn;
+	struct list_head list;
+	u32 id;
+	unsigned long started;
+	u32 request_hash;
+	struct sk_buff *request_skb;
+
+	struct tftpk_export *export;
+	struct file *file;
+	struct inode *inode;
+	u64 size;
+	struct timespec64 mtime;
+
+	struct tftpk_ring ring;
+	struct page *small[TFTPK_RING_SMALL];
+	struct rcu_head rcu;
+};
+
+/* A request waits for its work inside its own packet. */
+#define TFTPK_REQUEST(skb) ((struct tftpk_request *)(skb)->cb)
+
+/* main.c */
+extern unsigned int tftpk_net_id;
+struct tftpk_net *tftpk_net(const struct net *net);
+
+/* server.c */
+int tftpk_server_init(void);
+void tftpk_server_exit(void);
+int tftpk_export_add(struct tftpk_net *tn, const char *name, kuid_t uid,
+		     kgid_t gid, struct tftpk_export **result,
+		     struct netlink_ext_ack *extack);
+int tftpk_export_del(struct tftpk_net *tn, const char *name,
+		     struct netlink_ext_ack *extack);
+void tftpk_export_put(struct tftpk_export *export);
+int tftpk_listener_add(struct tftpk_net *tn, const struct in6_addr *addr,
+		       u16 family, __be16 port, int ifindex,
+		       struct netlink_ext_ack *extack);
+int tftpk_listener_del(struct tftpk_net *tn, const struct in6_addr *addr,
+		       u16 family, __be16 port, int ifindex,
+		       struct netlink_ext_ack *extack);
+
+/* netlink.c */
+int tftpk_netlink_init(void);
+void tftpk_netlink_exit(void);
+
+/* input.c */
+int tftpk_input(struct sock *sk, struct sk_buff *skb);
+
+/* transfer.c */
+int tftpk_transfer_init(void);
+void tftpk_transfer_exit(void);
+void tftpk_transfer_request(const struct tftpk_key *key, struct sk_buff *skb,
+			    u32 hash);
+void tftpk_transfer_ack(const struct tftpk_key *key, u16 block);
+void tftpk_transfer_abort(const struct tftpk_key *key);
+void tftpk_transfers_kill(struct tftpk_net *tn,
+			  const struct tftpk_export *export,
+			  const struct tftpk_listener *listener);
+void tftpk_transfers_close(struct tftpk_net *tn);
+
+/* file.c */
+int tftpk_file_open(struct tftpk_transfer *t, const char *name);
+int tftpk_file_fill(struct tftpk_transfer *t, u64 upto);
+bool tftpk_file_changed(const struct tftpk_transfer *t);
+void tftpk_file_release(struct tftpk_transfer *t, u64 below);
+void tftpk_file_close(struct tftpk_transfer *t);
+
+/* output.c */
+int tftpk_output_init(void);
+void tftpk_output_exit(void);
+struct dst_entry *tftpk_output_route(struct tftpk_transfer *t);
+u32 tftpk_output_mtu_blksize(const struct tftpk_transfer *t,
+			     const struct dst_entry *dst);
+u32 tftpk_output_blocks(struct tftpk_transfer *t, u64 first, u32 n,
+			struct sk_buff_head *out);
+int tftpk_output_packet(struct tftpk_transfer *t, const void *data, size_t len,
+			struct sk_buff_head *out);
+void tftpk_output_send(struct net *net, struct sk_buff_head *out);
+void tftpk_output_error(const struct tftpk_key *key, struct net *net, u16 code,
+			const char *text);
+
+/* stats.c */
+int tftpk_stats_init(struct tftpk_net *tn);
+void tftpk_stats_exit(struct tftpk_net *tn);
+void tftpk_stats_add(struct tftpk_net *tn, enum tftpk_counter c, u64 n);
+void tftpk_stats_read(const struct tftpk_net *tn, u64 *count);
+
+static inline void tftpk_stats_inc(struct tftpk_net *tn, enum tftpk_counter c)
+{
+	tftpk_stats_add(tn, c, 1);
+}
+
+#endif /* _TFTPK_H */

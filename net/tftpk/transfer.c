@@ -1,0 +1,891 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A transfer's life.
+ *
+ * It begins in softirq, with a request. Its work opens the file and answers.
+ * From then on ACKs are answered where they arrive, from the pages in the
+ * ring; the work only refills it. The end comes from an ACK, an ERROR, the
+ * timer or a command: whichever it is marks the transfer dead under its lock
+ * and queues the work, which alone takes it apart.
+ *
+ * Work is queued only under the lock and only while the transfer is not dead,
+ * and queued work owns a reference. A reader that found the transfer in the
+ * table may come late, but sees it dead and leaves.
+ */
+#include <linux/jiffies.h>
+#include <linux/jhash.h>
+#include <linux/ktime.h>
+#include <linux/random.h>
+#include <linux/rhashtable.h>
+#include <linux/slab.h>
+#include <linux/wait_bit.h>
+
+#include "tftpk.h"
+
+/* A repeated request from a client that was last heard of this long ago is
+ * not a retransmission: it has begun anew, from the same port.
+ */
+#define TFTPK_RESTART_MS	1000
+
+/* Refills are worth it from here on. */
+#define TFTPK_REFILL_MIN	(16 * PAGE_SIZE)
+
+static struct kmem_cache *tftpk_transfer_cache;
+static struct kmem_cache *tftpk_ring_cache;
+static struct workqueue_struct *tftpk_wq;
+static struct rhashtable tftpk_table;
+
+static u32 tftpk_key_hash(const void *data, u32 len, u32 seed)
+{
+	return jhash2(data, offsetof(struct tftpk_key, local) / sizeof(u32),
+		      seed);
+}
+
+static const struct rhashtable_params tftpk_table_params = {
+	.head_offset		= offsetof(struct tftpk_node, head),
+	.key_offset		= offsetof(struct tftpk_node, key),
+	.key_len		= sizeof(struct tftpk_key),
+	.hashfn			= tftpk_key_hash,
+	.automatic_shrinking	= true,
+};
+
+static struct tftpk_transfer *tftpk_find(const struct tftpk_key *key)
+{
+	struct tftpk_node *node;
+
+	node = rhashtable_lookup(&tftpk_table, key, tftpk_table_params);
+	if (!node)
+		return NULL;
+	return key->port->requests ?
+		container_of(node, struct tftpk_transfer, request) :
+		container_of(node, struct tftpk_transfer, tid);
+}
+
+static void tftpk_transfer_free(struct rcu_head *rcu)
+{
+	struct tftpk_transfer *t = container_of(rcu, struct tftpk_transfer,
+						rcu);
+
+	kmem_cache_free(tftpk_transfer_cache, t);
+}
+
+static void tftpk_transfer_put(struct tftpk_transfer *t)
+{
+	if (refcount_dec_and_test(&t->ref))
+		call_rcu(&t->rcu, tftpk_transfer_free);
+}
+
+/* Have the work run, once more if it is running. */
+static void tftpk_transfer_queue(struct tftpk_transfer *t)
+{
+	lockdep_assert_held(&t->lock);
+
+	refcount_inc(&t->ref);
+	if (!queue_work(tftpk_wq, &t->work))
+		refcount_dec(&t->ref);
+}
+
+/* End the transfer; @counter tells how. */
+static void tftpk_transfer_finish(struct tftpk_transfer *t,
+				  enum tftpk_counter counter)
+{
+	lockdep_assert_held(&t->lock);
+
+	t->dead = true;
+	tftpk_stats_inc(t->tn, counter);
+	tftpk_transfer_queue(t);
+}
+
+/* End the transfer with an ERROR to its client. */
+static void tftpk_transfer_fail(struct tftpk_transfer *t,
+				enum tftpk_counter counter, u16 code,
+				const char *text, struct sk_buff_head *out)
+{
+	u8 buf[TFTPK_ERROR_MAX];
+
+	tftpk_output_packet(t, buf, tftpk_put_error(buf, code, text), out);
+	tftpk_transfer_finish(t, counter);
+}
+
+/* ---- timer ---- */
+
+/* Let something happen in @us microseconds. A deadline that moves away leaves
+ * the timer alone: it finds out when it fires. So an ACK that comes in time
+ * costs no timer operation.
+ */
+static void tftpk_transfer_arm(struct tftpk_transfer *t, u32 us)
+{
+	lockdep_assert_held(&t->lock);
+
+	t->deadline = jiffies + usecs_to_jiffies(us) + 1;
+	if (!timer_pending(&t->timer) ||
+	    time_before(t->deadline, t->timer.expires))
+		mod_timer(&t->timer, t->deadline);
+}
+
+/* Wait for the client: first for as long as a lost tail takes to notice. */
+static void tftpk_transfer_await(struct tftpk_transfer *t)
+{
+	u32 rto = tftpk_rtt_rto(&t->rtt, t->timeout);
+	u32 probe = tftpk_rtt_probe(&t->rtt);
+
+	if (probe && !t->window.probed)
+		rto = min(rto, probe);
+	tftpk_transfer_arm(t, rto);
+}
+
+/* ---- sending ---- */
+
+static u64 tftpk_transfer_acked_bytes(const struct tftpk_transfer *t)
+{
+	return min(t->window.acked * t->blksize, t->size);
+}
+
+/* How far the ring should be filled: the window and some more, or one block
+ * for a client that has not proved to be there.
+ */
+static u64 tftpk_transfer_goal(const struct tftpk_transfer *t)
+{
+	u64 acked = tftpk_transfer_acked_bytes(t);
+	u64 goal, room;
+
+	if (t->state != TFTPK_STATE_SENDING)
+		return min_t(u64, PAGE_ALIGN((u32)t->blksize), t->size);
+
+	goal = acked + (u32)t->window.size * t->blksize +
+	       TFTPK_RING_AHEAD * PAGE_SIZE;
+	room = (t->ring.tail + t->ring.mask + 1) << PAGE_SHIFT;
+	goal = min(goal & PAGE_MASK, room);
+	return min(goal, t->size);
+}
+
+/* Send what the window allows, if the ring holds all of it. If not, the work
+ * fills the ring and sends: a client answers the end of a window, so half of
+ * one gains nothing, and two CPUs sending one window could reorder it.
+ */
+static void tftpk_transfer_push(struct tftpk_transfer *t,
+				struct sk_buff_head *out)
+{
+	struct tftpk_window *w = &t->window;
+	u32 room, n, sent, again;
+	u64 ready, goal;
+
+	lockdep_assert_held(&t->lock);
+
+	if (READ_ONCE(t->tn->settings.detect_changes) &&
+	    tftpk_file_changed(t)) {
+		tftpk_transfer_fail(t, TFTPK_STAT_TRANSFERS_FAILED,
+				    TFTPK_ERR_UNDEFINED, "file changed", out);
+		return;
+	}
+
+	room = tftpk_window_room(w);
+	ready = t->ring.filled == t->size ? w->last :
+		div_u64(t->ring.filled, t->blksize);
+	n = ready < w->next ? 0 : min_t(u64, room, ready + 1 - w->next);
+	t->starved = n < room || room > TFTPK_BURST_MAX;
+	n = n < room ? 0 : min_t(u32, room, TFTPK_BURST_MAX);
+
+	if (n) {
+		sent = tftpk_output_blocks(t, w->next, n, out);
+		again = tftpk_window_sent(w, sent, ktime_get_ns());
+		if (again) {
+			t->retransmitted += again;
+			tftpk_stats_add(t->tn,
+					TFTPK_STAT_BLOCKS_RETRANSMITTED,
+					again);
+		}
+		if (sent < n) {
+			/* The timer tries again. */
+			tftpk_stats_inc(t->tn, TFTPK_STAT_SEND_ERRORS);
+			t->starved = false;
+		}
+	}
+	tftpk_transfer_await(t);
+
+	goal = tftpk_transfer_goal(t);
+	if (t->starved || goal >= t->ring.filled + TFTPK_REFILL_MIN ||
+	    (goal == t->size && goal > t->ring.filled))
+		tftpk_transfer_queue(t);
+}
+
+/* Send the OACK or, without one, the first block. */
+static void tftpk_transfer_answer(struct tftpk_transfer *t,
+				  struct sk_buff_head *out)
+{
+	u8 buf[TFTPK_OACK_MAX];
+
+	lockdep_assert_held(&t->lock);
+
+	t->tries++;
+	if (!t->oack) {
+		tftpk_transfer_push(t, out);
+		return;
+	}
+	t->window.flight_ns = ktime_get_ns();
+	if (tftpk_output_packet(t, buf, tftpk_put_oack(buf, &t->options), out))
+		tftpk_stats_inc(t->tn, TFTPK_STAT_SEND_ERRORS);
+	tftpk_transfer_await(t);
+}
+
+/* Resend the flight's last block: if that is what was lost, the client has
+ * all now; if more was, its ACK tells.
+ */
+static void tftpk_transfer_probe(struct tftpk_transfer *t,
+				 struct sk_buff_head *out)
+{
+	struct tftpk_window *w = &t->window;
+
+	tftpk_window_probe(w);
+	if (tftpk_output_blocks(t, w->next - 1, 1, out)) {
+		t->retransmitted++;
+		tftpk_stats_inc(t->tn, TFTPK_STAT_PROBES);
+		tftpk_stats_inc(t->tn, TFTPK_STAT_BLOCKS_RETRANSMITTED);
+	}
+	tftpk_transfer_await(t);
+}
+
+static void tftpk_transfer_expired(struct tftpk_transfer *t,
+				   struct sk_buff_head *out)
+{
+	unsigned long silent = jiffies - t->progress;
+	struct tftpk_window *w = &t->window;
+	bool verified = t->state == TFTPK_STATE_SENDING;
+
+	if (t->state == TFTPK_STATE_OPENING) {
+		/* Storage may take its time. */
+		tftpk_transfer_arm(t, TFTPK_RTO_FIRST);
+		return;
+	}
+	if (silent >= (verified ?
+		       READ_ONCE(t->tn->settings.give_up) * (unsigned long)HZ :
+		       msecs_to_jiffies(TFTPK_UNVERIFIED_MS))) {
+		/* Some clients never acknowledge the final block. */
+		tftpk_transfer_finish(t, w->high > w->last ?
+				      TFTPK_STAT_TRANSFERS_COMPLETED :
+				      TFTPK_STAT_TRANSFERS_FAILED);
+		return;
+	}
+
+	if ((!verified && t->tries >= TFTPK_UNVERIFIED_TRIES) ||
+	    (t->starved && !tftpk_window_inflight(w))) {
+		/* Nothing to repeat: listen, or wait for the file. */
+		tftpk_transfer_arm(t, TFTPK_RTO_FIRST);
+	} else if (verified && !w->probed && tftpk_window_inflight(w)) {
+		tftpk_transfer_probe(t, out);
+	} else {
+		tftpk_stats_inc(t->tn, TFTPK_STAT_TIMEOUTS);
+		tftpk_window_timeout(w, &t->rtt);
+		if (verified)
+			tftpk_transfer_push(t, out);
+		else
+			tftpk_transfer_answer(t, out);
+	}
+}
+
+static void tftpk_transfer_timer(struct timer_list *timer)
+{
+	struct tftpk_transfer *t = container_of(timer, struct tftpk_transfer,
+						timer);
+	struct net *net = t->tn->net;
+	struct sk_buff_head out;
+
+	__skb_queue_head_init(&out);
+	rcu_read_lock();
+	spin_lock(&t->lock);
+	if (!t->dead) {
+		if (time_before(jiffies, t->deadline))
+			mod_timer(&t->timer, t->deadline);
+		else
+			tftpk_transfer_expired(t, &out);
+	}
+	spin_unlock(&t->lock);
+	tftpk_output_send(net, &out);
+	rcu_read_unlock();
+}
+
+/* ---- work ---- */
+
+static const struct {
+	int err;
+	u16 code;
+	const char *text;
+} tftpk_open_errors[] = {
+	{ -ENOENT,		TFTPK_ERR_NOT_FOUND,	"file not found" },
+	{ -ENOTDIR,		TFTPK_ERR_NOT_FOUND,	"file not found" },
+	{ -ENAMETOOLONG,	TFTPK_ERR_NOT_FOUND,	"file not found" },
+	{ -ELOOP,		TFTPK_ERR_NOT_FOUND,	"file not found" },
+	{ -EACCES,		TFTPK_ERR_ACCESS,	"access violation" },
+	{ -EPERM,		TFTPK_ERR_ACCESS,	"access violation" },
+	{ -EXDEV,		TFTPK_ERR_ACCESS,	"access violation" },
+	{ 0,			TFTPK_ERR_UNDEFINED,	"cannot read file" },
+};
+
+/* Give the ring room for the window and what is read ahead; where even the
+ * large ring is too small for that, make the window smaller.
+ */
+static u32 tftpk_transfer_ring(struct tftpk_transfer *t, u32 blksize,
+			       u32 windowsize)
+{
+	u32 spare = TFTPK_RING_AHEAD + 2;
+	u32 small = (TFTPK_RING_SMALL - spare) * PAGE_SIZE;
+	u32 large = (TFTPK_RING_LARGE - spare) * PAGE_SIZE;
+
+	if ((u64)blksize * windowsize > small) {
+		t->ring.pages = kmem_cache_alloc(tftpk_ring_cache, GFP_KERNEL);
+		if (t->ring.pages) {
+			t->ring.mask = TFTPK_RING_LARGE - 1;
+			return clamp(windowsize, 1U, large / blksize);
+		}
+	}
+	t->ring.pages = t->small;
+	t->ring.mask = TFTPK_RING_SMALL - 1;
+	return clamp(windowsize, 1U, max(small / blksize, 1U));
+}
+
+static int tftpk_transfer_negotiate(struct tftpk_transfer *t,
+				    const struct tftpk_request *req)
+{
+	const struct tftpk_settings *set = &t->tn->settings;
+	struct tftpk_limits limits = {
+		.size		= t->size,
+		.windowsize	= READ_ONCE(set->max_windowsize),
+	};
+	struct dst_entry *dst;
+	u32 blksize;
+
+	local_bh_disable();
+	rcu_read_lock();
+	spin_lock(&t->lock);
+	dst = tftpk_output_route(t);
+	if (dst)
+		limits.blksize = min(READ_ONCE(set->max_blksize),
+				     tftpk_output_mtu_blksize(t, dst));
+	spin_unlock(&t->lock);
+	rcu_read_unlock();
+	local_bh_enable();
+	if (!dst)
+		return -ENETUNREACH;
+
+	/* The ring wants to know the block size first. */
+	tftpk_negotiate(req, &limits, &t->options);
+	blksize = t->options.blksize;
+	limits.windowsize = tftpk_transfer_ring(t, blksize,
+						t->options.windowsize);
+	tftpk_negotiate(req, &limits, &t->options);
+
+	t->blksize = blksize;
+	t->timeout = t->options.timeout;
+	t->oack = t->options.nopts;
+	tftpk_window_init(&t->window, t->size, blksize, t->options.windowsize);
+	return 0;
+}
+
+static void tftpk_transfer_open(struct tftpk_transfer *t)
+{
+	const struct tftpk_request *req = TFTPK_REQUEST(t->request_skb);
+	struct sk_buff_head out;
+	int err, i;
+
+	err = tftpk_file_open(t, req->name);
+	if (!err)
+		err = tftpk_transfer_negotiate(t, req);
+	if (!err)
+		err = tftpk_file_fill(t, tftpk_transfer_goal(t));
+
+	__skb_queue_head_init(&out);
+	local_bh_disable();
+	rcu_read_lock();
+	spin_lock(&t->lock);
+	if (t->dead) {
+		/* Killed meanwhile: the work is queued again. */
+	} else if (err) {
+		for (i = 0; tftpk_open_errors[i].err; i++)
+			if (tftpk_open_errors[i].err == err)
+				break;
+		tftpk_transfer_fail(t, TFTPK_STAT_REQUESTS_REFUSED,
+				    tftpk_open_errors[i].code,
+				    tftpk_open_errors[i].text, &out);
+	} else {
+		tftpk_stats_inc(t->tn, TFTPK_STAT_TRANSFERS_STARTED);
+		t->state = TFTPK_STATE_NEGOTIATING;
+		t->progress = jiffies;
+		tftpk_transfer_answer(t, &out);
+	}
+	spin_unlock(&t->lock);
+	tftpk_output_send(t->tn->net, &out);
+	rcu_read_unlock();
+	local_bh_enable();
+
+	kfree_skb(t->request_skb);
+	t->request_skb = NULL;
+}
+
+/* Fill the ring, and send what had to wait for that. */
+static void tftpk_transfer_feed(struct tftpk_transfer *t)
+{
+	struct sk_buff_head out;
+	bool again;
+	u64 goal;
+	int err;
+
+	do {
+		spin_lock_bh(&t->lock);
+		goal = tftpk_transfer_goal(t);
+		spin_unlock_bh(&t->lock);
+		err = tftpk_file_fill(t, goal);
+
+		__skb_queue_head_init(&out);
+		local_bh_disable();
+		rcu_read_lock();
+		spin_lock(&t->lock);
+		tftpk_stats_inc(t->tn, TFTPK_STAT_REFILLS);
+		if (!t->dead && err)
+			tftpk_transfer_fail(t, TFTPK_STAT_TRANSFERS_FAILED,
+					    TFTPK_ERR_UNDEFINED,
+					    err == -ESTALE ? "file changed" :
+					    "cannot read file", &out);
+		else if (!t->dead && t->starved)
+			tftpk_transfer_push(t, &out);
+		again = !t->dead && t->starved;
+		spin_unlock(&t->lock);
+		tftpk_output_send(t->tn->net, &out);
+		rcu_read_unlock();
+		local_bh_enable();
+		cond_resched();
+	} while (again);
+}
+
+/* Take a dead transfer apart. What readers may still look at is its lock and
+ * that it is dead.
+ */
+static void tftpk_transfer_reap(struct tftpk_transfer *t)
+{
+	struct tftpk_net *tn = t->tn;
+
+	timer_shutdown_sync(&t->timer);
+
+	spin_lock_bh(&t->lock);
+	if (t->hashed & BIT(0))
+		rhashtable_remove_fast(&tftpk_table, &t->request.head,
+				       tftpk_table_params);
+	if (t->hashed & BIT(1))
+		rhashtable_remove_fast(&tftpk_table, &t->tid.head,
+				       tftpk_table_params);
+	t->hashed = 0;
+	spin_unlock_bh(&t->lock);
+
+	spin_lock_bh(&tn->lock);
+	list_del(&t->list);
+	spin_unlock_bh(&tn->lock);
+
+	tftpk_file_close(t);
+	if (t->ring.pages && t->ring.pages != t->small)
+		kmem_cache_free(tftpk_ring_cache, t->ring.pages);
+	kfree_skb(t->request_skb);
+	dst_release(t->dst);
+	pr_debug("transfer %u destroyed\n", t->id);
+	tftpk_transfer_put(t);
+
+	/* The namespace may go once it sees the last transfer gone. */
+	if (atomic_dec_and_test(&tn->active))
+		wake_up_var(&tn->active);
+}
+
+static void tftpk_transfer_work(struct work_struct *work)
+{
+	struct tftpk_transfer *t = container_of(work, struct tftpk_transfer,
+						work);
+	bool dead;
+	u8 state;
+
+	spin_lock_bh(&t->lock);
+	dead = t->dead;
+	state = t->state;
+	spin_unlock_bh(&t->lock);
+
+	if (dead)
+		tftpk_transfer_reap(t);
+	else if (state == TFTPK_STATE_OPENING)
+		tftpk_transfer_open(t);
+	else
+		tftpk_transfer_feed(t);
+	tftpk_transfer_put(t);
+}
+
+/* ---- requests ---- */
+
+/* Insert into the table: the request if nothing has that key, and one of the
+ * pool's ports at random that this client does not use yet.
+ */
+static int tftpk_transfer_insert(struct tftpk_transfer *t)
+{
+	const struct tftpk_listener *listener = t->request.key.port->listener;
+	u32 start = get_random_u32();
+	int err, i;
+
+	lockdep_assert_held(&t->lock);
+
+	err = rhashtable_lookup_insert_fast(&tftpk_table, &t->request.head,
+					    tftpk_table_params);
+	if (err)
+		return err;
+	t->hashed |= BIT(0);
+
+	t->tid.key = t->request.key;
+	for (i = 0; i < TFTPK_POOL_SIZE; i++) {
+		t->tid.key.port = &listener->pool[(start + i) %
+						  TFTPK_POOL_SIZE];
+		err = rhashtable_lookup_insert_fast(&tftpk_table, &t->tid.head,
+						    tftpk_table_params);
+		if (!err) {
+			t->hashed |= BIT(1);
+			return 0;
+		}
+		if (err != -EEXIST)
+			break;
+	}
+	return -EBUSY;
+}
+
+/* Begin a transfer. Returns -EEXIST where another one has this key. */
+static int tftpk_transfer_start(struct tftpk_net *tn,
+				const struct tftpk_key *key,
+				struct sk_buff *skb, u32 hash)
+{
+	struct tftpk_transfer *t;
+	int err = -EBUSY;
+
+	t = kmem_cache_alloc(tftpk_transfer_cache, GFP_ATOMIC | __GFP_NOWARN);
+	if (!t)
+		return -ENOMEM;
+	memset(t, 0, offsetof(struct tftpk_transfer, small));
+	spin_lock_init(&t->lock);
+	refcount_set(&t->ref, 1);
+	timer_setup(&t->timer, tftpk_transfer_timer, 0);
+	INIT_WORK(&t->work, tftpk_transfer_work);
+	t->tn = tn;
+	t->request.key = *key;
+	t->request_hash = hash;
+	t->state = TFTPK_STATE_OPENING;
+	t->started = jiffies;
+	t->progress = jiffies;
+
+	spin_lock(&tn->lock);
+	if (tn->closing || READ_ONCE(key->port->listener->dead) ||
+	    atomic_read(&tn->active) >= READ_ONCE(tn->settings.max_transfers)) {
+		spin_unlock(&tn->lock);
+		kmem_cache_free(tftpk_transfer_cache, t);
+		return -EBUSY;
+	}
+	atomic_inc(&tn->active);
+	t->id = ++tn->next_transfer;
+	list_add_tail(&t->list, &tn->transfers);
+	/* From here on commands find it; they wait for this lock. */
+	spin_lock(&t->lock);
+	spin_unlock(&tn->lock);
+
+	err = tftpk_transfer_insert(t);
+	if (!err) {
+		t->request_skb = skb;
+		tftpk_transfer_arm(t, TFTPK_RTO_FIRST);
+	} else {
+		t->dead = true;
+	}
+	pr_debug("transfer %u created\n", t->id);
+	tftpk_transfer_queue(t);
+	spin_unlock(&t->lock);
+	return err;
+}
+
+/* Does this request repeat that of @t? If so it gets its answer again, within
+ * what an unverified client may be sent. If not @t makes way.
+ */
+static bool tftpk_transfer_repeated(struct tftpk_transfer *t, u32 hash,
+				    struct sk_buff_head *out)
+{
+	bool repeated;
+
+	spin_lock(&t->lock);
+	repeated = !t->dead && t->request_hash == hash &&
+		   (t->state != TFTPK_STATE_SENDING ||
+		    time_before(jiffies, t->progress +
+				msecs_to_jiffies(TFTPK_RESTART_MS)));
+	if (repeated) {
+		tftpk_stats_inc(t->tn, TFTPK_STAT_REQUESTS_REPEATED);
+		if (t->state == TFTPK_STATE_NEGOTIATING &&
+		    t->tries < TFTPK_UNVERIFIED_TRIES) {
+			tftpk_window_timeout(&t->window, &t->rtt);
+			tftpk_transfer_answer(t, out);
+		}
+	} else {
+		if (!t->dead)
+			tftpk_transfer_finish(t, TFTPK_STAT_TRANSFERS_ABORTED);
+		if (t->hashed & BIT(0))
+			rhashtable_remove_fast(&tftpk_table, &t->request.head,
+					       tftpk_table_params);
+		t->hashed &= ~BIT(0);
+	}
+	spin_unlock(&t->lock);
+	return repeated;
+}
+
+/**
+ * tftpk_transfer_request() - a read request arrived
+ * @key: client, and the port that takes requests
+ * @skb: the packet, with the parsed request in it; consumed
+ * @hash: of the request's bytes
+ *
+ * A request from a client and port whose transfer is running is the same
+ * request again, or replaces that transfer (RFC 1350 section 4 gives every
+ * transfer a port of its own).
+ *
+ * Context: softirq, within rcu_read_lock().
+ */
+void tftpk_transfer_request(const struct tftpk_key *key, struct sk_buff *skb,
+			    u32 hash)
+{
+	struct tftpk_net *tn = key->port->listener->tn;
+	struct tftpk_transfer *old;
+	struct sk_buff_head out;
+	int err, tries = 0;
+
+	tftpk_stats_inc(tn, TFTPK_STAT_REQUESTS);
+	__skb_queue_head_init(&out);
+	do {
+		old = tftpk_find(key);
+		if (old && tftpk_transfer_repeated(old, hash, &out)) {
+			tftpk_output_send(tn->net, &out);
+			kfree_skb(skb);
+			return;
+		}
+		err = tftpk_transfer_start(tn, key, skb, hash);
+	} while (err == -EEXIST && ++tries < 3);
+
+	if (err) {
+		tftpk_stats_inc(tn, TFTPK_STAT_REQUESTS_DROPPED);
+		kfree_skb(skb);
+	}
+}
+
+/* ---- what clients send ---- */
+
+static struct tftpk_transfer *tftpk_find_live(const struct tftpk_key *key)
+{
+	struct tftpk_transfer *t = tftpk_find(key);
+
+	if (t) {
+		spin_lock(&t->lock);
+		if (!t->dead && t->state != TFTPK_STATE_OPENING)
+			return t;
+		spin_unlock(&t->lock);
+	}
+	tftpk_stats_inc(key->port->listener->tn, TFTPK_STAT_PACKETS_UNKNOWN);
+	return NULL;
+}
+
+/* The ACK of an OACK is that of block 0 (RFC 2347). */
+static void tftpk_transfer_accepted(struct tftpk_transfer *t, u16 block,
+				    struct sk_buff_head *out)
+{
+	if (block) {
+		tftpk_stats_inc(t->tn, TFTPK_STAT_ACKS_IGNORED);
+		return;
+	}
+	if (t->tries == 1)
+		tftpk_rtt_sample(&t->rtt, div_u64(ktime_get_ns() -
+						  t->window.flight_ns,
+						  NSEC_PER_USEC));
+	t->rtt.backoff = 0;
+	t->oack = false;
+	t->state = TFTPK_STATE_SENDING;
+	t->progress = jiffies;
+	tftpk_transfer_push(t, out);
+}
+
+/**
+ * tftpk_transfer_ack() - an ACK arrived
+ * @key: client, and the transfer identifier
+ * @block: its block number
+ *
+ * The fast path: one lookup, one lock, the next blocks built from the ring
+ * and sent; nothing is queued but a refill when the ring runs low.
+ *
+ * Context: softirq, within rcu_read_lock().
+ */
+void tftpk_transfer_ack(const struct tftpk_key *key, u16 block)
+{
+	struct tftpk_transfer *t = tftpk_find_live(key);
+	struct sk_buff_head out;
+	enum tftpk_ack ack;
+	u64 acked;
+
+	if (!t)
+		return;
+	__skb_queue_head_init(&out);
+	tftpk_stats_inc(t->tn, TFTPK_STAT_ACKS_RECEIVED);
+	if (t->oack) {
+		tftpk_transfer_accepted(t, block, &out);
+		goto out;
+	}
+
+	acked = t->window.acked;
+	ack = tftpk_window_ack(&t->window, &t->rtt, block, ktime_get_ns());
+	if (t->window.acked != acked) {
+		t->state = TFTPK_STATE_SENDING;
+		t->progress = jiffies;
+		tftpk_file_release(t, tftpk_transfer_acked_bytes(t));
+	}
+	switch (ack) {
+	case TFTPK_ACK_STALE:
+		tftpk_stats_inc(t->tn, TFTPK_STAT_ACKS_IGNORED);
+		break;
+	case TFTPK_ACK_DONE:
+		tftpk_transfer_finish(t, TFTPK_STAT_TRANSFERS_COMPLETED);
+		break;
+	case TFTPK_ACK_PROGRESS:
+	case TFTPK_ACK_GAP:
+		tftpk_transfer_push(t, &out);
+		break;
+	}
+out:
+	spin_unlock(&t->lock);
+	tftpk_output_send(t->tn->net, &out);
+}
+
+/**
+ * tftpk_transfer_abort() - the client sent an ERROR
+ * @key: client, and the transfer identifier
+ *
+ * Any ERROR ends a transfer; it is never answered (RFC 1350 section 7).
+ *
+ * Context: softirq, within rcu_read_lock().
+ */
+void tftpk_transfer_abort(const struct tftpk_key *key)
+{
+	struct tftpk_transfer *t = tftpk_find_live(key);
+
+	if (!t)
+		return;
+	tftpk_transfer_finish(t, TFTPK_STAT_TRANSFERS_ABORTED);
+	spin_unlock(&t->lock);
+}
+
+/* ---- commands ---- */
+
+/**
+ * tftpk_transfers_kill() - end transfers and wait until they are gone
+ * @tn: namespace's server
+ * @export: only those of this export, or NULL
+ * @listener: only those of this listener, or NULL
+ *
+ * New ones of that kind must have been made impossible before. Every client
+ * gets an ERROR.
+ *
+ * Context: process; the configuration's mutex may be held.
+ */
+void tftpk_transfers_kill(struct tftpk_net *tn,
+			  const struct tftpk_export *export,
+			  const struct tftpk_listener *listener)
+{
+	struct tftpk_transfer *t;
+	struct sk_buff_head out;
+
+	__skb_queue_head_init(&out);
+	local_bh_disable();
+	rcu_read_lock();
+	spin_lock(&tn->lock);
+	list_for_each_entry(t, &tn->transfers, list) {
+		spin_lock(&t->lock);
+		if (!t->dead && (!export || t->export == export) &&
+		    (!listener || t->request.key.port->listener == listener))
+			tftpk_transfer_fail(t, t->state == TFTPK_STATE_OPENING ?
+					    TFTPK_STAT_REQUESTS_REFUSED :
+					    TFTPK_STAT_TRANSFERS_FAILED,
+					    TFTPK_ERR_UNDEFINED,
+					    "no longer served", &out);
+		spin_unlock(&t->lock);
+	}
+	spin_unlock(&tn->lock);
+	tftpk_output_send(tn->net, &out);
+	rcu_read_unlock();
+	local_bh_enable();
+
+	/* Reaped by work that was queued before, all of it. */
+	flush_workqueue(tftpk_wq);
+}
+
+/**
+ * tftpk_transfers_close() - end all transfers of a namespace, for good
+ * @tn: namespace's server
+ *
+ * Context: process.
+ */
+void tftpk_transfers_close(struct tftpk_net *tn)
+{
+	spin_lock_bh(&tn->lock);
+	tn->closing = true;
+	spin_unlock_bh(&tn->lock);
+
+	tftpk_transfers_kill(tn, NULL, NULL);
+	wait_var_event(&tn->active, !atomic_read(&tn->active));
+}
+
+/**
+ * tftpk_transfer_init() - make caches, table and workqueue
+ *
+ * Context: process. Return: 0 or a negative errno.
+ */
+int tftpk_transfer_init(void)
+{
+	int err;
+
+	BUILD_BUG_ON(offsetof(struct tftpk_key, local) % sizeof(u32));
+	BUILD_BUG_ON(sizeof(struct tftpk_request) >
+		     sizeof_field(struct sk_buff, cb));
+
+	tftpk_transfer_cache =
+		tftpk_cache_create("tftpk_transfer",
+				   sizeof(struct tftpk_transfer), 0,
+				   SLAB_HWCACHE_ALIGN);
+	if (!tftpk_transfer_cache)
+		return -ENOMEM;
+	err = -ENOMEM;
+	tftpk_ring_cache =
+		tftpk_cache_create("tftpk_ring",
+				   TFTPK_RING_LARGE * sizeof(struct page *), 0,
+				   SLAB_HWCACHE_ALIGN);
+	if (!tftpk_ring_cache)
+		goto err_ring;
+	/* Reading may wait for a disk or unpack a squashfs: any CPU may do it. */
+	tftpk_wq = alloc_workqueue("tftpk", WQ_UNBOUND, 0);
+	if (!tftpk_wq)
+		goto err_wq;
+	err = rhashtable_init(&tftpk_table, &tftpk_table_params);
+	if (err)
+		goto err_table;
+	return 0;
+
+err_table:
+	destroy_workqueue(tftpk_wq);
+err_wq:
+	kmem_cache_destroy(tftpk_ring_cache);
+err_ring:
+	kmem_cache_destroy(tftpk_transfer_cache);
+	return err;
+}
+
+/**
+ * tftpk_transfer_exit() - undo tftpk_transfer_init()
+ *
+ * All transfers have ended.
+ */
+void tftpk_transfer_exit(void)
+{
+	destroy_workqueue(tftpk_wq);
+	rhashtable_destroy(&tftpk_table);
+	/* Transfers are freed by RCU. */
+	rcu_barrier();
+	kmem_cache_destroy(tftpk_ring_cache);
+	kmem_cache_destroy(tftpk_transfer_cache);
+}

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Block arithmetic: acknowledgements, windows, retransmission.
+ */
+#include <linux/kernel.h>
+#include <linux/math64.h>
+#include <linux/string.h>
+#include <linux/time64.h>
+
+#include "window.h"
+
+/**
+ * tftpk_window_init() - begin a transfer
+ * @w: window
+ * @bytes: size of the file
+ * @blksize: payload bytes of a full block
+ * @windowsize: blocks that may be in flight, at least 1
+ *
+ * A file that is a multiple of the block size ends with an empty block
+ * (RFC 1350 section 6), so there is always a last one below that size.
+ */
+void tftpk_window_init(struct tftpk_window *w, u64 bytes, u32 blksize,
+		       u16 windowsize)
+{
+	memset(w, 0, sizeof(*w));
+	w->next = 1;
+	w->high = 1;
+	w->last = div_u64(bytes, blksize) + 1;
+	w->size = windowsize;
+}
+
+/* Is a repeated ACK the report of a loss in this flight, or the echo of
+ * something sent twice? Taking echoes for reports would send every flight
+ * twice from then on, each copy causing the next echo (RFC 1123 section
+ * 4.2.3.1, one window at a time). So a repeated ACK counts only where neither
+ * this flight nor the one before holds anything that was sent again, or where
+ * silence has made us ask by a probe.
+ *
+ * Without a window there is nothing to report: a client that repeats an ACK
+ * has merely timed out, and so will we.
+ */
+static bool tftpk_window_gap(const struct tftpk_window *w,
+			     const struct tftpk_rtt *rtt, u64 now_ns)
+{
+	if (w->size == 1 || !tftpk_window_inflight(w))
+		return false;
+	if (w->probed)
+		return true;
+	/* The network may copy an ACK; its copy comes along at once. */
+	return !w->rolled && !w->echo &&
+	       now_ns - w->flight_ns >= rtt->min * (NSEC_PER_USEC / 2);
+}
+
+/**
+ * tftpk_window_ack() - take an ACK
+ * @w: window
+ * @rtt: round-trip estimate; takes a sample where the ACK gives one
+ * @block: block number of the ACK
+ * @now_ns: time of its arrival
+ *
+ * RFC 1350 section 2; RFC 7440 section 4: an ACK inside the window means
+ * that what came after it was not received in order.
+ *
+ * Return: what it means.
+ */
+enum tftpk_ack tftpk_window_ack(struct tftpk_window *w, struct tftpk_rtt *rtt,
+				u16 block, u64 now_ns)
+{
+	/* Half the number space lies ahead, the other half behind. */
+	u16 ahead = block - tftpk_block_wire(w->acked);
+	u64 acked = w->acked + ahead;
+
+	if (!ahead) {
+		if (!tftpk_window_gap(w, rtt, now_ns))
+			return TFTPK_ACK_STALE;
+		w->next = w->acked + 1;
+		w->rolled = true;
+		w->probed = false;
+		return TFTPK_ACK_GAP;
+	}
+	if (acked >= w->high)
+		return TFTPK_ACK_STALE;
+
+	if (w->timed && acked >= w->timed) {
+		tftpk_rtt_sample(rtt, div_u64(now_ns - w->timed_ns,
+					      NSEC_PER_USEC));
+		w->timed = 0;
+	}
+	rtt->backoff = 0;
+	w->acked = acked;
+	w->echo = w->rolled || w->probed;
+	w->rolled = false;
+	w->probed = false;
+	if (acked == w->last)
+		return TFTPK_ACK_DONE;
+	/* After a rollback this ACK may be of what went out before it. */
+	if (w->next <= acked) {
+		w->next = acked + 1;
+		return TFTPK_ACK_PROGRESS;
+	}
+	if (w->next == acked + 1)
+		return TFTPK_ACK_PROGRESS;
+
+	w->next = acked + 1;
+	w->rolled = true;
+	return TFTPK_ACK_GAP;
+}
+
+/**
+ * tftpk_window_room() - how many blocks may be sent now, from @w->next on
+ * @w: window
+ */
+u32 tftpk_window_room(const struct tftpk_window *w)
+{
+	u64 end = min(w->acked + w->size, w->last);
+
+	return end + 1 - w->next;
+}
+
+/**
+ * tftpk_window_sent() - note that blocks went out
+ * @w: window
+ * @n: blocks sent, from @w->next on
+ * @now_ns: the time
+ *
+ * Only a block's first transmission is timed (Karn's rule, RFC 6298
+ * section 3), and only the last one of a burst: a client answers that.
+ *
+ * Return: how many of the blocks had been sent before.
+ */
+u32 tftpk_window_sent(struct tftpk_window *w, u32 n, u64 now_ns)
+{
+	u64 end = w->next + n;
+	u32 again = min(w->high, end) - w->next;
+
+	if (w->next == w->acked + 1)
+		w->flight_ns = now_ns;
+	if (again) {
+		if (w->timed >= w->next)
+			w->timed = 0;
+	}
+	if (end > w->high) {
+		w->timed = end - 1;
+		w->timed_ns = now_ns;
+		w->high = end;
+	}
+	w->next = end;
+	return again;
+}
+
+/**
+ * tftpk_window_probe() - the flight's last block is sent again to ask for an
+ *	answer
+ * @w: window
+ */
+void tftpk_window_probe(struct tftpk_window *w)
+{
+	w->probed = true;
+	w->timed = 0;
+}
+
+/**
+ * tftpk_window_timeout() - the retransmission timer expired
+ * @w: window; goes back to the first block that was not acknowledged
+ * @rtt: estimate; backs off (RFC 6298 section 5.5)
+ */
+void tftpk_window_timeout(struct tftpk_window *w, struct tftpk_rtt *rtt)
+{
+	w->next = w->acked + 1;
+	w->rolled = true;
+	w->probed = false;
+	w->timed = 0;
+	if (rtt->backoff < 8)
+		rtt->backoff++;
+}
+
+/**
+ * tftpk_rtt_sample() - take a measured round trip (RFC 6298 section 2)
+ * @rtt: estimate
+ * @us: microseconds from sending a block to its ACK
+ */
+void tftpk_rtt_sample(struct tftpk_rtt *rtt, u32 us)
+{
+	us = max(us, 1U);
+	if (!rtt->srtt) {
+		rtt->srtt = us;
+		rtt->rttvar = us / 2;
+		rtt->min = us;
+		return;
+	}
+	rtt->rttvar += ((int)abs((int)(rtt->srtt - us)) -
+			(int)rtt->rttvar) / 4;
+	rtt->srtt += ((int)us - (int)rtt->srtt) / 8;
+	rtt->min = min(rtt->min, us);
+}
+
+/**
+ * tftpk_rtt_rto() - retransmission timeout in microseconds
+ * @rtt: estimate
+ * @timeout: the client's timeout option in seconds, 0 if it sent none
+ *
+ * The option (RFC 2349) never delays the first retransmission: it caps what
+ * the backoff makes of it.
+ */
+u32 tftpk_rtt_rto(const struct tftpk_rtt *rtt, u8 timeout)
+{
+	u32 cap = timeout ? timeout * (u32)USEC_PER_SEC : TFTPK_RTO_MAX;
+	u64 rto = TFTPK_RTO_FIRST;
+
+	if (rtt->srtt)
+		rto = max_t(u64, rtt->srtt + 4ULL * rtt->rttvar, TFTPK_RTO_MIN);
+	return min_t(u64, rto << rtt->backoff, cap);
+}
+
+/**
+ * tftpk_rtt_probe() - when to probe for the loss of a flight's tail
+ * @rtt: estimate
+ *
+ * Two round trips, as nothing but silence tells that the last block or its
+ * ACK was lost.
+ *
+ * Return: microseconds, or 0 to wait for the timeout.
+ */
+u32 tftpk_rtt_probe(const struct tftpk_rtt *rtt)
+{
+	if (!rtt->srtt)
+		return 0;
+	return max_t(u32, 2 * rtt->srtt + rtt->rttvar, TFTPK_PROBE_MIN);
+}

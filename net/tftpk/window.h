@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The sending side of RFC 1350's lock step and RFC 7440's windows: which
+ * block an ACK means, what may be sent next, and when to send it again.
+ *
+ * Blocks are counted from 1 in 64 bits and become 16-bit numbers on the wire
+ * only. All functions are pure: the caller passes the time in, and holds
+ * whatever lock protects the structures.
+ */
+#ifndef _TFTPK_WINDOW_H
+#define _TFTPK_WINDOW_H
+
+#include <linux/types.h>
+
+/* Retransmission, all in microseconds. RFC 6298 section 2 with a lower floor. */
+#define TFTPK_RTO_FIRST		1000000
+#define TFTPK_RTO_MIN		200000
+#define TFTPK_RTO_MAX		5000000
+#define TFTPK_PROBE_MIN		10000
+
+/**
+ * struct tftpk_window - what was sent and acknowledged
+ * @acked: last block acknowledged; 0 before the first
+ * @next: block to send next; @acked < @next <= @high
+ * @high: first block that was never sent
+ * @last: number of the final block, the only one below the block size
+ * @flight_ns: when block @acked + 1 was last sent
+ * @timed_ns: when @timed was sent
+ * @timed: block whose ACK gives a round-trip time, 0 for none
+ * @size: blocks that may be in flight
+ * @rolled: this flight holds blocks that were sent again
+ * @echo: so did the one before
+ * @probed: this flight's last block was sent again to ask for an answer
+ */
+struct tftpk_window {
+	u64 acked;
+	u64 next;
+	u64 high;
+	u64 last;
+	u64 flight_ns;
+	u64 timed_ns;
+	u64 timed;
+	u16 size;
+	bool rolled;
+	bool echo;
+	bool probed;
+};
+
+/**
+ * struct tftpk_rtt - round-trip estimate (RFC 6298), in microseconds
+ * @srtt: smoothed round-trip time, 0 before the first sample
+ * @rttvar: its variation
+ * @min: shortest round trip seen
+ * @backoff: timeouts in a row
+ */
+struct tftpk_rtt {
+	u32 srtt;
+	u32 rttvar;
+	u32 min;
+	u8 backoff;
+};
+
+/**
+ * enum tftpk_ack - what an ACK means
+ * @TFTPK_ACK_STALE: old, repeated or never sent; nothing to do
+ * @TFTPK_ACK_PROGRESS: acknowledges something new; send on from @next
+ * @TFTPK_ACK_GAP: reports a loss; @next went back, send again
+ * @TFTPK_ACK_DONE: acknowledges the final block
+ */
+enum tftpk_ack {
+	TFTPK_ACK_STALE,
+	TFTPK_ACK_PROGRESS,
+	TFTPK_ACK_GAP,
+	TFTPK_ACK_DONE,
+};
+
+void tftpk_window_init(struct tftpk_window *w, u64 bytes, u32 blksize,
+		       u16 windowsize);
+enum tftpk_ack tftpk_window_ack(struct tftpk_window *w, struct tftpk_rtt *rtt,
+				u16 block, u64 now_ns);
+u32 tftpk_window_room(const struct tftpk_window *w);
+u32 tftpk_window_sent(struct tftpk_window *w, u32 n, u64 now_ns);
+void tftpk_window_probe(struct tftpk_window *w);
+void tftpk_window_timeout(struct tftpk_window *w, struct tftpk_rtt *rtt);
+
+void tftpk_rtt_sample(struct tftpk_rtt *rtt, u32 us);
+u32 tftpk_rtt_rto(const struct tftpk_rtt *rtt, u8 timeout);
+u32 tftpk_rtt_probe(const struct tftpk_rtt *rtt);
+
+/** tftpk_window_inflight() - blocks sent and not acknowledged */
+static inline u32 tftpk_window_inflight(const struct tftpk_window *w)
+{
+	return w->next - w->acked - 1;
+}
+
+/** tftpk_block_wire() - a block's number in its packet; it wraps to 0 */
+static inline u16 tftpk_block_wire(u64 block)
+{
+	return block & 0xffff;
+}
+
+#endif /* _TFTPK_WINDOW_H */
