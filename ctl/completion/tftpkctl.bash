@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-2.0
+# Completion of tftpkctl(8) for bash; the words come from the tool itself.
+
+# Words of a kind: command, setting, option (of command $2) or value (of
+# setting $2).
+_tftpkctl_words()
+{
+	local kind word rest
+
+	tftpkctl help --list 2>/dev/null | while read -r kind word rest; do
+		case $1:$kind in
+		option:option)
+			[[ $word == --list || ($rest && $rest != "$2") ]] ||
+				echo "$word"
+			;;
+		value:setting)
+			[[ $word == "$2" && $rest == *switch ]] && echo on off
+			;;
+		"$kind:$1")
+			echo "$word"
+			;;
+		esac
+	done
+}
+
+_tftpkctl()
+{
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
+	local command='' words='' i position=0
+
+	COMPREPLY=()
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		case ${COMP_WORDS[i]} in
+		-n | --netns | --uid | --gid) ((i++)) ;;
+		-*) ;;
+		*)
+			if [[ $command ]]; then
+				((position++))
+			else
+				command=${COMP_WORDS[i]}
+			fi
+			;;
+		esac
+	done
+
+	case $prev:$command:$position in
+	-n:* | --netns:*)
+		words=$(ls /run/netns 2>/dev/null)
+		;;
+	--uid:*) words=$(compgen -u) ;;
+	--gid:*) words=$(compgen -g) ;;
+	*)
+		if [[ $cur == -* ]]; then
+			words=$(_tftpkctl_words option "$command")
+		elif [[ ! $command || $command:$position == help:0 ]]; then
+			words=$(_tftpkctl_words command)
+		fi
+		;;&
+	*:export:0 | *:unexport:0)
+		if [[ $cur != -* ]]; then
+			compopt -o filenames 2>/dev/null
+			mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+			return
+		fi
+		;;
+	*:listen:0 | *:unlisten:0) ;;
+	dev:listen:* | dev:unlisten:*) words=$(ls /sys/class/net) ;;
+	*:listen:* | *:unlisten:*) words=dev ;;
+	*:set:*[02468] | *:get:0) words=$(_tftpkctl_words setting) ;;
+	*:set:*) words=$(_tftpkctl_words value "$prev") ;;
+	esac
+	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+}
+
+complete -F _tftpkctl tftpkctl

@@ -1,0 +1,43 @@
+#compdef tftpkctl
+# SPDX-License-Identifier: GPL-2.0
+# Completion of tftpkctl(8) for zsh; the words come from the tool itself.
+
+# The second words of those lines of 'help --list' that match a pattern.
+_tftpkctl_words()
+{
+	local -a lines
+	lines=(${(f)"$(tftpkctl help --list 2>/dev/null)"})
+	lines=(${${(M)lines:#${~1}}#* })
+	compadd -- ${lines%% *}
+}
+
+_tftpkctl()
+{
+	local curcontext=$curcontext state line
+	local -A opt_args
+
+	_arguments -C \
+		'(-n --netns)'{-n,--netns}'[work in a network namespace]:network namespace:_files -W /run/netns' \
+		'(-j --json)'{-j,--json}'[print JSON]' \
+		'(- *)'{-h,--help}'[explain]' \
+		'(- *)'{-V,--version}'[print the version]' \
+		'--uid[user that files are opened as]:user:_users' \
+		'--gid[group that files are opened as]:group:_groups' \
+		'1: :->command' '*:: :->arguments'
+
+	case $state:$line[1]:$CURRENT in
+	command:*) _tftpkctl_words 'command *' ;;
+	*:export:2 | *:unexport:2) _files -/ ;;
+	*:listen:3 | *:unlisten:3) compadd dev ;;
+	*:listen:4 | *:unlisten:4) _net_interfaces ;;
+	*:get:2 | *:set:*[02468]) _tftpkctl_words 'setting *' ;;
+	*:set:*)
+		[[ -n "$(tftpkctl help --list 2>/dev/null |
+			grep "^setting $words[CURRENT-1] .*switch")" ]] &&
+			compadd on off
+		;;
+	*:help:2) _tftpkctl_words 'command *' ;;
+	esac
+}
+
+_tftpkctl "$@"

@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Options, the table of commands, and help. */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tftpkctl.h"
+
+#define NETNS_DIR	"/run/netns"
+
+static int run_help(struct ctl *ctl, int argc, char **argv);
+
+static const struct command commands[] = {
+	{
+		.name = "export", .args = "DIR [--uid USER] [--gid GROUP]",
+		.summary = "serve the files beneath a folder",
+		.details =
+"The first export listens on UDP port 69 of all addresses, IPv4 and IPv6,\n"
+"unless a listener was configured before. Files are opened as USER and GROUP,\n"
+"by name or number, 65534 (nobody) by default: what these may not read is not\n"
+"served.\n",
+		.options = BIT(OPTION_UID) | BIT(OPTION_GID),
+		.min_args = 1, .max_args = 1, .run = run_export,
+	}, {
+		.name = "unexport", .args = "DIR",
+		.summary = "stop serving a folder, ending its transfers",
+		.min_args = 1, .max_args = 1, .run = run_unexport,
+	}, {
+		.name = "listen", .args = "ADDR[:PORT] [dev IF]",
+		.summary = "accept requests on an address",
+		.details =
+"ADDR is an IPv4 or IPv6 address, the latter in brackets if a port follows, or\n"
+"* for all addresses. PORT is 69 by default. IF is an interface or a VRF; a\n"
+"link-local address needs it, and may carry it as in fe80::1%eth0.\n"
+"Replaces the listeners that the first export made.\n",
+		.min_args = 1, .max_args = 3, .run = run_listen,
+	}, {
+		.name = "unlisten", .args = "ADDR[:PORT] [dev IF]",
+		.summary = "close a listener, ending its transfers",
+		.details = "The listener is named as it was to 'listen'.\n",
+		.min_args = 1, .max_args = 3, .run = run_unlisten,
+	}, {
+		.name = "show", .args = "",
+		.summary = "list exports, listeners and settings",
+		.run = run_show,
+	}, {
+		.name = "transfers", .args = "",
+		.summary = "list the transfers that are running",
+		.run = run_transfers,
+	}, {
+		.name = "stats", .args = "",
+		.summary = "print the counters",
+		.details =
+"They count since the network namespace began or the module was loaded:\n\n",
+		.explain = explain_stats, .run = run_stats,
+	}, {
+		.name = "set", .args = "KEY VALUE [KEY VALUE]...",
+		.summary = "change settings, all of those given or none",
+		.details =
+"Seconds may be written as 30, 30s, 5m or 1h, bytes as 1024, 1024B, 1K or\n"
+"1KiB. The settings are:\n\n",
+		.explain = explain_settings,
+		.min_args = 2, .max_args = INT_MAX, .run = run_set,
+	}, {
+		.name = "get", .args = "[KEY]",
+		.summary = "print the settings, or the value of one",
+		.details = "The settings are:\n\n",
+		.explain = explain_settings, .max_args = 1, .run = run_get,
+	}, {
+		.name = "help", .args = "[COMMAND]",
+		.summary = "explain a command",
+		.options = BIT(OPTION_LIST), .max_args = 1, .run = run_help,
+	},
+};
+
+/* Command options have the value 256 + enum command_option. */
+static const struct option long_options[] = {
+	{ "netns", required_argument, NULL, 'n' },
+	{ "json", no_argument, NULL, 'j' },
+	{ "help", no_argument, NULL, 'h' },
+	{ "version", no_argument, NULL, 'V' },
+	{ "uid", required_argument, NULL, 256 + OPTION_UID },
+	{ "gid", required_argument, NULL, 256 + OPTION_GID },
+	{ "list", no_argument, NULL, 256 + OPTION_LIST },
+	{ 0 }
+};
+
+static const char *command_name(size_t index)
+{
+	return index < COUNT(commands) ? commands[index].name : NULL;
+}
+
+/* The command of that name, or NULL after a complaint. */
+static const struct command *find(const char *name)
+{
+	const char *meant;
+	size_t i;
+
+	for (i = 0; i < COUNT(commands); i++) {
+		if (!strcmp(commands[i].name, name))
+			return &commands[i];
+	}
+	meant = nearest(name, command_name);
+	if (meant)
+		complain("no command '%s': did you mean '%s'?", name, meant);
+	else
+		complain("no command '%s': 'tftpkctl help' lists them", name);
+	return NULL;
+}
+
+static void explain(const struct command *command)
+{
+	printf("Usage: tftpkctl [OPTION]... %s%s%s\n\nTo %s.\n", command->name,
+	       *command->args ? " " : "", command->args, command->summary);
+	if (command->details)
+		printf("\n%s", command->details);
+	if (command->explain)
+		command->explain();
+}
+
+static void explain_all(void)
+{
+	size_t i;
+
+	puts("Usage: tftpkctl [OPTION]... COMMAND\n\n"
+	     "Configure and observe the in-kernel TFTP server.\n\nCommands:");
+	for (i = 0; i < COUNT(commands); i++) {
+		printf("  %s%s%s\n      %s\n", commands[i].name,
+		       *commands[i].args ? " " : "", commands[i].args,
+		       commands[i].summary);
+	}
+	puts("\nOptions:\n"
+	     "  -n, --netns NETNS  work in a network namespace: a name of 'ip netns'\n"
+	     "                     or a path\n"
+	     "  -j, --json         print JSON\n"
+	     "  -h, --help         explain, the command if there is one\n"
+	     "  -V, --version      print the version\n\n"
+	     "Exit status: 0 done, 1 failed, 2 wrong usage. See tftpkctl(8).");
+}
+
+/* For completion and tests: a line each, the kind of word and the word first. */
+static void list_all(void)
+{
+	const struct option *option;
+	size_t i;
+
+	for (i = 0; i < COUNT(commands); i++)
+		printf("command %s\n", commands[i].name);
+	for (option = long_options; option->name; option++) {
+		if (option->val < 256)
+			printf("option --%s\n", option->name);
+		for (i = 0; option->val >= 256 && i < COUNT(commands); i++) {
+			if (commands[i].options & BIT(option->val - 256))
+				printf("option --%s %s\n", option->name,
+				       commands[i].name);
+		}
+	}
+	list_settings();
+}
+
+static int run_help(struct ctl *ctl, int argc, char **argv)
+{
+	const struct command *command;
+
+	if (ctl->option[OPTION_LIST]) {
+		list_all();
+		return EXIT_SUCCESS;
+	}
+	if (!argc) {
+		explain_all();
+		return EXIT_SUCCESS;
+	}
+	command = find(argv[0]);
+	if (!command)
+		return EXIT_USAGE;
+	explain(command);
+	return EXIT_SUCCESS;
+}
+
+/*
+ * The network namespace only: an export pins the mount that its path is on, and
+ * a mount namespace entered for this one command would end with it.
+ */
+static int enter_netns(const char *name)
+{
+	bool is_path = strchr(name, '/');
+	char *path = text("%s%s", is_path ? "" : NETNS_DIR "/", name);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int ret = -1;
+
+	if (fd < 0 && errno == ENOENT && !is_path)
+		complain("-n %s: no such network namespace ('ip netns' lists them)",
+			 name);
+	else if (fd < 0)
+		complain("-n %s: cannot open %s: %s", name, path,
+			 strerror(errno));
+	else if (!setns(fd, CLONE_NEWNET))
+		ret = 0;
+	else if (errno == EINVAL)
+		complain("-n %s: %s is not a network namespace", name, path);
+	else if (errno == EPERM)
+		complain("-n %s: entering a network namespace needs CAP_SYS_ADMIN: run it as root",
+			 name);
+	else
+		complain("-n %s: %s", name, strerror(errno));
+
+	if (fd >= 0)
+		close(fd);
+	free(path);
+	return ret;
+}
+
+static int run(struct ctl *ctl, int argc, char **argv)
+{
+	const struct command *command;
+	const struct option *option;
+	int ret;
+
+	if (!argc)
+		return usage_error("no command given: 'tftpkctl help' lists them");
+	command = find(argv[0]);
+	if (!command)
+		return EXIT_USAGE;
+
+	for (option = long_options; option->name; option++) {
+		int own = option->val - 256;
+
+		if (own >= 0 && ctl->option[own] &&
+		    !(command->options & BIT(own)))
+			return usage_error("%s takes no --%s", command->name,
+					   option->name);
+	}
+	argc--;
+	argv++;
+	if (argc < command->min_args || argc > command->max_args)
+		return usage_error("usage: tftpkctl %s%s%s", command->name,
+				   *command->args ? " " : "", command->args);
+
+	if (ctl->netns && enter_netns(ctl->netns))
+		return EXIT_FAILURE;
+	ret = command->run(ctl, argc, argv);
+	nl_close(ctl);
+	return ret;
+}
+
+static int parse(struct ctl *ctl, int argc, char **argv)
+{
+	bool help = false;
+	int option;
+
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, ":n:jhV", long_options,
+				     NULL)) != -1) {
+		switch (option) {
+		case 'n':
+			ctl->netns = optarg;
+			break;
+		case 'j':
+			ctl->json = true;
+			break;
+		case 'h':
+			help = true;
+			break;
+		case 'V':
+			puts("tftpkctl " VERSION);
+			return EXIT_SUCCESS;
+		case ':':
+			return usage_error("%s: the value is missing",
+					   argv[optind - 1]);
+		case '?':
+			if (optopt && optopt < 256 && !strchr("njhV", optopt))
+				return usage_error("no option '-%c': 'tftpkctl help' lists them",
+						   optopt);
+			return usage_error("no option '%s': 'tftpkctl help' lists them",
+					   argv[optind - 1]);
+		default:
+			ctl->option[option - 256] = optarg ? optarg : "";
+			break;
+		}
+	}
+
+	if (help)
+		return run_help(ctl, optind < argc, argv + optind);
+	return run(ctl, argc - optind, argv + optind);
+}
+
+int main(int argc, char **argv)
+{
+	static struct ctl ctl;
+	int ret;
+
+	/* A closed stdout must not become the netlink socket. */
+	do {
+		ret = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	} while (ret >= 0 && ret <= STDERR_FILENO);
+	if (ret > STDERR_FILENO)
+		close(ret);
+	/* Noticed when stdout is closed, like a full disk. */
+	signal(SIGPIPE, SIG_IGN);
+
+	ret = parse(&ctl, argc, argv);
+
+	errno = 0;
+	if (ferror(stdout) | fclose(stdout)) {
+		complain("cannot write the output: %s",
+			 strerror(errno ? errno : EIO));
+		if (!ret)
+			ret = EXIT_FAILURE;
+	}
+	return ret;
+}

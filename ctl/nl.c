@@ -1,0 +1,418 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The netlink socket: requests, dumps and what the kernel says of them. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include <linux/genetlink.h>
+
+#include "tftpkctl.h"
+
+/* A list that changes all the time is read this often before it is believed. */
+#define DUMP_TRIES	8
+
+typedef void (*message_fn)(const struct nlmsghdr *nlh, void *data);
+
+static const char *remedy(int error)
+{
+	switch (error) {
+	case EPERM:
+		return "this needs CAP_NET_ADMIN: run it as root; a container's root is not enough";
+	case EACCES:
+		return "let others in by chmod, or choose who reads by --uid and --gid";
+	case EADDRINUSE:
+		return "'tftpkctl show' lists the module's listeners, 'ss -ulpn' those of programs";
+	case EADDRNOTAVAIL:
+		return "no interface has this address: 'ip address' lists them";
+	case EAFNOSUPPORT:
+		return "this address family is switched off in the kernel";
+	case EEXIST:
+	case ENOENT:
+		return "'tftpkctl show' lists what there is";
+	case ENODEV:
+		return "'ip link' lists the interfaces";
+	case EOPNOTSUPP:
+		return "the loaded module is older than tftpkctl: load the one that came with it";
+	default:
+		return NULL;
+	}
+}
+
+/**
+ * nl_fail() - say in one line why the last request failed
+ * @ctl: the context of the request
+ * @format: what was asked for, such as "export /srv/tftp"
+ *
+ * Return: EXIT_FAILURE, for the caller to return.
+ */
+int nl_fail(const struct ctl *ctl, const char *format, ...)
+{
+	const char *hint = remedy(ctl->error);
+	va_list args;
+	char *what;
+
+	va_start(args, format);
+	if (vasprintf(&what, format, args) < 0)
+		what = NULL;
+	va_end(args);
+	checked(what);
+
+	complain("%s: %s%s%s%s", what,
+		 ctl->extack[0] ? ctl->extack : strerror(ctl->error),
+		 hint ? " (" : "", hint ? hint : "", hint ? ")" : "");
+	free(what);
+	return EXIT_FAILURE;
+}
+
+/* Keep the message of the attributes that follow @offset bytes of payload. */
+static void read_extack(struct ctl *ctl, const struct nlmsghdr *nlh,
+			size_t offset)
+{
+	const struct nlattr *attr;
+
+	if (!(nlh->nlmsg_flags & NLM_F_ACK_TLVS))
+		return;
+
+	mnl_attr_for_each(attr, nlh, (unsigned int)offset) {
+		size_t len = mnl_attr_get_payload_len(attr);
+
+		if (mnl_attr_get_type(attr) != NLMSGERR_ATTR_MSG)
+			continue;
+		if (len >= sizeof(ctl->extack))
+			len = sizeof(ctl->extack) - 1;
+		memcpy(ctl->extack, mnl_attr_get_payload(attr), len);
+		ctl->extack[len] = '\0';
+	}
+}
+
+/* The end of an answer: an acknowledgment, an error, or the end of a dump. */
+static int read_verdict(struct ctl *ctl, const struct nlmsghdr *nlh)
+{
+	size_t offset = sizeof(int);
+	int error;
+
+	if (nlh->nlmsg_type == NLMSG_ERROR)
+		offset = sizeof(struct nlmsgerr);
+	if (mnl_nlmsg_get_payload_len(nlh) < offset)
+		return EPROTO;
+	memcpy(&error, mnl_nlmsg_get_payload(nlh), sizeof(error));
+
+	if (nlh->nlmsg_type == NLMSG_ERROR &&
+	    !(nlh->nlmsg_flags & NLM_F_CAPPED)) {
+		const struct nlmsgerr *err = mnl_nlmsg_get_payload(nlh);
+
+		offset += MNL_ALIGN(err->msg.nlmsg_len) - MNL_NLMSG_HDRLEN;
+	}
+	if (offset <= mnl_nlmsg_get_payload_len(nlh))
+		read_extack(ctl, nlh, offset);
+	return error < 0 ? -error : 0;
+}
+
+/*
+ * Send the request and hand each message of the answer to @fn. @torn tells of a
+ * dump that changed while it was read; it is read to its end all the same,
+ * because the socket takes no other request before.
+ */
+static int exchange(struct ctl *ctl, message_fn fn, void *data, bool *torn)
+{
+	struct nlmsghdr *nlh = (struct nlmsghdr *)ctl->request;
+	unsigned int portid = mnl_socket_get_portid(ctl->nl);
+
+	ctl->error = 0;
+	ctl->extack[0] = '\0';
+	nlh->nlmsg_seq = ++ctl->seq;
+	if (mnl_socket_sendto(ctl->nl, nlh, nlh->nlmsg_len) < 0) {
+		ctl->error = errno;
+		return -1;
+	}
+
+	for (;;) {
+		ssize_t got = mnl_socket_recvfrom(ctl->nl, ctl->answer,
+						  sizeof(ctl->answer));
+		int left = (int)got;
+
+		if (got < 0) {
+			if (errno == EINTR)
+				continue;
+			ctl->error = errno;
+			return -1;
+		}
+
+		for (nlh = (struct nlmsghdr *)ctl->answer;
+		     mnl_nlmsg_ok(nlh, left);
+		     nlh = mnl_nlmsg_next(nlh, &left)) {
+			if (!mnl_nlmsg_portid_ok(nlh, portid) ||
+			    !mnl_nlmsg_seq_ok(nlh, ctl->seq))
+				continue;
+			if (torn && (nlh->nlmsg_flags & NLM_F_DUMP_INTR))
+				*torn = true;
+			if (nlh->nlmsg_type == NLMSG_ERROR ||
+			    nlh->nlmsg_type == NLMSG_DONE) {
+				ctl->error = read_verdict(ctl, nlh);
+				return ctl->error ? -1 : 0;
+			}
+			if (nlh->nlmsg_type >= NLMSG_MIN_TYPE &&
+			    mnl_nlmsg_get_payload_len(nlh) >= GENL_HDRLEN)
+				fn(nlh, data);
+		}
+	}
+}
+
+/* nl_request() - begin a request; attributes are added to what it returns. */
+struct nlmsghdr *nl_request(struct ctl *ctl, uint8_t command)
+{
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(ctl->request);
+	struct genlmsghdr *genl;
+
+	nlh->nlmsg_type = ctl->family;
+	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+	genl = mnl_nlmsg_put_extra_header(nlh, sizeof(*genl));
+	genl->cmd = command;
+	genl->version = TFTPK_FAMILY_VERSION;
+	return nlh;
+}
+
+static void read_family(const struct nlmsghdr *nlh, void *data)
+{
+	const struct nlattr *attr;
+	uint16_t *family = data;
+
+	mnl_attr_for_each(attr, nlh, GENL_HDRLEN) {
+		if (mnl_attr_get_type(attr) == CTRL_ATTR_FAMILY_ID &&
+		    mnl_attr_get_payload_len(attr) >= sizeof(*family))
+			*family = mnl_attr_get_u16(attr);
+	}
+}
+
+/**
+ * nl_open() - open the socket and find the module's family
+ * @ctl: the context; its socket serves all requests of this run
+ *
+ * The kernel tries to load the module by its alias if the family is missing.
+ * Complains by itself.
+ *
+ * Return: 0, or -1.
+ */
+int nl_open(struct ctl *ctl)
+{
+	struct nlmsghdr *nlh;
+	int on = 1;
+
+	ctl->nl = mnl_socket_open2(NETLINK_GENERIC, SOCK_CLOEXEC);
+	if (!ctl->nl || mnl_socket_bind(ctl->nl, 0, MNL_SOCKET_AUTOPID) < 0) {
+		complain("cannot open a generic netlink socket: %s",
+			 strerror(errno));
+		return -1;
+	}
+	/* Without these the answers are only less precise. */
+	mnl_socket_setsockopt(ctl->nl, NETLINK_EXT_ACK, &on, sizeof(on));
+	mnl_socket_setsockopt(ctl->nl, NETLINK_CAP_ACK, &on, sizeof(on));
+	mnl_socket_setsockopt(ctl->nl, NETLINK_GET_STRICT_CHK, &on, sizeof(on));
+	ctl->seq = (uint32_t)time(NULL);
+
+	ctl->family = GENL_ID_CTRL;
+	nlh = nl_request(ctl, CTRL_CMD_GETFAMILY);
+	mnl_attr_put_strz(nlh, CTRL_ATTR_FAMILY_NAME, TFTPK_FAMILY_NAME);
+	if (!exchange(ctl, read_family, &ctl->family, NULL) &&
+	    ctl->family != GENL_ID_CTRL)
+		return 0;
+
+	if (ctl->error == ENOENT)
+		complain("the tftpk module is not loaded: modprobe tftpk (or insmod tftpk.ko)");
+	else
+		nl_fail(ctl, "cannot find the netlink family %s",
+			TFTPK_FAMILY_NAME);
+	return -1;
+}
+
+void nl_close(struct ctl *ctl)
+{
+	if (ctl->nl)
+		mnl_socket_close(ctl->nl);
+	ctl->nl = NULL;
+}
+
+static const char *state_name(unsigned long long state)
+{
+	static const char *const names[] = {
+		[TFTPK_STATE_OPENING] = "opening",
+		[TFTPK_STATE_NEGOTIATING] = "negotiating",
+		[TFTPK_STATE_SENDING] = "sending",
+	};
+
+	return state < COUNT(names) ? names[state] : "unknown";
+}
+
+/* An unsigned integer of the host's byte order and any width. */
+static bool read_number(const struct nlattr *attr, unsigned long long *value)
+{
+	const void *payload = mnl_attr_get_payload(attr);
+	uint16_t u16;
+	uint32_t u32;
+	uint64_t u64;
+
+	switch (mnl_attr_get_payload_len(attr)) {
+	case sizeof(uint8_t):
+		*value = *(const uint8_t *)payload;
+		return true;
+	case sizeof(u16):
+		memcpy(&u16, payload, sizeof(u16));
+		*value = u16;
+		return true;
+	case sizeof(u32):
+		memcpy(&u32, payload, sizeof(u32));
+		*value = u32;
+		return true;
+	case sizeof(u64):
+		memcpy(&u64, payload, sizeof(u64));
+		/* JSON integers are signed here. */
+		*value = u64 > INT64_MAX ? INT64_MAX : u64;
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void decode_attr(json_t *object, const struct field *field,
+			const struct nlattr *attr)
+{
+	const unsigned char *payload = mnl_attr_get_payload(attr);
+	size_t len = mnl_attr_get_payload_len(attr);
+	unsigned long long value = 0;
+
+	switch (field->type) {
+	case FIELD_FLAG:
+		put(object, field->name, json_true());
+		return;
+	case FIELD_STRING:
+		put(object, field->name,
+		    json_bytes(payload, strnlen((const char *)payload, len)));
+		return;
+	case FIELD_ADDRESS:
+		put(object, field->name, json_address(payload, len));
+		return;
+	case FIELD_PORT:
+		if (len == sizeof(uint16_t))
+			put(object, field->name,
+			    json_integer(payload[0] << 8 | payload[1]));
+		return;
+	default:
+		break;
+	}
+
+	if (!read_number(attr, &value))
+		return;
+	if (field->type == FIELD_BOOLEAN)
+		put(object, field->name, json_boolean(value));
+	else if (field->type == FIELD_STATE)
+		put(object, field->name, json_string(state_name(value)));
+	else if (field->type == FIELD_INTERFACE)
+		put_interface(object, (uint32_t)value);
+	else
+		put(object, field->name, json_integer((json_int_t)value));
+}
+
+struct decoder {
+	const struct field *fields;
+	size_t count;
+	json_t *list;
+};
+
+/* Append the message as an object: every field is in it, null if not told. */
+static void decode(const struct nlmsghdr *nlh, void *data)
+{
+	const struct decoder *decoder = data;
+	json_t *object = checked(json_object());
+	const struct nlattr *attr;
+	size_t i;
+
+	for (i = 0; i < decoder->count; i++) {
+		const struct field *field = &decoder->fields[i];
+
+		if (field->type == FIELD_INTERFACE)
+			put_interface(object, 0);
+		else
+			put(object, field->name,
+			    field->type == FIELD_FLAG ? json_false() :
+							json_null());
+	}
+
+	mnl_attr_for_each(attr, nlh, GENL_HDRLEN) {
+		for (i = 0; i < decoder->count; i++) {
+			if (mnl_attr_get_type(attr) == decoder->fields[i].attr)
+				decode_attr(object, &decoder->fields[i], attr);
+		}
+	}
+
+	append(decoder->list, object);
+}
+
+/**
+ * nl_do() - send the request that nl_request() began
+ * @ctl: the context
+ * @fields: what the reply holds, or NULL if there is none
+ * @count: number of @fields
+ * @reply: where the reply goes, as an object for the caller to release
+ *
+ * A kernel that did as asked but has something to say about it is quoted on
+ * stderr.
+ *
+ * Return: 0, or -1 with ctl->error set.
+ */
+int nl_do(struct ctl *ctl, const struct field *fields, size_t count,
+	  json_t **reply)
+{
+	struct decoder decoder = { fields, count, checked(json_array()) };
+	int ret = exchange(ctl, decode, &decoder, NULL);
+
+	if (!ret && ctl->extack[0])
+		complain("warning: %s", ctl->extack);
+	if (!ret && reply) {
+		*reply = json_incref(json_array_get(decoder.list, 0));
+		if (!*reply) {
+			ctl->error = EPROTO;
+			ret = -1;
+		}
+	}
+	json_decref(decoder.list);
+	return ret;
+}
+
+/**
+ * nl_dump() - read a list
+ * @ctl: the context
+ * @command: a command that dumps
+ * @fields: what each message holds
+ * @count: number of @fields
+ * @list: where the array goes, for the caller to release
+ *
+ * A list that changes while it is read is read again. If it never holds still,
+ * as with many short transfers, the last reading is returned with a warning.
+ *
+ * Return: 0, or -1 with ctl->error set.
+ */
+int nl_dump(struct ctl *ctl, uint8_t command, const struct field *fields,
+	    size_t count, json_t **list)
+{
+	struct decoder decoder = { fields, count, NULL };
+	bool torn = true;
+	int try;
+
+	for (try = 0; torn && try < DUMP_TRIES; try++) {
+		torn = false;
+		json_decref(decoder.list);
+		decoder.list = checked(json_array());
+		nl_request(ctl, command)->nlmsg_flags |= NLM_F_DUMP;
+		if (exchange(ctl, decode, &decoder, &torn)) {
+			json_decref(decoder.list);
+			return -1;
+		}
+	}
+
+	if (torn)
+		complain("warning: the list changed while it was read; it may be incomplete");
+	*list = decoder.list;
+	return 0;
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0
+/* stats: the counters of the network namespace. */
+#include <stdio.h>
+
+#include "tftpkctl.h"
+
+#define COUNTER(a, n, d) \
+	{ .attr = TFTPK_A_STATS_##a, .type = FIELD_NUMBER, .name = (n), .doc = (d) }
+
+static const struct field counters[] = {
+	COUNTER(REQUESTS, "requests",
+		"well-formed read requests, repeated ones included"),
+	COUNTER(REQUESTS_REPEATED, "requests-repeated",
+		"requests for a transfer that was already running"),
+	COUNTER(REQUESTS_REFUSED, "requests-refused",
+		"requests answered by an ERROR before a transfer started"),
+	COUNTER(REQUESTS_DROPPED, "requests-dropped",
+		"requests dropped by a limit or for want of memory"),
+	COUNTER(WRITES_REFUSED, "writes-refused",
+		"write requests, which are all refused"),
+	COUNTER(PACKETS_MALFORMED, "packets-malformed",
+		"packets dropped because they are not TFTP"),
+	COUNTER(PACKETS_UNKNOWN, "packets-unknown",
+		"packets dropped because they belong to no transfer"),
+	COUNTER(TRANSFERS_STARTED, "transfers-started",
+		"transfers whose file was opened"),
+	COUNTER(TRANSFERS_COMPLETED, "transfers-completed",
+		"transfers whose last block was acknowledged"),
+	COUNTER(TRANSFERS_FAILED, "transfers-failed",
+		"transfers ended by a timeout, an error or a command"),
+	COUNTER(TRANSFERS_ABORTED, "transfers-aborted",
+		"transfers ended by their client, mere probes included"),
+	COUNTER(TRANSFERS_ACTIVE, "transfers-active",
+		"transfers that are running now"),
+	COUNTER(BLOCKS_SENT, "blocks-sent",
+		"DATA packets sent, retransmitted ones included"),
+	COUNTER(BLOCKS_RETRANSMITTED, "blocks-retransmitted",
+		"DATA packets sent more than once"),
+	COUNTER(BYTES_SENT, "bytes-sent",
+		"payload bytes sent, retransmitted ones included"),
+	COUNTER(BYTES_COPIED, "bytes-copied",
+		"payload bytes that the module copied; the rest left uncopied"),
+	COUNTER(SKBS_SENT, "skbs-sent",
+		"socket buffers that carried the DATA packets"),
+	COUNTER(ACKS_RECEIVED, "acks-received",
+		"ACKs that belonged to a transfer"),
+	COUNTER(ACKS_IGNORED, "acks-ignored",
+		"those of them that changed nothing"),
+	COUNTER(TIMEOUTS, "timeouts",
+		"retransmission timeouts"),
+	COUNTER(PROBES, "probes",
+		"tail-loss probes sent"),
+	COUNTER(REFILLS, "refills",
+		"times a transfer read ahead from its file"),
+	COUNTER(SEND_ERRORS, "send-errors",
+		"bursts that could not be built or routed"),
+};
+
+void explain_stats(void)
+{
+	size_t i;
+
+	for (i = 0; i < COUNT(counters); i++)
+		printf("  %-21s %s\n", counters[i].name, counters[i].doc);
+}
+
+int run_stats(struct ctl *ctl, int argc, char **argv)
+{
+	json_t *stats;
+	size_t i;
+
+	(void)argc;
+	(void)argv;
+	if (nl_open(ctl))
+		return EXIT_FAILURE;
+	nl_request(ctl, TFTPK_CMD_STATS_GET);
+	if (nl_do(ctl, counters, COUNT(counters), &stats))
+		return nl_fail(ctl, "stats");
+	if (ctl->json)
+		return print_json(stats);
+
+	for (i = 0; i < COUNT(counters); i++) {
+		char *value = number_text(stats, counters[i].name);
+
+		printf("%-21s %s\n", counters[i].name, value);
+		free(value);
+	}
+	json_decref(stats);
+	return EXIT_SUCCESS;
+}

@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Text in and out: messages, numbers, tables and JSON, all safe to show. */
+#include <arpa/inet.h>
+#include <net/if.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tftpkctl.h"
+
+#define MAX_COLUMNS	16
+
+/* complain() - one line on stderr. */
+void complain(const char *format, ...)
+{
+	va_list args;
+	char *line;
+
+	va_start(args, format);
+	if (vasprintf(&line, format, args) < 0)
+		line = NULL;
+	va_end(args);
+	fprintf(stderr, "tftpkctl: %s\n", line ? line : "out of memory");
+	free(line);
+}
+
+/* checked() - @pointer, if there was memory for it. */
+void *checked(void *pointer)
+{
+	if (!pointer) {
+		complain("out of memory");
+		exit(EXIT_FAILURE);
+	}
+	return pointer;
+}
+
+/* text() - a formatted string, for the caller to free. */
+char *text(const char *format, ...)
+{
+	va_list args;
+	char *string;
+
+	va_start(args, format);
+	if (vasprintf(&string, format, args) < 0)
+		string = NULL;
+	va_end(args);
+	return checked(string);
+}
+
+/**
+ * parse_number() - read an unsigned decimal number
+ * @string: the number, without sign or space before it
+ * @rest: where what follows the number goes
+ * @value: where the number goes
+ *
+ * Return: whether there was a number below 10^18.
+ */
+bool parse_number(const char *string, const char **rest, uint64_t *value)
+{
+	size_t digits = strspn(string, "0123456789");
+	size_t i;
+
+	*value = 0;
+	for (i = 0; i < digits; i++)
+		*value = *value * 10 + (uint64_t)(string[i] - '0');
+	*rest = string + digits;
+	return digits && digits <= 18;
+}
+
+/* Length of the UTF-8 character at @s and its @code, or 0 if there is none. */
+static size_t utf8_at(const unsigned char *s, size_t len, uint32_t *code)
+{
+	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	uint32_t c = s[0];
+	size_t n = 1, i;
+
+	if (c >= 0x80) {
+		n = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
+		if (c < 0xc0 || c > 0xf4 || n > len)
+			return 0;
+		c &= 0x7fU >> n;
+		for (i = 1; i < n; i++) {
+			if ((s[i] & 0xc0) != 0x80)
+				return 0;
+			c = c << 6 | (s[i] & 0x3fU);
+		}
+		if (c < least[n] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
+			return 0;
+	}
+	*code = c;
+	return n;
+}
+
+/* Would a terminal obey the character, or be led to show others in disorder? */
+static bool is_control(uint32_t c)
+{
+	return c < 0x20 || (c >= 0x7f && c <= 0x9f) || c == 0x61c ||
+	       c == 0x200e || c == 0x200f || (c >= 0x2028 && c <= 0x202e) ||
+	       (c >= 0x2066 && c <= 0x2069);
+}
+
+/*
+ * Copy @bytes with what is not UTF-8 written as \xHH and a backslash doubled,
+ * so that nothing is lost; or, for a string that went through this before, with
+ * the control characters written as \xHH.
+ */
+static char *escape(const unsigned char *bytes, size_t len, bool for_terminal)
+{
+	size_t size, n, i;
+	char *string = NULL;
+	FILE *out = checked(open_memstream(&string, &size));
+
+	for (; len; bytes += n, len -= n) {
+		uint32_t code = 0;
+
+		n = utf8_at(bytes, len, &code);
+		if (!n || (for_terminal && is_control(code))) {
+			n = n ? n : 1;
+			for (i = 0; i < n; i++)
+				fprintf(out, "\\x%02x", bytes[i]);
+		} else {
+			if (!for_terminal && code == '\\')
+				fputc('\\', out);
+			fwrite(bytes, 1, n, out);
+		}
+	}
+	if (fclose(out))
+		checked(NULL);
+	return checked(string);
+}
+
+/* json_bytes() - a string of bytes that need not be UTF-8, see escape(). */
+json_t *json_bytes(const void *bytes, size_t len)
+{
+	char *string = escape(bytes, len, false);
+	json_t *value = json_string(string);
+
+	free(string);
+	return value;
+}
+
+/* json_address() - an IP address of 4 or 16 bytes as a string, or null. */
+json_t *json_address(const void *address, size_t len)
+{
+	char string[INET6_ADDRSTRLEN];
+
+	if ((len != sizeof(struct in_addr) && len != sizeof(struct in6_addr)) ||
+	    !inet_ntop(len == sizeof(struct in_addr) ? AF_INET : AF_INET6,
+		       address, string, sizeof(string)))
+		return json_null();
+	return json_string(string);
+}
+
+/* A name of the netlink spec as a JSON key. */
+static const char *key_of(const char *name)
+{
+	static char key[64];
+	char *c;
+
+	snprintf(key, sizeof(key), "%s", name);
+	for (c = key; *c; c++) {
+		if (*c == '-')
+			*c = '_';
+	}
+	return key;
+}
+
+/* append() - add to an array a value that is given away. */
+void append(json_t *list, json_t *value)
+{
+	if (json_array_append_new(list, value))
+		checked(NULL);
+}
+
+/* put() - set a key, by the spec's name, to a value that is given away. */
+void put(json_t *object, const char *name, json_t *value)
+{
+	if (json_object_set_new(object, key_of(name), value))
+		checked(NULL);
+}
+
+/* look_up() - the value of a key by the spec's name, or NULL. */
+json_t *look_up(const json_t *object, const char *name)
+{
+	return json_object_get(object, key_of(name));
+}
+
+/*
+ * put_interface() - set "ifindex" and "interface": the name, null for none, or
+ * as ip(8) does "if7" for one that is gone.
+ */
+void put_interface(json_t *object, uint32_t ifindex)
+{
+	char name[IF_NAMESIZE];
+
+	if (ifindex && !if_indextoname(ifindex, name))
+		snprintf(name, sizeof(name), "if%u", ifindex);
+	put(object, "ifindex", json_integer(ifindex));
+	put(object, "interface",
+	    ifindex ? json_bytes(name, strlen(name)) : json_null());
+}
+
+/* number() - the value of an integer, or -1 if it is not told. */
+long long number(const json_t *object, const char *name)
+{
+	const json_t *value = look_up(object, name);
+
+	return json_is_integer(value) ? json_integer_value(value) : -1;
+}
+
+char *number_text(const json_t *object, const char *name)
+{
+	long long value = number(object, name);
+
+	return value < 0 ? text("-") : text("%lld", value);
+}
+
+char *string_text(const json_t *object, const char *name)
+{
+	const json_t *value = look_up(object, name);
+	const char *string = json_string_value(value);
+
+	if (!string)
+		return text("-");
+	return escape((const unsigned char *)string, json_string_length(value),
+		      true);
+}
+
+/*
+ * endpoint_text() - "address" and "port", or those with a prefix such as
+ * "client-", as ADDR:PORT.
+ */
+char *endpoint_text(const json_t *object, const char *prefix)
+{
+	char *address = text("%saddress", prefix);
+	char *port = text("%sport", prefix);
+	const char *host = json_string_value(look_up(object, address));
+	bool v6 = host && strchr(host, ':');
+	bool scoped = v6 && !strncmp(host, "fe80:", 5) &&
+		      !json_is_null(look_up(object, "interface"));
+	char *scope = string_text(object, "interface");
+	char *tail = number_text(object, port);
+	char *string = text("%s%s%s%s%s:%s", v6 ? "[" : "", host ? host : "-",
+			    scoped ? "%" : "", scoped ? scope : "",
+			    v6 ? "]" : "", tail);
+
+	free(tail);
+	free(scope);
+	free(port);
+	free(address);
+	return string;
+}
+
+/* Columns that a string takes: its characters, roughly. */
+static int width(const char *string)
+{
+	int n = 0;
+
+	for (; *string; string++)
+		n += ((unsigned char)*string & 0xc0) != 0x80;
+	return n;
+}
+
+/* A cell of the table, whose line 0 are the titles. */
+static char *cell_text(const struct column *column, const json_t *rows,
+		       size_t line)
+{
+	return line ? column->text(json_array_get(rows, line - 1),
+				   column->name) :
+		      text("%s", column->title);
+}
+
+/* print_table() - an array of objects, a line each, below a line of titles. */
+void print_table(const struct column *columns, size_t count,
+		 const json_t *rows)
+{
+	size_t lines = json_array_size(rows) + 1, line, i;
+	int room[MAX_COLUMNS] = { 0 };
+
+	for (line = 0; line < lines; line++) {
+		for (i = 0; i < count; i++) {
+			char *cell = cell_text(&columns[i], rows, line);
+
+			if (width(cell) > room[i])
+				room[i] = width(cell);
+			free(cell);
+		}
+	}
+	for (line = 0; line < lines; line++) {
+		for (i = 0; i < count; i++) {
+			char *cell = cell_text(&columns[i], rows, line);
+			bool last = i == count - 1;
+			int pad = room[i] - width(cell);
+
+			if (columns[i].right)
+				printf("%*s%s", pad, "", cell);
+			else
+				printf("%s%*s", cell, last ? 0 : pad, "");
+			fputs(last ? "\n" : "  ", stdout);
+			free(cell);
+		}
+	}
+}
+
+/*
+ * print_json() - print a value that is given away.
+ *
+ * ASCII only: a file name must not reach a terminal as a control sequence here
+ * either. A failed write is noticed when main() closes stdout.
+ */
+int print_json(json_t *value)
+{
+	checked(value);
+	json_dumpf(value, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+	putchar('\n');
+	json_decref(value);
+	return EXIT_SUCCESS;
+}
+
+/* Levenshtein's distance; words beyond the table's size are far off. */
+static size_t distance(const char *a, const char *b)
+{
+	size_t row[33], i, j, n = strlen(b);
+
+	if (n >= COUNT(row))
+		return n;
+	for (j = 0; j <= n; j++)
+		row[j] = j;
+	for (i = 0; a[i]; i++) {
+		size_t diagonal = row[0];
+
+		row[0] = i + 1;
+		for (j = 1; j <= n; j++) {
+			size_t cost = diagonal + (a[i] != b[j - 1]);
+
+			diagonal = row[j];
+			if (row[j] + 1 < cost)
+				cost = row[j] + 1;
+			if (row[j - 1] + 1 < cost)
+				cost = row[j - 1] + 1;
+			row[j] = cost;
+		}
+	}
+	return row[n];
+}
+
+/**
+ * nearest() - what an unknown word was probably meant to be
+ * @word: the word
+ * @name: the known words by index, NULL past the last
+ *
+ * Return: a known word, or NULL if none is near.
+ */
+const char *nearest(const char *word, const char *(*name)(size_t index))
+{
+	size_t best = strlen(word) / 3 + 2, i;
+	const char *found = NULL;
+
+	for (i = 0; name(i); i++) {
+		size_t d = distance(word, name(i));
+
+		if (*word && !strncmp(word, name(i), strlen(word)))
+			return name(i);
+		if (d < best) {
+			best = d;
+			found = name(i);
+		}
+	}
+	return found;
+}
