@@ -27,6 +27,24 @@
 #define n_split_ops	n_ops
 #endif
 
+/* encap_err_rcv() of a socket, in the form of
+ * void handler(struct sock *sk, struct sk_buff *skb, const struct udphdr *uh).
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+#define TFTPK_ENCAP_ERR_RCV(name, handler)				\
+static void name(struct sock *sk, struct sk_buff *skb, unsigned int off) \
+{									\
+	handler(sk, skb, (const struct udphdr *)(skb->data + off));	\
+}
+#else
+#define TFTPK_ENCAP_ERR_RCV(name, handler)				\
+static void name(struct sock *sk, struct sk_buff *skb, int err,		\
+		 __be16 port, u32 info, u8 *payload)			\
+{									\
+	handler(sk, skb, (const struct udphdr *)payload - 1);		\
+}
+#endif
+
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
 /* Exported all along, but declared only in fs/internal.h. */
 int vfs_path_lookup(struct dentry *dentry, struct vfsmount *mnt,

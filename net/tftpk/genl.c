@@ -26,6 +26,37 @@ static const struct netlink_range_validation tftpk_a_settings_max_windowsize_ran
 	.max	= 65535ULL,
 };
 
+static const struct netlink_range_validation tftpk_a_settings_port_low_range = {
+	.max	= 65535ULL,
+};
+
+static const struct netlink_range_validation tftpk_a_settings_port_high_range = {
+	.max	= 65535ULL,
+};
+
+static const struct netlink_range_validation tftpk_a_settings_max_per_client_range = {
+	.max	= 1000000ULL,
+};
+
+static const struct netlink_range_validation tftpk_a_settings_max_unverified_range = {
+	.min	= 1ULL,
+	.max	= 1000000ULL,
+};
+
+static const struct netlink_range_validation tftpk_a_settings_max_pinned_range = {
+	.min	= 1ULL,
+	.max	= 16777216ULL,
+};
+
+static const struct netlink_range_validation tftpk_a_settings_source_burst_range = {
+	.max	= 65535ULL,
+};
+
+static const struct netlink_range_validation tftpk_a_settings_source_rate_range = {
+	.min	= 1ULL,
+	.max	= 65535ULL,
+};
+
 /* TFTPK_CMD_EXPORT_ADD - do */
 static const struct nla_policy tftpk_export_add_nl_policy[TFTPK_A_EXPORT_GID + 1] = {
 	[TFTPK_A_EXPORT_PATH] = { .type = NLA_NUL_STRING, .len = TFTPK_PATH_MAX, },
@@ -39,10 +70,12 @@ static const struct nla_policy tftpk_export_del_nl_policy[TFTPK_A_EXPORT_PATH + 
 };
 
 /* TFTPK_CMD_LISTENER_ADD - do */
-static const struct nla_policy tftpk_listener_add_nl_policy[TFTPK_A_LISTENER_IFINDEX + 1] = {
+static const struct nla_policy tftpk_listener_add_nl_policy[TFTPK_A_LISTENER_BROADCAST + 1] = {
 	[TFTPK_A_LISTENER_ADDRESS] = { .type = NLA_BINARY, },
 	[TFTPK_A_LISTENER_PORT] = { .type = NLA_U16, },
 	[TFTPK_A_LISTENER_IFINDEX] = { .type = NLA_U32, },
+	[TFTPK_A_LISTENER_SINGLE_PORT] = { .type = NLA_FLAG, },
+	[TFTPK_A_LISTENER_BROADCAST] = { .type = NLA_FLAG, },
 };
 
 /* TFTPK_CMD_LISTENER_DEL - do */
@@ -53,7 +86,7 @@ static const struct nla_policy tftpk_listener_del_nl_policy[TFTPK_A_LISTENER_IFI
 };
 
 /* TFTPK_CMD_SETTINGS_SET - do */
-static const struct nla_policy tftpk_settings_set_nl_policy[TFTPK_A_SETTINGS_GIVE_UP + 1] = {
+static const struct nla_policy tftpk_settings_set_nl_policy[TFTPK_A_SETTINGS_REPLY_AT_LIMIT + 1] = {
 	[TFTPK_A_SETTINGS_ZEROCOPY] = NLA_POLICY_MAX(NLA_U8, 1),
 	[TFTPK_A_SETTINGS_GSO] = NLA_POLICY_MAX(NLA_U8, 1),
 	[TFTPK_A_SETTINGS_DETECT_CHANGES] = NLA_POLICY_MAX(NLA_U8, 1),
@@ -61,6 +94,28 @@ static const struct nla_policy tftpk_settings_set_nl_policy[TFTPK_A_SETTINGS_GIV
 	[TFTPK_A_SETTINGS_MAX_BLKSIZE] = NLA_POLICY_FULL_RANGE(NLA_U32, &tftpk_a_settings_max_blksize_range),
 	[TFTPK_A_SETTINGS_MAX_WINDOWSIZE] = NLA_POLICY_FULL_RANGE(NLA_U32, &tftpk_a_settings_max_windowsize_range),
 	[TFTPK_A_SETTINGS_GIVE_UP] = NLA_POLICY_RANGE(NLA_U32, 1, 3600),
+	[TFTPK_A_SETTINGS_STRICT_OPTIONS] = NLA_POLICY_MAX(NLA_U8, 1),
+	[TFTPK_A_SETTINGS_CLAMP_MTU] = NLA_POLICY_MAX(NLA_U8, 1),
+	[TFTPK_A_SETTINGS_PORT_LOW] = NLA_POLICY_FULL_RANGE(NLA_U32, &tftpk_a_settings_port_low_range),
+	[TFTPK_A_SETTINGS_PORT_HIGH] = NLA_POLICY_FULL_RANGE(NLA_U32, &tftpk_a_settings_port_high_range),
+	[TFTPK_A_SETTINGS_MAX_PER_CLIENT] = NLA_POLICY_FULL_RANGE(NLA_U32, &tftpk_a_settings_max_per_client_range),
+	[TFTPK_A_SETTINGS_MAX_UNVERIFIED] = NLA_POLICY_FULL_RANGE(NLA_U32, &tftpk_a_settings_max_unverified_range),
+	[TFTPK_A_SETTINGS_MAX_PINNED] = NLA_POLICY_FULL_RANGE(NLA_U32, &tftpk_a_settings_max_pinned_range),
+	[TFTPK_A_SETTINGS_SOURCE_BURST] = NLA_POLICY_FULL_RANGE(NLA_U32, &tftpk_a_settings_source_burst_range),
+	[TFTPK_A_SETTINGS_SOURCE_RATE] = NLA_POLICY_FULL_RANGE(NLA_U32, &tftpk_a_settings_source_rate_range),
+	[TFTPK_A_SETTINGS_REPLY_AT_LIMIT] = NLA_POLICY_MAX(NLA_U8, 1),
+};
+
+/* TFTPK_CMD_TRUST_ADD - do */
+static const struct nla_policy tftpk_trust_add_nl_policy[TFTPK_A_TRUST_PREFIX_LENGTH + 1] = {
+	[TFTPK_A_TRUST_ADDRESS] = { .type = NLA_BINARY, },
+	[TFTPK_A_TRUST_PREFIX_LENGTH] = { .type = NLA_U8, },
+};
+
+/* TFTPK_CMD_TRUST_DEL - do */
+static const struct nla_policy tftpk_trust_del_nl_policy[TFTPK_A_TRUST_PREFIX_LENGTH + 1] = {
+	[TFTPK_A_TRUST_ADDRESS] = { .type = NLA_BINARY, },
+	[TFTPK_A_TRUST_PREFIX_LENGTH] = { .type = NLA_U8, },
 };
 
 /* Ops table for tftpk */
@@ -88,7 +143,7 @@ static const struct genl_split_ops tftpk_nl_ops[] = {
 		.cmd		= TFTPK_CMD_LISTENER_ADD,
 		.doit		= tftpk_nl_listener_add_doit,
 		.policy		= tftpk_listener_add_nl_policy,
-		.maxattr	= TFTPK_A_LISTENER_IFINDEX,
+		.maxattr	= TFTPK_A_LISTENER_BROADCAST,
 		.flags		= GENL_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{
@@ -122,8 +177,27 @@ static const struct genl_split_ops tftpk_nl_ops[] = {
 		.cmd		= TFTPK_CMD_SETTINGS_SET,
 		.doit		= tftpk_nl_settings_set_doit,
 		.policy		= tftpk_settings_set_nl_policy,
-		.maxattr	= TFTPK_A_SETTINGS_GIVE_UP,
+		.maxattr	= TFTPK_A_SETTINGS_REPLY_AT_LIMIT,
 		.flags		= GENL_ADMIN_PERM | GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd		= TFTPK_CMD_TRUST_ADD,
+		.doit		= tftpk_nl_trust_add_doit,
+		.policy		= tftpk_trust_add_nl_policy,
+		.maxattr	= TFTPK_A_TRUST_PREFIX_LENGTH,
+		.flags		= GENL_ADMIN_PERM | GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd		= TFTPK_CMD_TRUST_DEL,
+		.doit		= tftpk_nl_trust_del_doit,
+		.policy		= tftpk_trust_del_nl_policy,
+		.maxattr	= TFTPK_A_TRUST_PREFIX_LENGTH,
+		.flags		= GENL_ADMIN_PERM | GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd	= TFTPK_CMD_TRUST_GET,
+		.dumpit	= tftpk_nl_trust_get_dumpit,
+		.flags	= GENL_CMD_CAP_DUMP,
 	},
 };
 

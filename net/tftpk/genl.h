@@ -24,6 +24,9 @@ int tftpk_nl_transfer_get_dumpit(struct sk_buff *skb,
 int tftpk_nl_stats_get_doit(struct sk_buff *skb, struct genl_info *info);
 int tftpk_nl_settings_get_doit(struct sk_buff *skb, struct genl_info *info);
 int tftpk_nl_settings_set_doit(struct sk_buff *skb, struct genl_info *info);
+int tftpk_nl_trust_add_doit(struct sk_buff *skb, struct genl_info *info);
+int tftpk_nl_trust_del_doit(struct sk_buff *skb, struct genl_info *info);
+int tftpk_nl_trust_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb);
 
 extern struct genl_family tftpk_nl_family;
 

@@ -5,11 +5,14 @@
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/jhash.h>
+#include <linux/icmp.h>
+#include <linux/icmpv6.h>
 #include <linux/udp.h>
 #include <net/ip.h>
 #include <net/ipv6.h>
 #include <net/route.h>
 #include <net/udp.h>
+#include <net/udp_tunnel.h>
 
 #include "tftpk.h"
 
@@ -20,7 +23,7 @@ static void tftpk_key_fill(struct tftpk_key *key, const struct tftpk_port *port,
 	key->port = port;
 	key->client_port = udp_hdr(skb)->source;
 
-	if (port->listener->family == AF_INET) {
+	if (port->listener->name.family == AF_INET) {
 		ipv6_addr_set_v4mapped(ip_hdr(skb)->saddr, &key->client);
 		ipv6_addr_set_v4mapped(ip_hdr(skb)->daddr, &key->local);
 	} else {
@@ -31,47 +34,74 @@ static void tftpk_key_fill(struct tftpk_key *key, const struct tftpk_port *port,
 	}
 }
 
-/* A request to many is answered by none: all servers of the link would. */
-static bool tftpk_to_many(const struct tftpk_key *key,
-			  const struct sk_buff *skb)
+/* Was a request sent to many? Then all servers of the link got it, and none
+ * answers unless told to, from the address that the client is reached from.
+ */
+static bool tftpk_to_many(struct tftpk_key *key, const struct sk_buff *skb)
 {
-	if (key->port->listener->family == AF_INET)
-		return skb_rtable(skb)->rt_flags &
-		       (RTCF_BROADCAST | RTCF_MULTICAST);
-	return ipv6_addr_is_multicast(&key->local);
+	const struct tftpk_listener *listener = key->port->listener;
+	u32 flags;
+
+	if (listener->name.family == AF_INET6)
+		return ipv6_addr_is_multicast(&key->local);
+	flags = skb_rtable(skb)->rt_flags;
+	if (flags & RTCF_MULTICAST)
+		return true;
+	if (!(flags & RTCF_BROADCAST))
+		return false;
+	return !listener->broadcast ||
+	       tftpk_output_source(listener->tn->net, key, inet_iif(skb));
+}
+
+/* Say no, if the source may be answered at all. */
+static void tftpk_refuse(const struct tftpk_key *key, enum tftpk_counter c,
+			 u16 code, const char *text)
+{
+	struct tftpk_net *tn = key->port->listener->tn;
+
+	tftpk_stats_inc(tn, c);
+	if (tftpk_limit_request(tn, key))
+		tftpk_output_error(key, tn->net, code, text);
+	else
+		tftpk_stats_inc(tn, TFTPK_STAT_REQUESTS_LIMITED);
 }
 
 /* RRQ or WRQ; consumes @skb. */
-static void tftpk_input_request(const struct tftpk_key *key,
-				struct sk_buff *skb, u16 op)
+static void tftpk_input_request(struct tftpk_key *key, struct sk_buff *skb,
+				u16 op)
 {
 	struct tftpk_net *tn = key->port->listener->tn;
 	struct tftpk_request req;
 	u32 len, hash;
 
 	len = skb->len - sizeof(struct udphdr);
-	if (!key->port->requests || tftpk_to_many(key, skb) ||
-	    len > TFTPK_REQUEST_MAX || skb_linearize(skb))
+	if (!key->port->requests || len > TFTPK_REQUEST_MAX ||
+	    skb_linearize(skb))
 		goto malformed;
 	skb_pull(skb, sizeof(struct udphdr));
 	if (tftpk_parse_request(skb->data + 2, len - 2, &req))
 		goto malformed;
-
-	if (op == TFTPK_OP_WRQ) {
-		tftpk_stats_inc(tn, TFTPK_STAT_WRITES_REFUSED);
-		tftpk_output_error(key, tn->net, TFTPK_ERR_ACCESS,
-				   "read-only server");
-		consume_skb(skb);
-		return;
-	}
-	if (req.mode != TFTPK_MODE_OCTET) {
-		tftpk_stats_inc(tn, TFTPK_STAT_REQUESTS_REFUSED);
-		tftpk_output_error(key, tn->net, TFTPK_ERR_UNDEFINED,
-				   "only octet mode is served");
-		consume_skb(skb);
+	if (tftpk_to_many(key, skb)) {
+		tftpk_stats_inc(tn, TFTPK_STAT_REQUESTS_DROPPED);
+		kfree_skb(skb);
 		return;
 	}
 
+	if (op == TFTPK_OP_WRQ)
+		tftpk_refuse(key, TFTPK_STAT_WRITES_REFUSED, TFTPK_ERR_ACCESS,
+			     "read-only server");
+	else if (req.mode == TFTPK_MODE_MAIL)
+		tftpk_refuse(key, TFTPK_STAT_REQUESTS_REFUSED,
+			     TFTPK_ERR_OPERATION, "no mail here");
+	else if (req.malformed && READ_ONCE(tn->settings.strict_options))
+		tftpk_refuse(key, TFTPK_STAT_REQUESTS_REFUSED,
+			     TFTPK_ERR_OPTION, "bad option value");
+	else
+		goto accept;
+	consume_skb(skb);
+	return;
+
+accept:
 	hash = jhash(skb->data, len, 0);
 	/* It outlives this packet's way through the stack. */
 	skb_orphan(skb);
@@ -87,16 +117,10 @@ malformed:
 	kfree_skb(skb);
 }
 
-/**
- * tftpk_input() - take a packet from a socket (its encap_rcv)
- * @sk: socket of a listener
- * @skb: packet, from its UDP header on, checksum verified; consumed
- *
- * ACKs longer than four bytes are accepted: some clients append to them.
- *
- * Context: softirq, within rcu_read_lock(). Return: 0.
+/* A packet from a socket, from its UDP header on, checksum verified. ACKs
+ * longer than four bytes are accepted: some clients append to them.
  */
-int tftpk_input(struct sock *sk, struct sk_buff *skb)
+static int tftpk_input(struct sock *sk, struct sk_buff *skb)
 {
 	const struct tftpk_port *port = rcu_dereference_sk_user_data(sk);
 	struct tftpk_key key;
@@ -118,7 +142,7 @@ int tftpk_input(struct sock *sk, struct sk_buff *skb)
 		tftpk_transfer_ack(&key, ntohs(packet[1]));
 		break;
 	case TFTPK_OP_ERROR:
-		tftpk_transfer_abort(&key);
+		tftpk_transfer_abort(&key, TFTPK_STAT_TRANSFERS_ABORTED);
 		break;
 	case TFTPK_OP_RRQ:
 	case TFTPK_OP_WRQ:
@@ -134,4 +158,56 @@ malformed:
 	tftpk_stats_inc(port->listener->tn, TFTPK_STAT_PACKETS_MALFORMED);
 	kfree_skb(skb);
 	return 0;
+}
+
+/* An ICMP error about a packet of ours, whose headers it quotes. Only the
+ * client's own host knows that nobody listens there; what routers say may
+ * pass, and a forger would have to guess both ports.
+ */
+static void tftpk_input_icmp(struct sock *sk, struct sk_buff *skb,
+			     const struct udphdr *uh)
+{
+	const struct tftpk_port *port = rcu_dereference_sk_user_data(sk);
+	struct tftpk_key key = { .port = port, .client_port = uh->dest };
+
+	if (!port)
+		return;
+	if (port->listener->name.family == AF_INET) {
+		const struct iphdr *iph = (const struct iphdr *)skb->data;
+
+		if (icmp_hdr(skb)->type != ICMP_DEST_UNREACH ||
+		    icmp_hdr(skb)->code != ICMP_PORT_UNREACH)
+			return;
+		ipv6_addr_set_v4mapped(iph->daddr, &key.client);
+		ipv6_addr_set_v4mapped(iph->saddr, &key.local);
+	} else {
+		const struct ipv6hdr *ip6h = (const struct ipv6hdr *)skb->data;
+
+		if (icmp6_hdr(skb)->icmp6_type != ICMPV6_DEST_UNREACH ||
+		    icmp6_hdr(skb)->icmp6_code != ICMPV6_PORT_UNREACH)
+			return;
+		key.client = ip6h->daddr;
+		key.local = ip6h->saddr;
+		if (ipv6_addr_type(&key.client) & IPV6_ADDR_LINKLOCAL)
+			key.scope = inet6_iif(skb);
+	}
+	tftpk_transfer_abort(&key, TFTPK_STAT_CLIENTS_UNREACHABLE);
+}
+
+TFTPK_ENCAP_ERR_RCV(tftpk_encap_err_rcv, tftpk_input_icmp)
+
+/**
+ * tftpk_input_attach() - take the packets of a socket
+ * @sk: UDP socket
+ * @port: port that it belongs to
+ *
+ * Context: process.
+ */
+void tftpk_input_attach(struct sock *sk, struct tftpk_port *port)
+{
+	rcu_assign_sk_user_data(sk, port);
+	udp_sk(sk)->encap_err_rcv = tftpk_encap_err_rcv;
+	udp_sk(sk)->encap_rcv = tftpk_input;
+	WRITE_ONCE(udp_sk(sk)->encap_type, 1);
+	udp_tunnel_encap_enable(sk);
 }

@@ -22,6 +22,29 @@ static int tftpk_put_address(struct sk_buff *skb, int attr, u16 family,
 	return nla_put_in6_addr(skb, attr, addr);
 }
 
+/* Begin an entry of a dump. Whoever sets cb->seq wants it to be consistent. */
+static void *tftpk_dump_entry(struct sk_buff *skb, struct netlink_callback *cb,
+			      u8 cmd)
+{
+	void *hdr = genlmsg_put(skb, NETLINK_CB(cb->skb).portid,
+				cb->nlh->nlmsg_seq, &tftpk_nl_family,
+				NLM_F_MULTI, cmd);
+
+	if (hdr && cb->seq)
+		genl_dump_check_consistent(cb, hdr);
+	return hdr;
+}
+
+/* End an entry, or take it back where it did not fit. */
+static int tftpk_dump_end(struct sk_buff *skb, void *hdr, int err)
+{
+	if (err)
+		genlmsg_cancel(skb, hdr);
+	else
+		genlmsg_end(skb, hdr);
+	return err ? -EMSGSIZE : 0;
+}
+
 /* ---- exports ---- */
 
 static int tftpk_put_export(struct sk_buff *skb,
@@ -121,67 +144,66 @@ int tftpk_nl_export_get_dumpit(struct sk_buff *skb,
 {
 	struct tftpk_net *tn = tftpk_net(sock_net(cb->skb->sk));
 	struct tftpk_export *export;
+	int err = 0;
 
 	mutex_lock(&tn->mutex);
+	cb->seq = tn->generation;
 	list_for_each_entry(export, &tn->exports, list) {
 		void *hdr;
 
 		if (export->id <= cb->args[0])
 			continue;
-		hdr = genlmsg_put(skb, NETLINK_CB(cb->skb).portid,
-				  cb->nlh->nlmsg_seq, &tftpk_nl_family,
-				  NLM_F_MULTI, TFTPK_CMD_EXPORT_GET);
-		if (!hdr)
+		err = -EMSGSIZE;
+		hdr = tftpk_dump_entry(skb, cb, TFTPK_CMD_EXPORT_GET);
+		if (hdr)
+			err = tftpk_dump_end(skb, hdr,
+					     tftpk_put_export(skb, export));
+		if (err)
 			break;
-		if (tftpk_put_export(skb, export)) {
-			genlmsg_cancel(skb, hdr);
-			break;
-		}
-		genlmsg_end(skb, hdr);
 		cb->args[0] = export->id;
 	}
 	mutex_unlock(&tn->mutex);
-	return skb->len;
+	return skb->len ?: err;
 }
 
 /* ---- listeners ---- */
 
-struct tftpk_listener_name {
-	struct in6_addr addr;
-	u16 family;
-	__be16 port;
-	u32 ifindex;
-};
+/* An IPv4 address in the last four bytes, or an IPv6 address. */
+static int tftpk_get_address(struct genl_info *info, int attrtype,
+			     struct in6_addr *addr, u16 *family)
+{
+	struct nlattr *attr = info->attrs[attrtype];
+
+	memset(addr, 0, sizeof(*addr));
+	switch (nla_len(attr)) {
+	case sizeof(struct in_addr):
+		*family = AF_INET;
+		addr->s6_addr32[3] = nla_get_in_addr(attr);
+		return 0;
+	case sizeof(struct in6_addr):
+		*family = AF_INET6;
+		*addr = nla_get_in6_addr(attr);
+		if (!ipv6_addr_v4mapped(addr))
+			return 0;
+	}
+	NL_SET_ERR_MSG_ATTR(info->extack, attr,
+			    "an address has 4 bytes, or 16 of IPv6");
+	return -EINVAL;
+}
 
 static int tftpk_get_listener(struct genl_info *info,
 			      struct tftpk_listener_name *name)
 {
 	struct nlattr *attr;
+	int err;
 
 	if (GENL_REQ_ATTR_CHECK(info, TFTPK_A_LISTENER_ADDRESS))
 		return -EINVAL;
 	memset(name, 0, sizeof(*name));
-
-	attr = info->attrs[TFTPK_A_LISTENER_ADDRESS];
-	switch (nla_len(attr)) {
-	case sizeof(struct in_addr):
-		name->family = AF_INET;
-		name->addr.s6_addr32[3] = nla_get_in_addr(attr);
-		break;
-	case sizeof(struct in6_addr):
-		name->family = AF_INET6;
-		name->addr = nla_get_in6_addr(attr);
-		if (ipv6_addr_v4mapped(&name->addr)) {
-			NL_SET_ERR_MSG_ATTR(info->extack, attr,
-					    "an IPv4 address has four bytes");
-			return -EINVAL;
-		}
-		break;
-	default:
-		NL_SET_ERR_MSG_ATTR(info->extack, attr,
-				    "an address has 4 or 16 bytes");
-		return -EINVAL;
-	}
+	err = tftpk_get_address(info, TFTPK_A_LISTENER_ADDRESS, &name->addr,
+				&name->family);
+	if (err)
+		return err;
 
 	name->port = htons(TFTPK_PORT);
 	attr = info->attrs[TFTPK_A_LISTENER_PORT];
@@ -196,8 +218,8 @@ static int tftpk_get_listener(struct genl_info *info,
 	attr = info->attrs[TFTPK_A_LISTENER_IFINDEX];
 	if (attr)
 		name->ifindex = nla_get_u32(attr);
-	if ((ipv6_addr_type(&name->addr) & IPV6_ADDR_LINKLOCAL) &&
-	    name->family == AF_INET6 && !name->ifindex) {
+	if (name->family == AF_INET6 && !name->ifindex &&
+	    (ipv6_addr_type(&name->addr) & IPV6_ADDR_LINKLOCAL)) {
 		NL_SET_ERR_MSG(info->extack,
 			       "a link-local address needs an interface");
 		return -EINVAL;
@@ -217,9 +239,11 @@ int tftpk_nl_listener_add_doit(struct sk_buff *skb, struct genl_info *info)
 	struct tftpk_listener_name name;
 	int err = tftpk_get_listener(info, &name);
 
-	return err ?: tftpk_listener_add(tftpk_net(genl_info_net(info)),
-					 &name.addr, name.family, name.port,
-					 name.ifindex, info->extack);
+	return err ?:
+	       tftpk_listener_add(tftpk_net(genl_info_net(info)), &name,
+				  info->attrs[TFTPK_A_LISTENER_SINGLE_PORT],
+				  info->attrs[TFTPK_A_LISTENER_BROADCAST],
+				  info->extack);
 }
 
 /**
@@ -234,22 +258,26 @@ int tftpk_nl_listener_del_doit(struct sk_buff *skb, struct genl_info *info)
 	struct tftpk_listener_name name;
 	int err = tftpk_get_listener(info, &name);
 
-	return err ?: tftpk_listener_del(tftpk_net(genl_info_net(info)),
-					 &name.addr, name.family, name.port,
-					 name.ifindex, info->extack);
+	return err ?: tftpk_listener_del(tftpk_net(genl_info_net(info)), &name,
+					 info->extack);
 }
 
 static int tftpk_put_listener(struct sk_buff *skb,
 			      const struct tftpk_listener *listener)
 {
-	return tftpk_put_address(skb, TFTPK_A_LISTENER_ADDRESS,
-				 listener->family, &listener->addr) ||
-	       nla_put_be16(skb, TFTPK_A_LISTENER_PORT, listener->main.port) ||
-	       (listener->ifindex &&
-		nla_put_u32(skb, TFTPK_A_LISTENER_IFINDEX,
-			    listener->ifindex)) ||
+	const struct tftpk_listener_name *name = &listener->name;
+
+	return tftpk_put_address(skb, TFTPK_A_LISTENER_ADDRESS, name->family,
+				 &name->addr) ||
+	       nla_put_be16(skb, TFTPK_A_LISTENER_PORT, name->port) ||
+	       (name->ifindex &&
+		nla_put_u32(skb, TFTPK_A_LISTENER_IFINDEX, name->ifindex)) ||
 	       (listener->implicit &&
-		nla_put_flag(skb, TFTPK_A_LISTENER_IMPLICIT));
+		nla_put_flag(skb, TFTPK_A_LISTENER_IMPLICIT)) ||
+	       (listener->single_port &&
+		nla_put_flag(skb, TFTPK_A_LISTENER_SINGLE_PORT)) ||
+	       (listener->broadcast &&
+		nla_put_flag(skb, TFTPK_A_LISTENER_BROADCAST));
 }
 
 /**
@@ -264,28 +292,27 @@ int tftpk_nl_listener_get_dumpit(struct sk_buff *skb,
 {
 	struct tftpk_net *tn = tftpk_net(sock_net(cb->skb->sk));
 	struct tftpk_listener *listener;
+	int err = 0;
 	long i = 0;
 
 	mutex_lock(&tn->mutex);
+	cb->seq = tn->generation;
 	list_for_each_entry(listener, &tn->listeners, list) {
 		void *hdr;
 
 		if (i++ < cb->args[0])
 			continue;
-		hdr = genlmsg_put(skb, NETLINK_CB(cb->skb).portid,
-				  cb->nlh->nlmsg_seq, &tftpk_nl_family,
-				  NLM_F_MULTI, TFTPK_CMD_LISTENER_GET);
-		if (!hdr)
+		err = -EMSGSIZE;
+		hdr = tftpk_dump_entry(skb, cb, TFTPK_CMD_LISTENER_GET);
+		if (hdr)
+			err = tftpk_dump_end(skb, hdr,
+					     tftpk_put_listener(skb, listener));
+		if (err)
 			break;
-		if (tftpk_put_listener(skb, listener)) {
-			genlmsg_cancel(skb, hdr);
-			break;
-		}
-		genlmsg_end(skb, hdr);
 		cb->args[0] = i;
 	}
 	mutex_unlock(&tn->mutex);
-	return skb->len;
+	return skb->len ?: err;
 }
 
 /* ---- transfers ---- */
@@ -294,8 +321,8 @@ static int tftpk_put_transfer(struct sk_buff *skb,
 			      const struct tftpk_transfer *t, char *buf)
 {
 	const struct tftpk_key *key = &t->tid.key;
-	u16 family = key->port->listener->family;
-	int ifindex = key->scope ?: key->port->listener->ifindex;
+	u16 family = key->port->listener->name.family;
+	int ifindex = key->scope ?: key->port->listener->name.ifindex;
 
 	lockdep_assert_held(&t->lock);
 
@@ -327,12 +354,14 @@ static int tftpk_put_transfer(struct sk_buff *skb,
 	if (t->state == TFTPK_STATE_OPENING)
 		return 0;
 	return nla_put_u64_64bit(skb, TFTPK_A_TRANSFER_ACKNOWLEDGED,
+				 t->netascii ? t->text[0].pos :
 				 min(t->window.acked * t->blksize, t->size),
 				 TFTPK_A_TRANSFER_PAD) ||
 	       nla_put_u32(skb, TFTPK_A_TRANSFER_BLOCK_SIZE, t->blksize) ||
 	       nla_put_u32(skb, TFTPK_A_TRANSFER_WINDOW_SIZE,
 			   t->window.size) ||
-	       nla_put_u32(skb, TFTPK_A_TRANSFER_TIMEOUT, t->timeout) ||
+	       nla_put_u32(skb, TFTPK_A_TRANSFER_TIMEOUT,
+			   t->utimeout / USEC_PER_SEC) ||
 	       nla_put_u32(skb, TFTPK_A_TRANSFER_RTT, t->rtt.srtt) ||
 	       nla_put_u32(skb, TFTPK_A_TRANSFER_BLOCKS_RETRANSMITTED,
 			   t->retransmitted);
@@ -351,36 +380,34 @@ int tftpk_nl_transfer_get_dumpit(struct sk_buff *skb,
 	struct tftpk_net *tn = tftpk_net(sock_net(cb->skb->sk));
 	char *buf = kmalloc(PATH_MAX, GFP_KERNEL);
 	struct tftpk_transfer *t;
+	int err = 0;
 
 	if (!buf)
 		return -ENOMEM;
 	spin_lock_bh(&tn->lock);
 	list_for_each_entry(t, &tn->transfers, list) {
-		int err = -ENOENT;
 		void *hdr;
 
 		if (t->id <= cb->args[0])
 			continue;
-		hdr = genlmsg_put(skb, NETLINK_CB(cb->skb).portid,
-				  cb->nlh->nlmsg_seq, &tftpk_nl_family,
-				  NLM_F_MULTI, TFTPK_CMD_TRANSFER_GET);
-		if (!hdr)
-			break;
 		spin_lock(&t->lock);
-		if (!t->dead)
-			err = tftpk_put_transfer(skb, t, buf) ? -EMSGSIZE : 0;
+		if (!t->dead) {
+			err = -EMSGSIZE;
+			hdr = tftpk_dump_entry(skb, cb,
+					       TFTPK_CMD_TRANSFER_GET);
+			if (hdr)
+				err = tftpk_dump_end(skb, hdr,
+						     tftpk_put_transfer(skb, t,
+									buf));
+		}
 		spin_unlock(&t->lock);
-		if (!err)
-			genlmsg_end(skb, hdr);
-		else
-			genlmsg_cancel(skb, hdr);
-		if (err == -EMSGSIZE)
+		if (err)
 			break;
 		cb->args[0] = t->id;
 	}
 	spin_unlock_bh(&tn->lock);
 	kfree(buf);
-	return skb->len;
+	return skb->len ?: err;
 }
 
 /* ---- counters and settings ---- */
@@ -452,6 +479,16 @@ static const struct {
 	TFTPK_SETTING(MAX_BLKSIZE, max_blksize),
 	TFTPK_SETTING(MAX_WINDOWSIZE, max_windowsize),
 	TFTPK_SETTING(GIVE_UP, give_up),
+	TFTPK_SETTING(STRICT_OPTIONS, strict_options),
+	TFTPK_SETTING(CLAMP_MTU, clamp_mtu),
+	TFTPK_SETTING(PORT_LOW, port_low),
+	TFTPK_SETTING(PORT_HIGH, port_high),
+	TFTPK_SETTING(MAX_PER_CLIENT, max_per_client),
+	TFTPK_SETTING(MAX_UNVERIFIED, max_unverified),
+	TFTPK_SETTING(MAX_PINNED, max_pinned),
+	TFTPK_SETTING(SOURCE_BURST, source_burst),
+	TFTPK_SETTING(SOURCE_RATE, source_rate),
+	TFTPK_SETTING(REPLY_AT_LIMIT, reply_at_limit),
 };
 
 static void *tftpk_setting(struct tftpk_net *tn, int attr)
@@ -494,23 +531,46 @@ int tftpk_nl_settings_get_doit(struct sk_buff *skb, struct genl_info *info)
 	return genlmsg_reply(reply, info);
 }
 
+/* Transfer identifiers move only where the range really changes. */
+static int tftpk_set_ports(struct tftpk_net *tn, struct genl_info *info)
+{
+	const struct nlattr *low = info->attrs[TFTPK_A_SETTINGS_PORT_LOW];
+	const struct nlattr *high = info->attrs[TFTPK_A_SETTINGS_PORT_HIGH];
+
+	if (!low && !high)
+		return 0;
+	if (!low || !high || nla_get_u32(low) > nla_get_u32(high) ||
+	    !nla_get_u32(low) != !nla_get_u32(high)) {
+		NL_SET_ERR_MSG(info->extack,
+			       "a port range goes from low to high, or is 0 to 0");
+		return -EINVAL;
+	}
+	if (nla_get_u32(low) == tn->settings.port_low &&
+	    nla_get_u32(high) == tn->settings.port_high)
+		return 0;
+	return tftpk_listeners_reopen(tn, nla_get_u32(low), nla_get_u32(high),
+				      info->extack);
+}
+
 /**
  * tftpk_nl_settings_set_doit() - settings-set
  * @skb: request
  * @info: its attributes, whose ranges the policy has checked
  *
- * Context: process. Return: 0 or -EINVAL.
+ * Context: process. Return: 0 or a negative errno.
  */
 int tftpk_nl_settings_set_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	struct tftpk_net *tn = tftpk_net(genl_info_net(info));
 	bool any = false;
-	int attr;
+	int attr, err;
 
 	BUILD_BUG_ON(ARRAY_SIZE(tftpk_settings_map) != __TFTPK_A_SETTINGS_MAX);
 
 	mutex_lock(&tn->mutex);
-	for (attr = 1; attr < ARRAY_SIZE(tftpk_settings_map); attr++) {
+	/* The only one that can fail goes first. */
+	err = tftpk_set_ports(tn, info);
+	for (attr = 1; attr < ARRAY_SIZE(tftpk_settings_map) && !err; attr++) {
 		const struct nlattr *value = info->attrs[attr];
 
 		if (!value)
@@ -524,11 +584,121 @@ int tftpk_nl_settings_set_doit(struct sk_buff *skb, struct genl_info *info)
 				   nla_get_u32(value));
 	}
 	mutex_unlock(&tn->mutex);
-	if (!any) {
+	if (!err && !any) {
 		NL_SET_ERR_MSG(info->extack, "no setting was given");
+		err = -EINVAL;
+	}
+	return err;
+}
+
+/* ---- trust ---- */
+
+static int tftpk_get_trust(struct genl_info *info, struct in6_addr *addr,
+			   u8 *plen)
+{
+	u16 family;
+	u8 max;
+	int err;
+
+	if (GENL_REQ_ATTR_CHECK(info, TFTPK_A_TRUST_ADDRESS))
+		return -EINVAL;
+	err = tftpk_get_address(info, TFTPK_A_TRUST_ADDRESS, addr, &family);
+	if (err)
+		return err;
+	max = family == AF_INET ? 32 : 128;
+	*plen = max;
+	if (info->attrs[TFTPK_A_TRUST_PREFIX_LENGTH])
+		*plen = nla_get_u8(info->attrs[TFTPK_A_TRUST_PREFIX_LENGTH]);
+	if (*plen > max) {
+		NL_SET_ERR_MSG(info->extack,
+			       "a prefix is not longer than its address");
 		return -EINVAL;
 	}
+	if (family == AF_INET) {
+		ipv6_addr_set_v4mapped(addr->s6_addr32[3], addr);
+		*plen += 96;
+	}
 	return 0;
+}
+
+/**
+ * tftpk_nl_trust_add_doit() - trust-add
+ * @skb: request
+ * @info: its attributes
+ *
+ * Context: process. Return: 0 or a negative errno.
+ */
+int tftpk_nl_trust_add_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct in6_addr addr;
+	int err;
+	u8 plen;
+
+	err = tftpk_get_trust(info, &addr, &plen);
+	if (err)
+		return err;
+	err = tftpk_trust_add(tftpk_net(genl_info_net(info)), &addr, plen);
+	if (err == -EEXIST)
+		NL_SET_ERR_MSG(info->extack, "the network is trusted already");
+	return err;
+}
+
+/**
+ * tftpk_nl_trust_del_doit() - trust-del
+ * @skb: request
+ * @info: its attributes
+ *
+ * Context: process. Return: 0 or a negative errno.
+ */
+int tftpk_nl_trust_del_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct in6_addr addr;
+	int err;
+	u8 plen;
+
+	err = tftpk_get_trust(info, &addr, &plen);
+	if (err)
+		return err;
+	err = tftpk_trust_del(tftpk_net(genl_info_net(info)), &addr, plen);
+	if (err)
+		NL_SET_ERR_MSG(info->extack, "the network is not trusted");
+	return err;
+}
+
+/**
+ * tftpk_nl_trust_get_dumpit() - trust-get
+ * @skb: reply
+ * @cb: args[0] is the number of networks that were told
+ *
+ * Context: process. Return: bytes in @skb, or a negative errno.
+ */
+int tftpk_nl_trust_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
+{
+	struct tftpk_net *tn = tftpk_net(sock_net(cb->skb->sk));
+	const struct in6_addr *addr;
+	int err = 0;
+	u8 plen;
+
+	mutex_lock(&tn->mutex);
+	cb->seq = tn->generation;
+	while ((addr = tftpk_trust_nth(tn, cb->args[0], &plen))) {
+		bool v4 = ipv6_addr_v4mapped(addr) && plen >= 96;
+		void *hdr = tftpk_dump_entry(skb, cb, TFTPK_CMD_TRUST_GET);
+
+		err = -EMSGSIZE;
+		if (hdr)
+			err = tftpk_dump_end(skb, hdr,
+				tftpk_put_address(skb, TFTPK_A_TRUST_ADDRESS,
+						  v4 ? AF_INET : AF_INET6,
+						  addr) ||
+				nla_put_u8(skb, TFTPK_A_TRUST_PREFIX_LENGTH,
+					   v4 ? plen - 96 : plen));
+		if (err)
+			break;
+		cb->args[0]++;
+	}
+	mutex_unlock(&tn->mutex);
+	return skb->len ?: err;
 }
 
 /**

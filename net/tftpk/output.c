@@ -76,7 +76,7 @@ void tftpk_output_exit(void)
 
 static bool tftpk_is_v4(const struct tftpk_key *key)
 {
-	return key->port->listener->family == AF_INET;
+	return key->port->listener->name.family == AF_INET;
 }
 
 static u32 tftpk_headers_len(const struct tftpk_key *key)
@@ -92,7 +92,7 @@ static u32 tftpk_headers_len(const struct tftpk_key *key)
 static struct dst_entry *tftpk_route(struct net *net,
 				     const struct tftpk_key *key)
 {
-	int oif = key->scope ?: key->port->listener->ifindex;
+	int oif = key->scope ?: key->port->listener->name.ifindex;
 
 	if (tftpk_is_v4(key)) {
 		struct flowi4 fl4 = {
@@ -149,6 +149,52 @@ struct dst_entry *tftpk_output_route(struct tftpk_transfer *t)
 	if (t->dst && !tftpk_is_v4(&t->tid.key))
 		t->dst_cookie = rt6_get_cookie(dst_rt6_info(t->dst));
 	return t->dst;
+}
+
+/**
+ * tftpk_output_onlink() - is a client reached without a router?
+ * @net: network namespace
+ * @key: client
+ *
+ * Context: softirq, within rcu_read_lock().
+ */
+bool tftpk_output_onlink(struct net *net, const struct tftpk_key *key)
+{
+	struct dst_entry *dst = tftpk_route(net, key);
+	bool onlink;
+
+	if (!dst)
+		return false;
+	if (tftpk_is_v4(key))
+		onlink = !container_of(dst, struct rtable, dst)->rt_gw_family;
+	else
+		onlink = !(dst_rt6_info(dst)->rt6i_flags & RTF_GATEWAY);
+	dst_release(dst);
+	return onlink;
+}
+
+/**
+ * tftpk_output_source() - the address from which a client is reached
+ * @net: network namespace
+ * @key: IPv4 client; takes the address
+ * @ifindex: interface that it was heard on
+ *
+ * Context: softirq, within rcu_read_lock(). Return: 0 or a negative errno.
+ */
+int tftpk_output_source(struct net *net, struct tftpk_key *key, int ifindex)
+{
+	struct flowi4 fl4 = {
+		.flowi4_oif	= ifindex,
+		.flowi4_proto	= IPPROTO_UDP,
+		.daddr		= key->client.s6_addr32[3],
+	};
+	struct rtable *rt = ip_route_output_flow(net, &fl4, NULL);
+
+	if (IS_ERR(rt))
+		return PTR_ERR(rt);
+	ip_rt_put(rt);
+	key->local.s6_addr32[3] = fl4.saddr;
+	return 0;
 }
 
 /**
@@ -311,7 +357,7 @@ static struct sk_buff *tftpk_build_train(const struct tftpk_transfer *t,
 		return NULL;
 	hdr = skb_put(skb, TFTPK_HDR_LEN);
 	hdr[0] = htons(TFTPK_OP_DATA);
-	hdr[1] = htons(tftpk_block_wire(block));
+	hdr[1] = htons(tftpk_window_wire(&t->window, block));
 	shinfo = skb_shinfo(skb);
 
 	for (k = 0; k < max; k++) {
@@ -320,7 +366,7 @@ static struct sk_buff *tftpk_build_train(const struct tftpk_transfer *t,
 		u32 at = nr, end;
 
 		if (k) {
-			u16 wire = tftpk_block_wire(block + k);
+			u16 wire = tftpk_window_wire(&t->window, block + k);
 			struct page *page;
 
 			if (nr == MAX_SKB_FRAGS)
@@ -377,7 +423,7 @@ static struct sk_buff *tftpk_build_copy(const struct tftpk_transfer *t,
 		return NULL;
 	hdr = skb_put(skb, TFTPK_HDR_LEN + linear);
 	hdr[0] = htons(TFTPK_OP_DATA);
-	hdr[1] = htons(tftpk_block_wire(block));
+	hdr[1] = htons(tftpk_window_wire(&t->window, block));
 	skb->data_len = len - linear;
 	skb->len += len - linear;
 
@@ -394,6 +440,111 @@ static struct sk_buff *tftpk_build_copy(const struct tftpk_transfer *t,
 	return skb;
 }
 
+/* The next byte of a text as it is sent, or -1 at its end: a line feed is
+ * sent as a pair, and so is a bare carriage return (RFC 764).
+ */
+static int tftpk_text_next(const struct tftpk_transfer *t,
+			   struct tftpk_text *at, const u8 *page)
+{
+	int c = at->pending;
+
+	if (c >= 0) {
+		at->pending = -1;
+		return c;
+	}
+	if (at->pos == t->size)
+		return -1;
+	c = page[offset_in_page(at->pos)];
+	at->pos++;
+	if (c == '\n') {
+		at->pending = '\n';
+		c = '\r';
+	} else if (c == '\r') {
+		at->pending = '\0';
+	}
+	return c;
+}
+
+/* The block of a text that begins at t->text[0]; sets t->text[1] to its end,
+ * and *@len to its length.
+ */
+static struct sk_buff *tftpk_build_text(struct tftpk_transfer *t,
+					const struct dst_entry *dst,
+					u64 block, u32 *len)
+{
+	bool linear = t->blksize <= TFTPK_LINEAR_MAX;
+	struct tftpk_text at = t->text[0];
+	u32 done = 0, n;
+	struct sk_buff *skb;
+	u8 buf[128];
+	__be16 *hdr;
+	int c = 0;
+
+	skb = tftpk_alloc(&t->tid.key, dst, TFTPK_HDR_LEN +
+			  (linear ? t->blksize : 0), linear ? 0 : t->blksize);
+	if (!skb)
+		return NULL;
+	hdr = skb_put(skb, TFTPK_HDR_LEN + (linear ? t->blksize : 0));
+	hdr[0] = htons(TFTPK_OP_DATA);
+	hdr[1] = htons(tftpk_window_wire(&t->window, block));
+	if (!linear) {
+		skb->data_len = t->blksize;
+		skb->len += t->blksize;
+	}
+
+	while (c >= 0 && done < t->blksize) {
+		void *page = at.pos < t->size ?
+			kmap_local_page(tftpk_ring_page(&t->ring, at.pos)) :
+			NULL;
+		u64 index = at.pos >> PAGE_SHIFT;
+
+		for (n = 0; n < sizeof(buf) && done + n < t->blksize; n++) {
+			if (at.pending < 0 && at.pos >> PAGE_SHIFT != index &&
+			    at.pos < t->size)
+				break;
+			c = tftpk_text_next(t, &at, page);
+			if (c < 0)
+				break;
+			buf[n] = c;
+		}
+		if (page)
+			kunmap_local(page);
+		skb_store_bits(skb, TFTPK_HDR_LEN + done, buf, n);
+		done += n;
+	}
+	t->text[1] = at;
+	*len = done;
+	if (pskb_trim(skb, TFTPK_HDR_LEN + done)) {
+		kfree_skb(skb);
+		return NULL;
+	}
+	return skb;
+}
+
+/* Send the one block of a text that may be in flight. The first one that is
+ * not full is the last.
+ */
+static u32 tftpk_output_text(struct tftpk_transfer *t, struct dst_entry *dst,
+			     u64 block, struct sk_buff_head *out)
+{
+	struct sk_buff *skb;
+	u32 len;
+
+	skb = tftpk_build_text(t, dst, block, &len);
+	if (!skb)
+		return 0;
+	if (len < t->blksize)
+		t->window.last = block;
+	tftpk_push_headers(t->tn->net, &t->tid.key, dst, skb);
+	skb_dst_set_noref(skb, dst);
+	__skb_queue_tail(out, skb);
+	tftpk_stats_inc(t->tn, TFTPK_STAT_BLOCKS_SENT);
+	tftpk_stats_inc(t->tn, TFTPK_STAT_SKBS_SENT);
+	tftpk_stats_add(t->tn, TFTPK_STAT_BYTES_SENT, len);
+	tftpk_stats_add(t->tn, TFTPK_STAT_BYTES_COPIED, len);
+	return 1;
+}
+
 /**
  * tftpk_output_blocks() - build the packets of consecutive blocks
  * @t: transfer whose ring holds these blocks
@@ -402,8 +553,8 @@ static struct sk_buff *tftpk_build_copy(const struct tftpk_transfer *t,
  * @out: queue to append them to, for tftpk_output_send()
  *
  * Zero copy: the fragments are the page-cache pages. Blocks are copied only
- * where that is switched off, or where they exceed the MTU and would be
- * copied for every fragment otherwise.
+ * where that is switched off, where they exceed the MTU and would be copied
+ * for every fragment otherwise, or where a text has to be converted.
  *
  * Context: softirq or BH disabled, within rcu_read_lock(); the transfer's
  * lock is held.
@@ -422,6 +573,8 @@ u32 tftpk_output_blocks(struct tftpk_transfer *t, u64 first, u32 n,
 	dst = tftpk_output_route(t);
 	if (!dst)
 		return 0;
+	if (t->netascii)
+		return tftpk_output_text(t, dst, first, out);
 	zc = READ_ONCE(set->zerocopy) &&
 	     t->blksize <= tftpk_output_mtu_blksize(t, dst);
 	/* What udp_send_skb() wants for a segmented datagram. */

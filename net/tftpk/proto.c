@@ -13,6 +13,8 @@ static const char * const tftpk_option_names[] = {
 	[TFTPK_OPT_TIMEOUT]	= "timeout",
 	[TFTPK_OPT_TSIZE]	= "tsize",
 	[TFTPK_OPT_WINDOWSIZE]	= "windowsize",
+	[TFTPK_OPT_ROLLOVER]	= "rollover",
+	[TFTPK_OPT_UTIMEOUT]	= "utimeout",
 };
 
 static const char * const tftpk_mode_names[] = {
@@ -82,7 +84,17 @@ static bool tftpk_take_option(struct tftpk_request *req, int opt,
 	case TFTPK_OPT_TIMEOUT:
 		if (v < 1 || v > 255)
 			return false;
-		req->timeout = v;
+		req->utimeout = v * 1000000;
+		return true;
+	case TFTPK_OPT_UTIMEOUT:
+		if (v < TFTPK_UTIMEOUT_MIN || v > TFTPK_UTIMEOUT_MAX)
+			return false;
+		req->utimeout = v;
+		return true;
+	case TFTPK_OPT_ROLLOVER:
+		if (v > 1)
+			return false;
+		req->rollover = v;
 		return true;
 	case TFTPK_OPT_WINDOWSIZE:
 		if (v < 1 || v > 65535)
@@ -135,6 +147,8 @@ int tftpk_parse_request(const u8 *data, size_t len, struct tftpk_request *req)
 		seen |= BIT(i);
 		if (tftpk_take_option(req, i, value))
 			req->opts[req->nopts++] = i;
+		else
+			req->malformed = true;
 	}
 	return 0;
 }
@@ -146,7 +160,8 @@ int tftpk_parse_request(const u8 *data, size_t len, struct tftpk_request *req)
  * @opt: result
  *
  * Never grants more than was asked for. The size of an empty file is not
- * told: curl takes a tsize of 0 for a failure.
+ * told: curl takes a tsize of 0 for a failure. Nor is that of a text: it is
+ * known only once it was converted.
  */
 void tftpk_negotiate(const struct tftpk_request *req,
 		     const struct tftpk_limits *limits,
@@ -166,10 +181,14 @@ void tftpk_negotiate(const struct tftpk_request *req,
 					     limits->blksize);
 			break;
 		case TFTPK_OPT_TIMEOUT:
-			opt->timeout = req->timeout;
+		case TFTPK_OPT_UTIMEOUT:
+			opt->utimeout = req->utimeout;
+			break;
+		case TFTPK_OPT_ROLLOVER:
+			opt->rollover = req->rollover;
 			break;
 		case TFTPK_OPT_TSIZE:
-			if (!limits->size)
+			if (!limits->size || req->mode != TFTPK_MODE_OCTET)
 				continue;
 			break;
 		case TFTPK_OPT_WINDOWSIZE:
@@ -192,9 +211,11 @@ size_t tftpk_put_oack(u8 *buf, const struct tftpk_options *opt)
 {
 	const u64 values[] = {
 		[TFTPK_OPT_BLKSIZE]	= opt->blksize,
-		[TFTPK_OPT_TIMEOUT]	= opt->timeout,
+		[TFTPK_OPT_TIMEOUT]	= opt->utimeout / 1000000,
 		[TFTPK_OPT_TSIZE]	= opt->size,
 		[TFTPK_OPT_WINDOWSIZE]	= opt->windowsize,
+		[TFTPK_OPT_ROLLOVER]	= opt->rollover,
+		[TFTPK_OPT_UTIMEOUT]	= opt->utimeout,
 	};
 	size_t n = 2;
 	int i;

@@ -44,6 +44,8 @@ enum tftpk_option {
 	TFTPK_OPT_TIMEOUT,	/* RFC 2349 */
 	TFTPK_OPT_TSIZE,	/* RFC 2349 */
 	TFTPK_OPT_WINDOWSIZE,	/* RFC 7440 */
+	TFTPK_OPT_ROLLOVER,	/* as tftp-hpa has it: the number after 65535 */
+	TFTPK_OPT_UTIMEOUT,	/* as tftp-hpa has it: timeout in microseconds */
 	__TFTPK_OPT_MAX
 };
 
@@ -51,6 +53,8 @@ enum tftpk_option {
 #define TFTPK_BLKSIZE_DEFAULT	512
 #define TFTPK_BLKSIZE_MIN	8
 #define TFTPK_BLKSIZE_MAX	65464
+#define TFTPK_UTIMEOUT_MIN	10000
+#define TFTPK_UTIMEOUT_MAX	255000000
 #define TFTPK_OACK_MAX		128	/* every option at its longest */
 #define TFTPK_ERROR_MAX		64
 /* RFC 2347 caps requests at 512 octets; long paths are worth more. */
@@ -61,8 +65,10 @@ enum tftpk_option {
  * @name: file name inside the packet, NUL-terminated
  * @blksize: value of the blksize option in bytes
  * @windowsize: value of the windowsize option in blocks
- * @timeout: value of the timeout option in seconds
+ * @utimeout: value of the timeout or utimeout option in microseconds
  * @mode: transfer mode
+ * @rollover: value of the rollover option, 0 or 1
+ * @malformed: an option that is understood had a value that is not
  * @nopts: how many options follow in @opts
  * @opts: the options that were asked for and are well-formed, in the order
  *	of the request, without repetitions
@@ -71,8 +77,10 @@ struct tftpk_request {
 	const char *name;
 	u16 blksize;
 	u16 windowsize;
-	u8 timeout;
+	u32 utimeout;
 	u8 mode;
+	u8 rollover;
+	bool malformed;
 	u8 nopts;
 	u8 opts[__TFTPK_OPT_MAX];
 };
@@ -94,7 +102,8 @@ struct tftpk_limits {
  * @size: size of the file in bytes
  * @blksize: payload bytes in a full block
  * @windowsize: blocks that may be in flight
- * @timeout: seconds, or 0 if the client did not ask
+ * @rollover: number of the block after 65535, 0 or 1
+ * @utimeout: microseconds, or 0 if the client did not ask
  * @nopts: how many options the OACK holds; without any there is no OACK
  * @opts: these options, in the order of the request
  */
@@ -102,7 +111,8 @@ struct tftpk_options {
 	u64 size;
 	u16 blksize;
 	u16 windowsize;
-	u8 timeout;
+	u8 rollover;
+	u32 utimeout;
 	u8 nopts;
 	u8 opts[__TFTPK_OPT_MAX];
 };

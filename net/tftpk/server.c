@@ -5,15 +5,15 @@
 #include <linux/cred.h>
 #include <linux/dcache.h>
 #include <linux/fs.h>
+#include <linux/mm.h>
 #include <linux/namei.h>
 #include <linux/netlink.h>
 #include <linux/rculist.h>
 #include <linux/sched/task.h>
 #include <linux/slab.h>
+#include <net/ip.h>
 #include <net/ipv6.h>
 #include <net/netns/generic.h>
-#include <net/udp.h>
-#include <net/udp_tunnel.h>
 
 #include "tftpk.h"
 
@@ -154,12 +154,13 @@ static void tftpk_port_close(struct tftpk_port *port)
 static int tftpk_port_open(struct tftpk_port *port,
 			   struct tftpk_listener *listener, __be16 number)
 {
+	const struct tftpk_listener_name *name = &listener->name;
 	struct sockaddr_storage ss = {};
 	int err, len;
 	struct sock *sk;
 
 	port->listener = listener;
-	err = sock_create_kern(listener->tn->net, listener->family, SOCK_DGRAM,
+	err = sock_create_kern(listener->tn->net, name->family, SOCK_DGRAM,
 			       IPPROTO_UDP, &port->sock);
 	if (err)
 		return err;
@@ -167,28 +168,28 @@ static int tftpk_port_open(struct tftpk_port *port,
 
 	/* A configuration may be restored before its addresses are there. */
 	ip_sock_set_freebind(sk);
-	if (listener->family == AF_INET6)
+	if (name->family == AF_INET6)
 		ip6_sock_set_v6only(sk);
-	if (listener->ifindex) {
-		err = sock_bindtoindex(sk, listener->ifindex, true);
+	if (name->ifindex) {
+		err = sock_bindtoindex(sk, name->ifindex, true);
 		if (err)
 			goto err_close;
 	}
 
-	if (listener->family == AF_INET) {
+	if (name->family == AF_INET) {
 		struct sockaddr_in *sin = (struct sockaddr_in *)&ss;
 
 		sin->sin_family = AF_INET;
-		sin->sin_addr.s_addr = listener->addr.s6_addr32[3];
+		sin->sin_addr.s_addr = name->addr.s6_addr32[3];
 		sin->sin_port = number;
 		len = sizeof(*sin);
 	} else {
 		struct sockaddr_in6 *sin6 = (struct sockaddr_in6 *)&ss;
 
 		sin6->sin6_family = AF_INET6;
-		sin6->sin6_addr = listener->addr;
+		sin6->sin6_addr = name->addr;
 		sin6->sin6_port = number;
-		sin6->sin6_scope_id = listener->ifindex;
+		sin6->sin6_scope_id = name->ifindex;
 		len = sizeof(*sin6);
 	}
 	err = kernel_bind(port->sock, (struct sockaddr *)&ss, len);
@@ -196,10 +197,7 @@ static int tftpk_port_open(struct tftpk_port *port,
 		goto err_close;
 	port->port = inet_sk(sk)->inet_sport;
 
-	udp_sk(sk)->encap_type = 1;
-	udp_sk(sk)->encap_rcv = tftpk_input;
-	udp_tunnel_encap_enable(sk);
-	rcu_assign_sk_user_data(sk, port);
+	tftpk_input_attach(sk, port);
 	return 0;
 
 err_close:
@@ -214,7 +212,7 @@ static void tftpk_listener_mute(struct tftpk_listener *listener)
 
 	WRITE_ONCE(listener->dead, true);
 	rcu_assign_sk_user_data(listener->main.sock->sk, NULL);
-	for (i = 0; i < TFTPK_POOL_SIZE; i++)
+	for (i = 0; i < listener->pool_size; i++)
 		rcu_assign_sk_user_data(listener->pool[i].sock->sk, NULL);
 }
 
@@ -224,35 +222,62 @@ static void tftpk_listener_free(struct tftpk_listener *listener)
 	int i;
 
 	tftpk_port_close(&listener->main);
-	for (i = 0; i < TFTPK_POOL_SIZE; i++)
+	for (i = 0; i < listener->pool_size; i++)
 		tftpk_port_close(&listener->pool[i]);
 	/* A packet may still be on its way through tftpk_input(). */
 	kfree_rcu(listener, rcu);
 }
 
+/* Bind the transfer identifiers: to ports of the range that was set, as far
+ * as they are free, or to any.
+ */
+static int tftpk_pool_open(struct tftpk_listener *listener)
+{
+	const struct tftpk_settings *set = &listener->tn->settings;
+	u32 number = set->port_low;
+	int err = 0;
+
+	while (listener->pool_size < TFTPK_POOL_SIZE &&
+	       number <= set->port_high) {
+		err = tftpk_port_open(&listener->pool[listener->pool_size],
+				      listener, htons(number));
+		if (!err)
+			listener->pool_size++;
+		else if (err != -EADDRINUSE || !number)
+			return err;
+		if (set->port_low)
+			number++;
+	}
+	return listener->pool_size ? 0 : err;
+}
+
 static struct tftpk_listener *
-tftpk_listener_make(struct tftpk_net *tn, const struct in6_addr *addr,
-		    u16 family, __be16 port, int ifindex)
+tftpk_listener_make(struct tftpk_net *tn,
+		    const struct tftpk_listener_name *name, bool single_port,
+		    bool broadcast)
 {
 	struct tftpk_listener *listener;
-	int err, i;
+	int err;
 
+	err = tftpk_limit_init(tn);
+	if (err)
+		return ERR_PTR(err);
 	listener = kzalloc(sizeof(*listener), GFP_KERNEL);
 	if (!listener)
 		return ERR_PTR(-ENOMEM);
 	listener->tn = tn;
-	listener->addr = *addr;
-	listener->family = family;
-	listener->ifindex = ifindex;
+	listener->name = *name;
+	listener->single_port = single_port;
+	listener->broadcast = broadcast;
 
 	/* The pool first: requests find it complete. */
-	for (i = 0; i < TFTPK_POOL_SIZE; i++) {
-		err = tftpk_port_open(&listener->pool[i], listener, 0);
+	if (!single_port) {
+		err = tftpk_pool_open(listener);
 		if (err)
 			goto err_free;
 	}
 	listener->main.requests = true;
-	err = tftpk_port_open(&listener->main, listener, port);
+	err = tftpk_port_open(&listener->main, listener, name->port);
 	if (err)
 		goto err_free;
 	return listener;
@@ -265,6 +290,7 @@ err_free:
 static void tftpk_listener_close(struct tftpk_listener *listener)
 {
 	list_del(&listener->list);
+	listener->tn->generation++;
 	tftpk_listener_mute(listener);
 	/* Requests that came before have become transfers after this. */
 	synchronize_rcu();
@@ -290,16 +316,17 @@ static bool tftpk_implicit_close(struct tftpk_net *tn)
 /* Listen on port 69 of all addresses; IPv4 alone where IPv6 is off. */
 static int tftpk_implicit_open(struct tftpk_net *tn)
 {
-	static const u16 families[] = { AF_INET, AF_INET6 };
+	static const struct tftpk_listener_name names[] = {
+		{ .family = AF_INET, .port = htons(TFTPK_PORT) },
+		{ .family = AF_INET6, .port = htons(TFTPK_PORT) },
+	};
 	int i;
 
-	for (i = 0; i < ARRAY_SIZE(families); i++) {
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
 		struct tftpk_listener *listener;
 
-		listener = tftpk_listener_make(tn, &in6addr_any, families[i],
-					       htons(TFTPK_PORT), 0);
-		if (PTR_ERR(listener) == -EAFNOSUPPORT &&
-		    families[i] == AF_INET6)
+		listener = tftpk_listener_make(tn, &names[i], false, false);
+		if (PTR_ERR(listener) == -EAFNOSUPPORT && i)
 			continue;
 		if (IS_ERR(listener)) {
 			tftpk_implicit_close(tn);
@@ -307,21 +334,22 @@ static int tftpk_implicit_open(struct tftpk_net *tn)
 		}
 		listener->implicit = true;
 		list_add_tail(&listener->list, &tn->listeners);
+		tn->generation++;
 	}
 	return 0;
 }
 
 static struct tftpk_listener *
-tftpk_listener_find(struct tftpk_net *tn, const struct in6_addr *addr,
-		    u16 family, __be16 port, int ifindex)
+tftpk_listener_find(struct tftpk_net *tn,
+		    const struct tftpk_listener_name *name)
 {
 	struct tftpk_listener *listener;
 
 	list_for_each_entry(listener, &tn->listeners, list)
-		if (listener->family == family &&
-		    ipv6_addr_equal(&listener->addr, addr) &&
-		    listener->main.port == port &&
-		    listener->ifindex == ifindex)
+		if (listener->name.family == name->family &&
+		    ipv6_addr_equal(&listener->name.addr, &name->addr) &&
+		    listener->name.port == name->port &&
+		    listener->name.ifindex == name->ifindex)
 			return listener;
 	return NULL;
 }
@@ -329,18 +357,18 @@ tftpk_listener_find(struct tftpk_net *tn, const struct in6_addr *addr,
 /**
  * tftpk_listener_add() - listen on an address
  * @tn: namespace's server
- * @addr: address, IPv4 in the last four bytes; all zero for any
- * @family: AF_INET or AF_INET6
- * @port: UDP port, not 0
- * @ifindex: interface or VRF to bind to, or 0
+ * @name: where
+ * @single_port: answer from that port
+ * @broadcast: take requests to a broadcast address, too
  * @extack: takes a message where it fails
  *
  * Replaces implicit listeners; these come back where this fails.
  *
  * Context: process. Return: 0 or a negative errno.
  */
-int tftpk_listener_add(struct tftpk_net *tn, const struct in6_addr *addr,
-		       u16 family, __be16 port, int ifindex,
+int tftpk_listener_add(struct tftpk_net *tn,
+		       const struct tftpk_listener_name *name,
+		       bool single_port, bool broadcast,
 		       struct netlink_ext_ack *extack)
 {
 	struct tftpk_listener *listener;
@@ -348,24 +376,20 @@ int tftpk_listener_add(struct tftpk_net *tn, const struct in6_addr *addr,
 	int err = 0;
 
 	mutex_lock(&tn->mutex);
-	listener = tftpk_listener_find(tn, addr, family, port, ifindex);
-	if (listener) {
-		/* What was implicit has been asked for now. */
-		if (!listener->implicit) {
-			NL_SET_ERR_MSG(extack, "already listening there");
-			err = -EEXIST;
-		}
-		listener->implicit = false;
+	listener = tftpk_listener_find(tn, name);
+	if (listener && !listener->implicit) {
+		NL_SET_ERR_MSG(extack, "already listening there");
+		err = -EEXIST;
 		goto out;
 	}
 
 	replaced = tftpk_implicit_close(tn);
-	listener = tftpk_listener_make(tn, addr, family, port, ifindex);
+	listener = tftpk_listener_make(tn, name, single_port, broadcast);
 	if (IS_ERR(listener)) {
 		err = PTR_ERR(listener);
 		if (err == -EADDRINUSE)
 			NL_SET_ERR_MSG(extack,
-				       "another program listens on that address and port");
+				       "something listens there already, or no port of the range is free");
 		else
 			NL_SET_ERR_MSG(extack, "cannot bind to that address");
 		if (replaced)
@@ -373,6 +397,7 @@ int tftpk_listener_add(struct tftpk_net *tn, const struct in6_addr *addr,
 		goto out;
 	}
 	list_add_tail(&listener->list, &tn->listeners);
+	tn->generation++;
 out:
 	mutex_unlock(&tn->mutex);
 	return err;
@@ -381,23 +406,20 @@ out:
 /**
  * tftpk_listener_del() - close a listener and end its transfers
  * @tn: namespace's server
- * @addr: as it was added
- * @family: as it was added
- * @port: as it was added
- * @ifindex: as it was added
+ * @name: where it listens
  * @extack: takes a message where there is none
  *
  * Context: process. Return: 0 or -ENOENT.
  */
-int tftpk_listener_del(struct tftpk_net *tn, const struct in6_addr *addr,
-		       u16 family, __be16 port, int ifindex,
+int tftpk_listener_del(struct tftpk_net *tn,
+		       const struct tftpk_listener_name *name,
 		       struct netlink_ext_ack *extack)
 {
 	struct tftpk_listener *listener;
 	int err = 0;
 
 	mutex_lock(&tn->mutex);
-	listener = tftpk_listener_find(tn, addr, family, port, ifindex);
+	listener = tftpk_listener_find(tn, name);
 	if (listener) {
 		tftpk_listener_close(listener);
 	} else {
@@ -405,6 +427,60 @@ int tftpk_listener_del(struct tftpk_net *tn, const struct in6_addr *addr,
 		err = -ENOENT;
 	}
 	mutex_unlock(&tn->mutex);
+	return err;
+}
+
+/* Give every listener new transfer identifiers, and end the transfers that
+ * used the old ones. The ports that take requests stay bound.
+ */
+static int tftpk_pools_renew(struct tftpk_net *tn)
+{
+	struct tftpk_listener *listener;
+	int err = 0;
+
+	list_for_each_entry(listener, &tn->listeners, list) {
+		if (listener->single_port)
+			continue;
+		WRITE_ONCE(listener->dead, true);
+		synchronize_rcu();
+		tftpk_transfers_kill(tn, NULL, listener);
+		while (listener->pool_size)
+			tftpk_port_close(&listener->pool[--listener->pool_size]);
+		err = tftpk_pool_open(listener) ?: err;
+		WRITE_ONCE(listener->dead, false);
+	}
+	return err;
+}
+
+/**
+ * tftpk_listeners_reopen() - take transfer identifiers from other ports
+ * @tn: namespace's server; its mutex is held
+ * @low: first port, or 0 for any
+ * @high: last port
+ * @extack: takes a message where it fails
+ *
+ * Ends all transfers, also where a listener finds no free port in the range
+ * and all stays as it was.
+ *
+ * Context: process. Return: 0 or a negative errno.
+ */
+int tftpk_listeners_reopen(struct tftpk_net *tn, u32 low, u32 high,
+			   struct netlink_ext_ack *extack)
+{
+	u32 old_low = tn->settings.port_low, old_high = tn->settings.port_high;
+	int err;
+
+	lockdep_assert_held(&tn->mutex);
+
+	tn->settings.port_low = low;
+	tn->settings.port_high = high;
+	err = tftpk_pools_renew(tn);
+	if (err) {
+		NL_SET_ERR_MSG(extack, "too few ports of the range are free");
+		tn->settings.port_low = old_low;
+		tn->settings.port_high = old_high;
+		tftpk_pools_renew(tn);
+	}
 	return err;
 }
 
@@ -449,6 +525,7 @@ int tftpk_export_add(struct tftpk_net *tn, const char *name, kuid_t uid,
 	}
 	export->id = ++tn->next_export;
 	list_add_tail_rcu(&export->list, &tn->exports);
+	tn->generation++;
 	*result = export;
 	return 0;
 
@@ -462,6 +539,7 @@ static void tftpk_export_close(struct tftpk_net *tn,
 			       struct tftpk_export *export)
 {
 	list_del_rcu(&export->list);
+	tn->generation++;
 	/* Pairs with tftpk_file_open(). */
 	WRITE_ONCE(export->dead, true);
 	tftpk_transfers_kill(tn, export, NULL);
@@ -515,14 +593,24 @@ static int __net_init tftpk_net_init(struct net *net)
 	tn->net = net;
 	mutex_init(&tn->mutex);
 	spin_lock_init(&tn->lock);
+	tn->generation = 1;
 	INIT_LIST_HEAD(&tn->exports);
+	spin_lock_init(&tn->unverified_lock);
 	INIT_LIST_HEAD(&tn->listeners);
+	INIT_LIST_HEAD(&tn->trusted);
 	INIT_LIST_HEAD(&tn->transfers);
+	INIT_LIST_HEAD(&tn->unverified);
 	tn->settings = (struct tftpk_settings) {
 		.max_transfers	= 10000,
 		.max_blksize	= TFTPK_BLKSIZE_MAX,
 		.max_windowsize	= 64,
 		.give_up	= 30,
+		.max_unverified	= 1024,
+		.max_pinned	= max(totalram_pages() / 4 >>
+				      (20 - PAGE_SHIFT), 1UL),
+		.source_burst	= 64,
+		.source_rate	= 32,
+		.clamp_mtu	= true,
 		.zerocopy	= true,
 		.gso		= true,
 		.detect_changes	= true,
@@ -551,6 +639,7 @@ static void __net_exit tftpk_net_exit(struct net *net)
 		tftpk_listener_free(listener);
 	list_for_each_entry_safe(export, e, &tn->exports, list)
 		tftpk_export_put(export);
+	tftpk_limit_exit(tn);
 	tftpk_stats_exit(tn);
 }
 

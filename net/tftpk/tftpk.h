@@ -12,6 +12,7 @@
  *   output.c    any context: turns ring entries into skbs and sends them
  *   window.c    pure: what an ACK means, what to send next
  *   proto.c     pure: packets to structures and back
+ *   limit.c     softirq: admission
  *   server.c    process context: exports, listeners, namespaces
  *   netlink.c   process context: commands and dumps
  *   stats.c     counters
@@ -21,6 +22,7 @@
  *   tftpk_net.mutex   configuration: exports, listeners, settings
  *   tftpk_net.lock    list of transfers (BH)
  *   tftpk_transfer.lock (BH)
+ *   tftpk_net.unverified_lock (BH), tftpk_limit.lock (softirq)
  *
  * Nothing is sent with a lock held.
  */
@@ -68,6 +70,7 @@ struct inode;
 struct genl_info;
 struct netlink_callback;
 struct socket;
+struct tftpk_limit;
 
 /* ---- counters (stats.c) ---- */
 
@@ -96,6 +99,10 @@ enum tftpk_counter {
 	TFTPK_STAT_PROBES,
 	TFTPK_STAT_REFILLS,
 	TFTPK_STAT_SEND_ERRORS,
+	TFTPK_STAT_REQUESTS_LIMITED,
+	TFTPK_STAT_TRANSFERS_EVICTED,
+	TFTPK_STAT_PACKETS_STRANGE,
+	TFTPK_STAT_CLIENTS_UNREACHABLE,
 	__TFTPK_STAT_MAX
 };
 
@@ -116,9 +123,19 @@ struct tftpk_settings {
 	u32 max_blksize;
 	u32 max_windowsize;
 	u32 give_up;		/* seconds */
+	u32 port_low;
+	u32 port_high;
+	u32 max_per_client;
+	u32 max_unverified;
+	u32 max_pinned;		/* MiB */
+	u32 source_burst;
+	u32 source_rate;	/* per second */
 	bool zerocopy;
 	bool gso;
 	bool detect_changes;
+	bool strict_options;
+	bool clamp_mtu;
+	bool reply_at_limit;
 };
 
 /**
@@ -144,6 +161,20 @@ struct tftpk_export {
 };
 
 /**
+ * struct tftpk_listener_name - what tells listeners apart
+ * @addr: local address, IPv4 in the last four bytes; all zero for any
+ * @family: AF_INET or AF_INET6
+ * @port: UDP port of the requests
+ * @ifindex: interface or VRF that all its sockets are bound to, or 0
+ */
+struct tftpk_listener_name {
+	struct in6_addr addr;
+	u16 family;
+	__be16 port;
+	int ifindex;
+};
+
+/**
  * struct tftpk_port - a UDP socket of a listener
  * @listener: whose it is
  * @sock: kernel socket; its sk_user_data points here
@@ -161,25 +192,27 @@ struct tftpk_port {
  * struct tftpk_listener - an address that requests are accepted on
  * @list: in tftpk_net.listeners, under the mutex
  * @tn: its namespace
- * @addr: local address, IPv4 in its mapped form; all zero for any
- * @family: AF_INET or AF_INET6
- * @ifindex: interface or VRF that all its sockets are bound to, or 0
+ * @name: where it listens
  * @implicit: made by the first export
+ * @single_port: its transfers have no port of their own
+ * @broadcast: takes requests to a broadcast address, too
  * @dead: no transfer may begin any more
  * @main: takes the requests
  * @pool: transfer identifiers (RFC 1350 section 4)
+ * @pool_size: how many there are
  * @rcu: frees it
  */
 struct tftpk_listener {
 	struct list_head list;
 	struct tftpk_net *tn;
-	struct in6_addr addr;
-	u16 family;
-	int ifindex;
+	struct tftpk_listener_name name;
 	bool implicit;
+	bool single_port;
+	bool broadcast;
 	bool dead;
 	struct tftpk_port main;
 	struct tftpk_port pool[TFTPK_POOL_SIZE];
+	u32 pool_size;
 	struct rcu_head rcu;
 };
 
@@ -190,6 +223,9 @@ struct tftpk_listener {
  * @exports: struct tftpk_export; changed under @mutex, read under RCU
  * @listeners: struct tftpk_listener, under @mutex
  * @settings: written under @mutex
+ * @trusted: networks; changed under @mutex, read under RCU
+ * @limit: admission state, from the first listener on
+ * @generation: counts changes of these lists, so that a dump can tell
  * @next_export: id of the next export, under @mutex
  * @stats: counters
  * @lock: protects @transfers, @next_transfer and @closing
@@ -197,13 +233,21 @@ struct tftpk_listener {
  * @next_transfer: id of the next transfer
  * @closing: no transfer may begin any more
  * @active: transfers that exist; waited for with wait_var_event()
+ * @pinned: pages that transfers may hold by what was reserved for them
+ * @unverified_lock: protects @unverified and @n_unverified
+ * @unverified: transfers whose client has not acknowledged anything, oldest
+ *	first
+ * @n_unverified: how many
  */
 struct tftpk_net {
 	struct net *net;
 	struct mutex mutex;
 	struct list_head exports;
 	struct list_head listeners;
+	struct list_head trusted;
+	struct tftpk_limit *limit;
 	struct tftpk_settings settings;
+	u32 generation;
 	u32 next_export;
 	struct tftpk_stats __percpu *stats;
 
@@ -212,6 +256,11 @@ struct tftpk_net {
 	u32 next_transfer;
 	bool closing;
 	atomic_t active;
+	atomic_long_t pinned;
+
+	spinlock_t unverified_lock;
+	struct list_head unverified;
+	u32 n_unverified;
 };
 
 /* ---- transfers (transfer.c) ---- */
@@ -259,6 +308,16 @@ struct tftpk_ring {
 };
 
 /**
+ * struct tftpk_text - a place in a file that is sent as netascii
+ * @pos: position in the file
+ * @pending: second half of a pair whose first half was sent, or -1
+ */
+struct tftpk_text {
+	u64 pos;
+	int pending;
+};
+
+/**
  * struct tftpk_transfer - a file on its way to a client
  * @request: in the table, by the port that takes requests
  * @tid: in the table, by the server's transfer identifier
@@ -270,12 +329,15 @@ struct tftpk_ring {
  * @oack: the client waits for an OACK, not for a block
  * @starved: the window had room, the ring had nothing
  * @tries: packets sent before the first ACK
- * @timeout: the client's timeout option in seconds, or 0
+ * @netascii: the file is a text to be converted (RFC 764); such a transfer
+ *	has one block in flight
+ * @utimeout: the client's timeout option in microseconds, or 0
  * @blksize: payload bytes of a full block
  * @window: what was sent and acknowledged
  * @rtt: round-trip estimate
  * @retransmitted: blocks sent again
  * @options: what an OACK says
+ * @text: where the block to be acknowledged begins, and the one after it
  * @dst: route, or NULL to look it up; checked with @dst_cookie
  * @dst_cookie: see dst_check()
  * @timer: one timer for all that is waited for
@@ -284,6 +346,7 @@ struct tftpk_ring {
  * @work: opens, fills, reaps
  * @tn: namespace's server
  * @list: in tftpk_net.transfers
+ * @unverified: in tftpk_net.unverified
  * @id: number for people
  * @started: jiffies of the request
  * @request_hash: tells a repeated request from another one
@@ -293,6 +356,8 @@ struct tftpk_ring {
  * @inode: the inode that holds the data
  * @size: its size at open
  * @mtime: its modification time at open
+ * @ahead: bytes to read beyond the window
+ * @reserved: pages of tftpk_net.pinned
  * @ring: the pages to send
  * @small: entries of a small ring
  * @rcu: frees it
@@ -309,12 +374,14 @@ struct tftpk_transfer {
 	bool oack;
 	bool starved;
 	u8 tries;
-	u8 timeout;
+	bool netascii;
 	u16 blksize;
+	u32 utimeout;
 	struct tftpk_window window;
 	struct tftpk_rtt rtt;
 	u32 retransmitted;
 	struct tftpk_options options;
+	struct tftpk_text text[2];
 	struct dst_entry *dst;
 	u32 dst_cookie;
 
@@ -325,6 +392,7 @@ struct tftpk_transfer {
 
 	struct tftpk_net *tn;
 	struct list_head list;
+	struct list_head unverified;
 	u32 id;
 	unsigned long started;
 	u32 request_hash;
@@ -336,6 +404,8 @@ struct tftpk_transfer {
 	u64 size;
 	struct timespec64 mtime;
 
+	u32 ahead;
+	u32 reserved;
 	struct tftpk_ring ring;
 	struct page *small[TFTPK_RING_SMALL];
 	struct rcu_head rcu;
@@ -357,19 +427,34 @@ int tftpk_export_add(struct tftpk_net *tn, const char *name, kuid_t uid,
 int tftpk_export_del(struct tftpk_net *tn, const char *name,
 		     struct netlink_ext_ack *extack);
 void tftpk_export_put(struct tftpk_export *export);
-int tftpk_listener_add(struct tftpk_net *tn, const struct in6_addr *addr,
-		       u16 family, __be16 port, int ifindex,
+int tftpk_listener_add(struct tftpk_net *tn,
+		       const struct tftpk_listener_name *name,
+		       bool single_port, bool broadcast,
 		       struct netlink_ext_ack *extack);
-int tftpk_listener_del(struct tftpk_net *tn, const struct in6_addr *addr,
-		       u16 family, __be16 port, int ifindex,
+int tftpk_listener_del(struct tftpk_net *tn,
+		       const struct tftpk_listener_name *name,
 		       struct netlink_ext_ack *extack);
+int tftpk_listeners_reopen(struct tftpk_net *tn, u32 low, u32 high,
+			   struct netlink_ext_ack *extack);
 
 /* netlink.c */
 int tftpk_netlink_init(void);
 void tftpk_netlink_exit(void);
 
 /* input.c */
-int tftpk_input(struct sock *sk, struct sk_buff *skb);
+void tftpk_input_attach(struct sock *sk, struct tftpk_port *port);
+
+/* limit.c */
+int tftpk_limit_init(struct tftpk_net *tn);
+void tftpk_limit_exit(struct tftpk_net *tn);
+bool tftpk_limit_request(struct tftpk_net *tn, const struct tftpk_key *key);
+void tftpk_limit_ended(struct tftpk_net *tn, const struct tftpk_key *key);
+bool tftpk_limit_late(struct tftpk_net *tn, const struct tftpk_key *key);
+int tftpk_trust_add(struct tftpk_net *tn, const struct in6_addr *addr,
+		    u8 plen);
+int tftpk_trust_del(struct tftpk_net *tn, const struct in6_addr *addr,
+		    u8 plen);
+const struct in6_addr *tftpk_trust_nth(struct tftpk_net *tn, u32 n, u8 *plen);
 
 /* transfer.c */
 int tftpk_transfer_init(void);
@@ -377,7 +462,8 @@ void tftpk_transfer_exit(void);
 void tftpk_transfer_request(const struct tftpk_key *key, struct sk_buff *skb,
 			    u32 hash);
 void tftpk_transfer_ack(const struct tftpk_key *key, u16 block);
-void tftpk_transfer_abort(const struct tftpk_key *key);
+void tftpk_transfer_abort(const struct tftpk_key *key,
+			  enum tftpk_counter counter);
 void tftpk_transfers_kill(struct tftpk_net *tn,
 			  const struct tftpk_export *export,
 			  const struct tftpk_listener *listener);
@@ -394,6 +480,8 @@ void tftpk_file_close(struct tftpk_transfer *t);
 int tftpk_output_init(void);
 void tftpk_output_exit(void);
 struct dst_entry *tftpk_output_route(struct tftpk_transfer *t);
+bool tftpk_output_onlink(struct net *net, const struct tftpk_key *key);
+int tftpk_output_source(struct net *net, struct tftpk_key *key, int ifindex);
 u32 tftpk_output_mtu_blksize(const struct tftpk_transfer *t,
 			     const struct dst_entry *dst);
 u32 tftpk_output_blocks(struct tftpk_transfer *t, u64 first, u32 n,

@@ -19,6 +19,7 @@
 #include <linux/rhashtable.h>
 #include <linux/slab.h>
 #include <linux/wait_bit.h>
+#include <net/ipv6.h>
 
 #include "tftpk.h"
 
@@ -85,6 +86,21 @@ static void tftpk_transfer_queue(struct tftpk_transfer *t)
 		refcount_dec(&t->ref);
 }
 
+/* Its client has proved to be there, or it ends: no longer unverified. */
+static void tftpk_transfer_verified(struct tftpk_transfer *t)
+{
+	struct tftpk_net *tn = t->tn;
+
+	lockdep_assert_held(&t->lock);
+
+	spin_lock(&tn->unverified_lock);
+	if (!list_empty(&t->unverified)) {
+		list_del_init(&t->unverified);
+		tn->n_unverified--;
+	}
+	spin_unlock(&tn->unverified_lock);
+}
+
 /* End the transfer; @counter tells how. */
 static void tftpk_transfer_finish(struct tftpk_transfer *t,
 				  enum tftpk_counter counter)
@@ -92,6 +108,9 @@ static void tftpk_transfer_finish(struct tftpk_transfer *t,
 	lockdep_assert_held(&t->lock);
 
 	t->dead = true;
+	if (t->state != TFTPK_STATE_SENDING)
+		tftpk_transfer_verified(t);
+	tftpk_limit_ended(t->tn, &t->tid.key);
 	tftpk_stats_inc(t->tn, counter);
 	tftpk_transfer_queue(t);
 }
@@ -126,7 +145,7 @@ static void tftpk_transfer_arm(struct tftpk_transfer *t, u32 us)
 /* Wait for the client: first for as long as a lost tail takes to notice. */
 static void tftpk_transfer_await(struct tftpk_transfer *t)
 {
-	u32 rto = tftpk_rtt_rto(&t->rtt, t->timeout);
+	u32 rto = tftpk_rtt_rto(&t->rtt, t->utimeout);
 	u32 probe = tftpk_rtt_probe(&t->rtt);
 
 	if (probe && !t->window.probed)
@@ -136,9 +155,24 @@ static void tftpk_transfer_await(struct tftpk_transfer *t)
 
 /* ---- sending ---- */
 
+/* Where the first block lies that was not acknowledged. */
 static u64 tftpk_transfer_acked_bytes(const struct tftpk_transfer *t)
 {
+	if (t->netascii)
+		return t->text[0].pos;
 	return min(t->window.acked * t->blksize, t->size);
+}
+
+/* The last block that the ring holds completely. */
+static u64 tftpk_transfer_ready(const struct tftpk_transfer *t)
+{
+	if (t->ring.filled == t->size)
+		return t->window.last;
+	/* A block of text is made of at most as many bytes. */
+	if (t->netascii)
+		return t->window.acked +
+		       (t->ring.filled - t->text[0].pos >= t->blksize);
+	return div_u64(t->ring.filled, t->blksize);
 }
 
 /* How far the ring should be filled: the window and some more, or one block
@@ -152,10 +186,9 @@ static u64 tftpk_transfer_goal(const struct tftpk_transfer *t)
 	if (t->state != TFTPK_STATE_SENDING)
 		return min_t(u64, PAGE_ALIGN((u32)t->blksize), t->size);
 
-	goal = acked + (u32)t->window.size * t->blksize +
-	       TFTPK_RING_AHEAD * PAGE_SIZE;
+	goal = acked + (u32)t->window.size * t->blksize + t->ahead;
 	room = (t->ring.tail + t->ring.mask + 1) << PAGE_SHIFT;
-	goal = min(goal & PAGE_MASK, room);
+	goal = min(PAGE_ALIGN(goal), room);
 	return min(goal, t->size);
 }
 
@@ -180,8 +213,7 @@ static void tftpk_transfer_push(struct tftpk_transfer *t,
 	}
 
 	room = tftpk_window_room(w);
-	ready = t->ring.filled == t->size ? w->last :
-		div_u64(t->ring.filled, t->blksize);
+	ready = tftpk_transfer_ready(t);
 	n = ready < w->next ? 0 : min_t(u64, room, ready + 1 - w->next);
 	t->starved = n < room || room > TFTPK_BURST_MAX;
 	n = n < room ? 0 : min_t(u32, room, TFTPK_BURST_MAX);
@@ -321,26 +353,63 @@ static const struct {
 	{ 0,			TFTPK_ERR_UNDEFINED,	"cannot read file" },
 };
 
-/* Give the ring room for the window and what is read ahead; where even the
- * large ring is too small for that, make the window smaller.
+/* Take @pages out of what the namespace may pin. */
+static bool tftpk_transfer_reserve(struct tftpk_transfer *t, u32 pages)
+{
+	long max = (long)READ_ONCE(t->tn->settings.max_pinned) <<
+		   (20 - PAGE_SHIFT);
+
+	if (atomic_long_add_return(pages, &t->tn->pinned) > max) {
+		atomic_long_sub(pages, &t->tn->pinned);
+		return false;
+	}
+	t->reserved = pages;
+	return true;
+}
+
+static void tftpk_transfer_unreserve(struct tftpk_transfer *t)
+{
+	atomic_long_sub(t->reserved, &t->tn->pinned);
+	t->reserved = 0;
+}
+
+/* Make a ring for the window and some pages ahead of it. The window shrinks
+ * to what fits the large ring. Where the budget is short, nothing is read
+ * ahead; where it is used up, or memory is, one block at a time is sent,
+ * which nobody is denied. Returns the window.
  */
 static u32 tftpk_transfer_ring(struct tftpk_transfer *t, u32 blksize,
 			       u32 windowsize)
 {
-	u32 spare = TFTPK_RING_AHEAD + 2;
-	u32 small = (TFTPK_RING_SMALL - spare) * PAGE_SIZE;
-	u32 large = (TFTPK_RING_LARGE - spare) * PAGE_SIZE;
+	u32 most = (TFTPK_RING_LARGE - TFTPK_RING_AHEAD - 2) * PAGE_SIZE;
+	u32 ahead = TFTPK_RING_AHEAD;
+	u32 window;
 
-	if ((u64)blksize * windowsize > small) {
-		t->ring.pages = kmem_cache_alloc(tftpk_ring_cache, GFP_KERNEL);
-		if (t->ring.pages) {
-			t->ring.mask = TFTPK_RING_LARGE - 1;
-			return clamp(windowsize, 1U, large / blksize);
-		}
+	/* It may begin and end within a page. */
+	windowsize = clamp(windowsize, 1U, most / blksize);
+	window = DIV_ROUND_UP(windowsize * blksize, PAGE_SIZE) + 2;
+
+	if (!tftpk_transfer_reserve(t, window + ahead)) {
+		ahead = 0;
+		if (!tftpk_transfer_reserve(t, window))
+			goto one;
 	}
 	t->ring.pages = t->small;
 	t->ring.mask = TFTPK_RING_SMALL - 1;
-	return clamp(windowsize, 1U, max(small / blksize, 1U));
+	if (window + ahead > TFTPK_RING_SMALL) {
+		t->ring.pages = kmem_cache_alloc(tftpk_ring_cache, GFP_KERNEL);
+		t->ring.mask = TFTPK_RING_LARGE - 1;
+		if (!t->ring.pages)
+			goto one;
+	}
+	t->ahead = ahead * PAGE_SIZE;
+	return windowsize;
+
+one:
+	tftpk_transfer_unreserve(t);
+	t->ring.pages = t->small;
+	t->ring.mask = TFTPK_RING_SMALL - 1;
+	return 1;
 }
 
 static int tftpk_transfer_negotiate(struct tftpk_transfer *t,
@@ -349,6 +418,7 @@ static int tftpk_transfer_negotiate(struct tftpk_transfer *t,
 	const struct tftpk_settings *set = &t->tn->settings;
 	struct tftpk_limits limits = {
 		.size		= t->size,
+		.blksize	= READ_ONCE(set->max_blksize),
 		.windowsize	= READ_ONCE(set->max_windowsize),
 	};
 	struct dst_entry *dst;
@@ -358,8 +428,8 @@ static int tftpk_transfer_negotiate(struct tftpk_transfer *t,
 	rcu_read_lock();
 	spin_lock(&t->lock);
 	dst = tftpk_output_route(t);
-	if (dst)
-		limits.blksize = min(READ_ONCE(set->max_blksize),
+	if (dst && READ_ONCE(set->clamp_mtu))
+		limits.blksize = min(limits.blksize,
 				     tftpk_output_mtu_blksize(t, dst));
 	spin_unlock(&t->lock);
 	rcu_read_unlock();
@@ -367,6 +437,10 @@ static int tftpk_transfer_negotiate(struct tftpk_transfer *t,
 	if (!dst)
 		return -ENETUNREACH;
 
+	/* Where a block of text begins is known for two blocks only. */
+	t->netascii = req->mode == TFTPK_MODE_NETASCII;
+	if (t->netascii)
+		limits.windowsize = 1;
 	/* The ring wants to know the block size first. */
 	tftpk_negotiate(req, &limits, &t->options);
 	blksize = t->options.blksize;
@@ -375,9 +449,13 @@ static int tftpk_transfer_negotiate(struct tftpk_transfer *t,
 	tftpk_negotiate(req, &limits, &t->options);
 
 	t->blksize = blksize;
-	t->timeout = t->options.timeout;
+	t->utimeout = t->options.utimeout;
 	t->oack = t->options.nopts;
-	tftpk_window_init(&t->window, t->size, blksize, t->options.windowsize);
+	t->text[0].pending = -1;
+	tftpk_window_init(&t->window, t->size, blksize, t->options.windowsize,
+			  t->options.rollover);
+	if (t->netascii)
+		t->window.last = U64_MAX;
 	return 0;
 }
 
@@ -480,6 +558,7 @@ static void tftpk_transfer_reap(struct tftpk_transfer *t)
 	spin_unlock_bh(&tn->lock);
 
 	tftpk_file_close(t);
+	tftpk_transfer_unreserve(t);
 	if (t->ring.pages && t->ring.pages != t->small)
 		kmem_cache_free(tftpk_ring_cache, t->ring.pages);
 	kfree_skb(t->request_skb);
@@ -516,7 +595,8 @@ static void tftpk_transfer_work(struct work_struct *work)
 /* ---- requests ---- */
 
 /* Insert into the table: the request if nothing has that key, and one of the
- * pool's ports at random that this client does not use yet.
+ * pool's ports at random that this client does not use yet. With a single
+ * port the request's key is the only one.
  */
 static int tftpk_transfer_insert(struct tftpk_transfer *t)
 {
@@ -533,9 +613,11 @@ static int tftpk_transfer_insert(struct tftpk_transfer *t)
 	t->hashed |= BIT(0);
 
 	t->tid.key = t->request.key;
-	for (i = 0; i < TFTPK_POOL_SIZE; i++) {
+	if (listener->single_port)
+		return 0;
+	for (i = 0; i < listener->pool_size; i++) {
 		t->tid.key.port = &listener->pool[(start + i) %
-						  TFTPK_POOL_SIZE];
+						  listener->pool_size];
 		err = rhashtable_lookup_insert_fast(&tftpk_table, &t->tid.head,
 						    tftpk_table_params);
 		if (!err) {
@@ -548,13 +630,63 @@ static int tftpk_transfer_insert(struct tftpk_transfer *t)
 	return -EBUSY;
 }
 
+/* May a client have one more transfer? Counted only where that is limited. */
+static bool tftpk_client_may(struct tftpk_net *tn,
+			     const struct in6_addr *client)
+{
+	u32 max = READ_ONCE(tn->settings.max_per_client), n = 0;
+	struct tftpk_transfer *t;
+
+	lockdep_assert_held(&tn->lock);
+
+	if (!max)
+		return true;
+	list_for_each_entry(t, &tn->transfers, list)
+		if (!READ_ONCE(t->dead) &&
+		    ipv6_addr_equal(&t->request.key.client, client))
+			n++;
+	return n < max;
+}
+
+/* Note an unverified transfer. Where there are too many, the oldest one is to
+ * give way: it is returned, valid within the RCU section.
+ */
+static struct tftpk_transfer *
+tftpk_transfer_unverified(struct tftpk_transfer *t)
+{
+	struct tftpk_transfer *oldest = NULL;
+	struct tftpk_net *tn = t->tn;
+
+	lockdep_assert_held(&t->lock);
+
+	spin_lock(&tn->unverified_lock);
+	list_add_tail(&t->unverified, &tn->unverified);
+	if (++tn->n_unverified > READ_ONCE(tn->settings.max_unverified)) {
+		oldest = list_first_entry(&tn->unverified,
+					  struct tftpk_transfer, unverified);
+		list_del_init(&oldest->unverified);
+		tn->n_unverified--;
+	}
+	spin_unlock(&tn->unverified_lock);
+	return oldest;
+}
+
+/* A real client that is hit by this asks again. */
+static void tftpk_transfer_evict(struct tftpk_transfer *t)
+{
+	spin_lock(&t->lock);
+	if (!t->dead && t->state != TFTPK_STATE_SENDING)
+		tftpk_transfer_finish(t, TFTPK_STAT_TRANSFERS_EVICTED);
+	spin_unlock(&t->lock);
+}
+
 /* Begin a transfer. Returns -EEXIST where another one has this key. */
 static int tftpk_transfer_start(struct tftpk_net *tn,
 				const struct tftpk_key *key,
 				struct sk_buff *skb, u32 hash)
 {
-	struct tftpk_transfer *t;
-	int err = -EBUSY;
+	struct tftpk_transfer *t, *oldest = NULL;
+	int err;
 
 	t = kmem_cache_alloc(tftpk_transfer_cache, GFP_ATOMIC | __GFP_NOWARN);
 	if (!t)
@@ -571,9 +703,12 @@ static int tftpk_transfer_start(struct tftpk_net *tn,
 	t->started = jiffies;
 	t->progress = jiffies;
 
+	INIT_LIST_HEAD(&t->unverified);
+
 	spin_lock(&tn->lock);
 	if (tn->closing || READ_ONCE(key->port->listener->dead) ||
-	    atomic_read(&tn->active) >= READ_ONCE(tn->settings.max_transfers)) {
+	    atomic_read(&tn->active) >= READ_ONCE(tn->settings.max_transfers) ||
+	    !tftpk_client_may(tn, &key->client)) {
 		spin_unlock(&tn->lock);
 		kmem_cache_free(tftpk_transfer_cache, t);
 		return -EBUSY;
@@ -589,12 +724,15 @@ static int tftpk_transfer_start(struct tftpk_net *tn,
 	if (!err) {
 		t->request_skb = skb;
 		tftpk_transfer_arm(t, TFTPK_RTO_FIRST);
+		oldest = tftpk_transfer_unverified(t);
 	} else {
 		t->dead = true;
 	}
 	pr_debug("transfer %u created\n", t->id);
 	tftpk_transfer_queue(t);
 	spin_unlock(&t->lock);
+	if (oldest)
+		tftpk_transfer_evict(oldest);
 	return err;
 }
 
@@ -659,29 +797,70 @@ void tftpk_transfer_request(const struct tftpk_key *key, struct sk_buff *skb,
 			kfree_skb(skb);
 			return;
 		}
+		if (!tries && !tftpk_limit_request(tn, key)) {
+			tftpk_stats_inc(tn, TFTPK_STAT_REQUESTS_LIMITED);
+			goto drop;
+		}
 		err = tftpk_transfer_start(tn, key, skb, hash);
 	} while (err == -EEXIST && ++tries < 3);
+	if (!err)
+		return;
 
-	if (err) {
-		tftpk_stats_inc(tn, TFTPK_STAT_REQUESTS_DROPPED);
-		kfree_skb(skb);
-	}
+	tftpk_stats_inc(tn, TFTPK_STAT_REQUESTS_DROPPED);
+	if (READ_ONCE(tn->settings.reply_at_limit))
+		tftpk_output_error(key, tn->net, TFTPK_ERR_UNDEFINED,
+				   "server busy");
+drop:
+	kfree_skb(skb);
 }
 
 /* ---- what clients send ---- */
 
+/* The transfer that a packet belongs to, locked. */
 static struct tftpk_transfer *tftpk_find_live(const struct tftpk_key *key)
 {
-	struct tftpk_transfer *t = tftpk_find(key);
+	struct tftpk_transfer *t = NULL;
 
+	if (!key->port->requests || key->port->listener->single_port)
+		t = tftpk_find(key);
 	if (t) {
 		spin_lock(&t->lock);
 		if (!t->dead && t->state != TFTPK_STATE_OPENING)
 			return t;
 		spin_unlock(&t->lock);
 	}
-	tftpk_stats_inc(key->port->listener->tn, TFTPK_STAT_PACKETS_UNKNOWN);
 	return NULL;
+}
+
+/* An ACK that belongs to no transfer gets ERROR 5 (RFC 1350 section 4), unless
+ * it is merely late. One from a client whose transfer has another port is a
+ * guess by somebody who never saw our answer: that transfer ends.
+ */
+static void tftpk_transfer_stranger(const struct tftpk_key *key)
+{
+	struct tftpk_listener *listener = key->port->listener;
+	struct tftpk_net *tn = listener->tn;
+	struct tftpk_key request = *key;
+	struct tftpk_transfer *t;
+
+	tftpk_stats_inc(tn, TFTPK_STAT_PACKETS_UNKNOWN);
+	if (tftpk_limit_late(tn, key))
+		return;
+
+	request.port = &listener->main;
+	t = tftpk_find(&request);
+	if (t) {
+		spin_lock(&t->lock);
+		if (!t->dead && t->state != TFTPK_STATE_SENDING)
+			tftpk_transfer_finish(t, TFTPK_STAT_TRANSFERS_ABORTED);
+		spin_unlock(&t->lock);
+		return;
+	}
+	if (tftpk_limit_request(tn, key)) {
+		tftpk_stats_inc(tn, TFTPK_STAT_PACKETS_STRANGE);
+		tftpk_output_error(key, tn->net, TFTPK_ERR_TID,
+				   "unknown transfer ID");
+	}
 }
 
 /* The ACK of an OACK is that of block 0 (RFC 2347). */
@@ -698,6 +877,7 @@ static void tftpk_transfer_accepted(struct tftpk_transfer *t, u16 block,
 						  NSEC_PER_USEC));
 	t->rtt.backoff = 0;
 	t->oack = false;
+	tftpk_transfer_verified(t);
 	t->state = TFTPK_STATE_SENDING;
 	t->progress = jiffies;
 	tftpk_transfer_push(t, out);
@@ -720,8 +900,10 @@ void tftpk_transfer_ack(const struct tftpk_key *key, u16 block)
 	enum tftpk_ack ack;
 	u64 acked;
 
-	if (!t)
+	if (!t) {
+		tftpk_transfer_stranger(key);
 		return;
+	}
 	__skb_queue_head_init(&out);
 	tftpk_stats_inc(t->tn, TFTPK_STAT_ACKS_RECEIVED);
 	if (t->oack) {
@@ -732,6 +914,9 @@ void tftpk_transfer_ack(const struct tftpk_key *key, u16 block)
 	acked = t->window.acked;
 	ack = tftpk_window_ack(&t->window, &t->rtt, block, ktime_get_ns());
 	if (t->window.acked != acked) {
+		t->text[0] = t->text[1];
+		if (t->state != TFTPK_STATE_SENDING)
+			tftpk_transfer_verified(t);
 		t->state = TFTPK_STATE_SENDING;
 		t->progress = jiffies;
 		tftpk_file_release(t, tftpk_transfer_acked_bytes(t));
@@ -754,20 +939,29 @@ out:
 }
 
 /**
- * tftpk_transfer_abort() - the client sent an ERROR
+ * tftpk_transfer_abort() - the client sent an ERROR, or is not there
  * @key: client, and the transfer identifier
+ * @counter: which of these
  *
  * Any ERROR ends a transfer; it is never answered (RFC 1350 section 7).
  *
  * Context: softirq, within rcu_read_lock().
  */
-void tftpk_transfer_abort(const struct tftpk_key *key)
+void tftpk_transfer_abort(const struct tftpk_key *key,
+			  enum tftpk_counter counter)
 {
 	struct tftpk_transfer *t = tftpk_find_live(key);
 
-	if (!t)
+	if (!t) {
+		tftpk_stats_inc(key->port->listener->tn,
+				TFTPK_STAT_PACKETS_UNKNOWN);
 		return;
-	tftpk_transfer_finish(t, TFTPK_STAT_TRANSFERS_ABORTED);
+	}
+	/* A client that has gone after its last block got what it wanted. */
+	if (counter == TFTPK_STAT_CLIENTS_UNREACHABLE &&
+	    t->window.high > t->window.last)
+		counter = TFTPK_STAT_TRANSFERS_COMPLETED;
+	tftpk_transfer_finish(t, counter);
 	spin_unlock(&t->lock);
 }
 

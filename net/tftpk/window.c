@@ -15,18 +15,48 @@
  * @bytes: size of the file
  * @blksize: payload bytes of a full block
  * @windowsize: blocks that may be in flight, at least 1
+ * @rollover: number on the wire of the block after 65535, 0 or 1
  *
  * A file that is a multiple of the block size ends with an empty block
  * (RFC 1350 section 6), so there is always a last one below that size.
  */
 void tftpk_window_init(struct tftpk_window *w, u64 bytes, u32 blksize,
-		       u16 windowsize)
+		       u16 windowsize, u8 rollover)
 {
 	memset(w, 0, sizeof(*w));
 	w->next = 1;
 	w->high = 1;
 	w->last = div_u64(bytes, blksize) + 1;
 	w->size = windowsize;
+	w->rollover = rollover;
+}
+
+/**
+ * tftpk_window_wire() - a block's number in its packet
+ * @w: window
+ * @block: number of the block, 0 for what precedes the first
+ */
+u16 tftpk_window_wire(const struct tftpk_window *w, u64 block)
+{
+	u64 past;
+
+	if (!w->rollover || block <= 65535)
+		return block;
+	/* 65,535 numbers in turn: 1 follows upon the highest. */
+	div64_u64_rem(block - 1, 65535, &past);
+	return past + 1;
+}
+
+/* How far @block lies ahead of the last acknowledged one, in numbers. */
+static u32 tftpk_window_ahead(const struct tftpk_window *w, u16 block)
+{
+	u16 acked = tftpk_window_wire(w, w->acked);
+
+	/* Half the numbers lie ahead, the others behind. */
+	if (!w->rollover || block >= acked)
+		return (u16)(block - acked);
+	/* 0 is not among the numbers that take turns. */
+	return block ? block + 65535 - acked : U16_MAX;
 }
 
 /* Is a repeated ACK the report of a loss in this flight, or the echo of
@@ -66,8 +96,7 @@ static bool tftpk_window_gap(const struct tftpk_window *w,
 enum tftpk_ack tftpk_window_ack(struct tftpk_window *w, struct tftpk_rtt *rtt,
 				u16 block, u64 now_ns)
 {
-	/* Half the number space lies ahead, the other half behind. */
-	u16 ahead = block - tftpk_block_wire(w->acked);
+	u32 ahead = tftpk_window_ahead(w, block);
 	u64 acked = w->acked + ahead;
 
 	if (!ahead) {
@@ -197,19 +226,18 @@ void tftpk_rtt_sample(struct tftpk_rtt *rtt, u32 us)
 /**
  * tftpk_rtt_rto() - retransmission timeout in microseconds
  * @rtt: estimate
- * @timeout: the client's timeout option in seconds, 0 if it sent none
+ * @utimeout: the client's timeout option in microseconds, 0 if it sent none
  *
  * The option (RFC 2349) never delays the first retransmission: it caps what
  * the backoff makes of it.
  */
-u32 tftpk_rtt_rto(const struct tftpk_rtt *rtt, u8 timeout)
+u32 tftpk_rtt_rto(const struct tftpk_rtt *rtt, u32 utimeout)
 {
-	u32 cap = timeout ? timeout * (u32)USEC_PER_SEC : TFTPK_RTO_MAX;
 	u64 rto = TFTPK_RTO_FIRST;
 
 	if (rtt->srtt)
 		rto = max_t(u64, rtt->srtt + 4ULL * rtt->rttvar, TFTPK_RTO_MIN);
-	return min_t(u64, rto << rtt->backoff, cap);
+	return min_t(u64, rto << rtt->backoff, utimeout ?: TFTPK_RTO_MAX);
 }
 
 /**

@@ -16,7 +16,7 @@
 #define TFTPK_RTO_FIRST		1000000
 #define TFTPK_RTO_MIN		200000
 #define TFTPK_RTO_MAX		5000000
-#define TFTPK_PROBE_MIN		10000
+#define TFTPK_PROBE_MIN		20000
 
 /**
  * struct tftpk_window - what was sent and acknowledged
@@ -28,6 +28,7 @@
  * @timed_ns: when @timed was sent
  * @timed: block whose ACK gives a round-trip time, 0 for none
  * @size: blocks that may be in flight
+ * @rollover: number on the wire of the block after 65535, 0 or 1
  * @rolled: this flight holds blocks that were sent again
  * @echo: so did the one before
  * @probed: this flight's last block was sent again to ask for an answer
@@ -41,6 +42,7 @@ struct tftpk_window {
 	u64 timed_ns;
 	u64 timed;
 	u16 size;
+	u8 rollover;
 	bool rolled;
 	bool echo;
 	bool probed;
@@ -75,16 +77,17 @@ enum tftpk_ack {
 };
 
 void tftpk_window_init(struct tftpk_window *w, u64 bytes, u32 blksize,
-		       u16 windowsize);
+		       u16 windowsize, u8 rollover);
 enum tftpk_ack tftpk_window_ack(struct tftpk_window *w, struct tftpk_rtt *rtt,
 				u16 block, u64 now_ns);
+u16 tftpk_window_wire(const struct tftpk_window *w, u64 block);
 u32 tftpk_window_room(const struct tftpk_window *w);
 u32 tftpk_window_sent(struct tftpk_window *w, u32 n, u64 now_ns);
 void tftpk_window_probe(struct tftpk_window *w);
 void tftpk_window_timeout(struct tftpk_window *w, struct tftpk_rtt *rtt);
 
 void tftpk_rtt_sample(struct tftpk_rtt *rtt, u32 us);
-u32 tftpk_rtt_rto(const struct tftpk_rtt *rtt, u8 timeout);
+u32 tftpk_rtt_rto(const struct tftpk_rtt *rtt, u32 utimeout);
 u32 tftpk_rtt_probe(const struct tftpk_rtt *rtt);
 
 /** tftpk_window_inflight() - blocks sent and not acknowledged */
@@ -93,10 +96,5 @@ static inline u32 tftpk_window_inflight(const struct tftpk_window *w)
 	return w->next - w->acked - 1;
 }
 
-/** tftpk_block_wire() - a block's number in its packet; it wraps to 0 */
-static inline u16 tftpk_block_wire(u64 block)
-{
-	return block & 0xffff;
-}
 
 #endif /* _TFTPK_WINDOW_H */

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Admission: how many requests a source may send, who is trusted, and who has
+ * just been served. All memory is of a fixed size, however many sources are
+ * forged.
+ */
+#include <linux/ktime.h>
+#include <linux/rculist.h>
+#include <linux/siphash.h>
+#include <linux/slab.h>
+#include <net/ipv6.h>
+
+#include "tftpk.h"
+
+#define TFTPK_SOURCE_SETS	1024
+#define TFTPK_SOURCE_WAYS	4
+#define TFTPK_RECENT		1024
+#define TFTPK_RECENT_MS		10000
+
+/**
+ * struct tftpk_source - how much a source may send
+ * @tag: hash of the source
+ * @due_ns: when it will have used up nothing; the later, the more it used
+ */
+struct tftpk_source {
+	u64 tag;
+	u64 due_ns;
+};
+
+/**
+ * struct tftpk_recent - a transfer that has just ended
+ * @tag: hash of its key
+ * @until: jiffies when to forget it
+ */
+struct tftpk_recent {
+	u32 tag;
+	u32 until;
+};
+
+/**
+ * struct tftpk_limit - admission state of a namespace
+ * @lock: protects @sources
+ * @key: keeps hashes from being guessed
+ * @sources: a set-associative cache; the least used of a set gives way, so
+ *	forged sources wipe out records but never refuse anybody
+ * @recent: written and read without a lock; a lost entry costs a packet
+ */
+struct tftpk_limit {
+	spinlock_t lock;
+	siphash_key_t key;
+	struct tftpk_source sources[TFTPK_SOURCE_SETS][TFTPK_SOURCE_WAYS];
+	struct tftpk_recent recent[TFTPK_RECENT];
+};
+
+struct tftpk_trust {
+	struct list_head list;
+	struct in6_addr addr;
+	u8 plen;	/* IPv4 prefixes start at 96 */
+	struct rcu_head rcu;
+};
+
+/**
+ * tftpk_limit_init() - have admission state, before the first listener
+ * @tn: namespace's server; its mutex is held
+ *
+ * Context: process. Return: 0 or -ENOMEM.
+ */
+int tftpk_limit_init(struct tftpk_net *tn)
+{
+	struct tftpk_limit *limit;
+
+	lockdep_assert_held(&tn->mutex);
+	if (tn->limit)
+		return 0;
+	limit = kvzalloc(sizeof(*limit), GFP_KERNEL);
+	if (!limit)
+		return -ENOMEM;
+	spin_lock_init(&limit->lock);
+	get_random_bytes(&limit->key, sizeof(limit->key));
+	tn->limit = limit;
+	return 0;
+}
+
+/**
+ * tftpk_limit_exit() - free admission state and the list of trust
+ * @tn: namespace's server; no packet comes in any more
+ */
+void tftpk_limit_exit(struct tftpk_net *tn)
+{
+	struct tftpk_trust *trust, *next;
+
+	list_for_each_entry_safe(trust, next, &tn->trusted, list)
+		kfree(trust);
+	kvfree(tn->limit);
+}
+
+static bool tftpk_trusted(struct tftpk_net *tn, const struct in6_addr *addr)
+{
+	struct tftpk_trust *trust;
+
+	list_for_each_entry_rcu(trust, &tn->trusted, list)
+		if (ipv6_prefix_equal(addr, &trust->addr, trust->plen))
+			return true;
+	return false;
+}
+
+/**
+ * tftpk_limit_request() - may this source send one more request?
+ * @tn: namespace's server
+ * @key: client
+ *
+ * Sources on the link and trusted ones are single addresses. Others are IPv4
+ * addresses or IPv6 networks of 64 bits, with a quarter of the burst.
+ *
+ * Context: softirq, within rcu_read_lock(). Return: true if it may.
+ */
+bool tftpk_limit_request(struct tftpk_net *tn, const struct tftpk_key *key)
+{
+	u32 burst = READ_ONCE(tn->settings.source_burst);
+	u64 cost = NSEC_PER_SEC / READ_ONCE(tn->settings.source_rate);
+	struct tftpk_limit *limit = tn->limit;
+	struct tftpk_source *set, *s;
+	struct in6_addr source = key->client;
+	u64 now = ktime_get_ns();
+	bool admitted;
+	u64 tag;
+	int i;
+
+	if (!burst)
+		return true;
+	if (!tftpk_trusted(tn, &source) &&
+	    !tftpk_output_onlink(tn->net, key)) {
+		burst = DIV_ROUND_UP(burst, 4);
+		if (!ipv6_addr_v4mapped(&source))
+			memset(&source.s6_addr32[2], 0, 8);
+	}
+	tag = siphash(&source, sizeof(source), &limit->key);
+
+	spin_lock(&limit->lock);
+	set = limit->sources[tag % TFTPK_SOURCE_SETS];
+	s = set;
+	for (i = 0; i < TFTPK_SOURCE_WAYS; i++) {
+		if (set[i].tag == tag) {
+			s = &set[i];
+			break;
+		}
+		if (set[i].due_ns < s->due_ns)
+			s = &set[i];
+	}
+	if (s->tag != tag || s->due_ns < now) {
+		s->tag = tag;
+		s->due_ns = now;
+	}
+	admitted = s->due_ns + cost <= now + burst * cost;
+	if (admitted)
+		s->due_ns += cost;
+	spin_unlock(&limit->lock);
+	return admitted;
+}
+
+/* What a client may still send to after its transfer has ended. */
+static u32 tftpk_recent_tag(const struct tftpk_limit *limit,
+			    const struct tftpk_key *key)
+{
+	return siphash(key, sizeof(*key), &limit->key);
+}
+
+/**
+ * tftpk_limit_ended() - a transfer ended; late packets are to be expected
+ * @tn: namespace's server
+ * @key: client and transfer identifier
+ *
+ * Context: any.
+ */
+void tftpk_limit_ended(struct tftpk_net *tn, const struct tftpk_key *key)
+{
+	u32 tag = tftpk_recent_tag(tn->limit, key);
+	struct tftpk_recent *r = &tn->limit->recent[tag % TFTPK_RECENT];
+
+	WRITE_ONCE(r->until, jiffies + msecs_to_jiffies(TFTPK_RECENT_MS));
+	WRITE_ONCE(r->tag, tag);
+}
+
+/**
+ * tftpk_limit_late() - does a packet come from a transfer that just ended?
+ * @tn: namespace's server
+ * @key: client and transfer identifier
+ *
+ * Context: any.
+ */
+bool tftpk_limit_late(struct tftpk_net *tn, const struct tftpk_key *key)
+{
+	u32 tag = tftpk_recent_tag(tn->limit, key);
+	struct tftpk_recent *r = &tn->limit->recent[tag % TFTPK_RECENT];
+
+	return READ_ONCE(r->tag) == tag &&
+	       (s32)(READ_ONCE(r->until) - (u32)jiffies) > 0;
+}
+
+static struct tftpk_trust *tftpk_trust_find(struct tftpk_net *tn,
+					    const struct in6_addr *addr,
+					    u8 plen)
+{
+	struct tftpk_trust *trust;
+
+	list_for_each_entry(trust, &tn->trusted, list)
+		if (trust->plen == plen &&
+		    ipv6_prefix_equal(&trust->addr, addr, plen))
+			return trust;
+	return NULL;
+}
+
+/**
+ * tftpk_trust_add() - trust the sources of a network
+ * @tn: namespace's server
+ * @addr: network, IPv4 in its mapped form
+ * @plen: bits that count, 96 and more for IPv4
+ *
+ * Context: process. Return: 0, -EEXIST or -ENOMEM.
+ */
+int tftpk_trust_add(struct tftpk_net *tn, const struct in6_addr *addr, u8 plen)
+{
+	struct tftpk_trust *trust;
+	int err = -EEXIST;
+
+	trust = kzalloc(sizeof(*trust), GFP_KERNEL);
+	if (!trust)
+		return -ENOMEM;
+	ipv6_addr_prefix(&trust->addr, addr, plen);
+	trust->plen = plen;
+
+	mutex_lock(&tn->mutex);
+	if (!tftpk_trust_find(tn, addr, plen)) {
+		list_add_tail_rcu(&trust->list, &tn->trusted);
+		tn->generation++;
+		trust = NULL;
+		err = 0;
+	}
+	mutex_unlock(&tn->mutex);
+	kfree(trust);
+	return err;
+}
+
+/**
+ * tftpk_trust_del() - trust the sources of a network no longer
+ * @tn: namespace's server
+ * @addr: as it was added
+ * @plen: as it was added
+ *
+ * Context: process. Return: 0 or -ENOENT.
+ */
+int tftpk_trust_del(struct tftpk_net *tn, const struct in6_addr *addr, u8 plen)
+{
+	struct tftpk_trust *trust;
+
+	mutex_lock(&tn->mutex);
+	trust = tftpk_trust_find(tn, addr, plen);
+	if (trust) {
+		list_del_rcu(&trust->list);
+		tn->generation++;
+		kfree_rcu(trust, rcu);
+	}
+	mutex_unlock(&tn->mutex);
+	return trust ? 0 : -ENOENT;
+}
+
+/**
+ * tftpk_trust_nth() - the networks that are trusted, one by one
+ * @tn: namespace's server; its mutex is held
+ * @n: from 0 on
+ * @plen: takes the bits that count
+ *
+ * Return: its address, or NULL where there is no such network.
+ */
+const struct in6_addr *tftpk_trust_nth(struct tftpk_net *tn, u32 n, u8 *plen)
+{
+	struct tftpk_trust *trust;
+
+	lockdep_assert_held(&tn->mutex);
+	list_for_each_entry(trust, &tn->trusted, list) {
+		if (!n--) {
+			*plen = trust->plen;
+			return &trust->addr;
+		}
+	}
+	return NULL;
+}
