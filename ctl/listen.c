@@ -13,6 +13,8 @@ static const struct field listener_fields[] = {
 	FIELD(TFTPK_A_LISTENER_PORT, FIELD_PORT, "port"),
 	FIELD(TFTPK_A_LISTENER_IFINDEX, FIELD_INTERFACE, "ifindex"),
 	FIELD(TFTPK_A_LISTENER_IMPLICIT, FIELD_FLAG, "implicit"),
+	FIELD(TFTPK_A_LISTENER_SINGLE_PORT, FIELD_FLAG, "single-port"),
+	FIELD(TFTPK_A_LISTENER_BROADCAST, FIELD_FLAG, "broadcast"),
 };
 
 struct endpoint {
@@ -20,6 +22,7 @@ struct endpoint {
 	size_t len;			/* 4 or 16, 0 for any of both families */
 	uint32_t ifindex;		/* 0 for any */
 	uint16_t port;
+	bool single_port, broadcast;
 };
 
 int dump_listeners(struct ctl *ctl, json_t **list)
@@ -33,12 +36,27 @@ static char *origin_column(const json_t *row, const char *name)
 	return text(json_is_true(look_up(row, name)) ? "export" : "listen");
 }
 
+/* What the listener was told to do otherwise than others. */
+static char *options_column(const json_t *row, const char *name)
+{
+	bool single_port = json_is_true(look_up(row, "single-port"));
+	bool broadcast = json_is_true(look_up(row, "broadcast"));
+
+	(void)name;
+	if (!single_port && !broadcast)
+		return text("-");
+	return text("%s%s%s", single_port ? "single-port" : "",
+		    single_port && broadcast ? ", " : "",
+		    broadcast ? "broadcast" : "");
+}
+
 void print_listeners(const json_t *list)
 {
 	static const struct column columns[] = {
 		{ "LISTENER", false, endpoint_text, "" },
 		{ "DEV", false, string_text, "interface" },
 		{ "MADE BY", false, origin_column, "implicit" },
+		{ "OPTIONS", false, options_column, "" },
 	};
 
 	print_table(columns, COUNT(columns), list);
@@ -136,16 +154,24 @@ static int parse_args(int argc, char **argv, struct endpoint *endpoint)
 	    IN6_IS_ADDR_LINKLOCAL(&endpoint->address) && !endpoint->ifindex)
 		ret = usage_error("%s: a link-local address needs its interface: add 'dev IF'",
 				  argv[0]);
+	if (!ret && endpoint->len == sizeof(struct in6_addr) &&
+	    endpoint->broadcast)
+		ret = usage_error("%s: IPv6 has no broadcast: leave --broadcast away",
+				  argv[0]);
 	return ret;
 }
 
-static json_t *endpoint_json(const struct endpoint *endpoint)
+static json_t *endpoint_json(const struct endpoint *endpoint, bool listen)
 {
 	json_t *object = checked(json_object());
 
 	put(object, "address", json_address(&endpoint->address, endpoint->len));
 	put(object, "port", json_integer(endpoint->port));
 	put_interface(object, endpoint->ifindex);
+	if (listen) {
+		put(object, "single-port", json_boolean(endpoint->single_port));
+		put(object, "broadcast", json_boolean(endpoint->broadcast));
+	}
 	return object;
 }
 
@@ -160,6 +186,10 @@ static int request(struct ctl *ctl, uint8_t command,
 	if (endpoint->ifindex)
 		mnl_attr_put_u32(nlh, TFTPK_A_LISTENER_IFINDEX,
 				 endpoint->ifindex);
+	if (endpoint->single_port)
+		mnl_attr_put(nlh, TFTPK_A_LISTENER_SINGLE_PORT, 0, NULL);
+	if (endpoint->broadcast)
+		mnl_attr_put(nlh, TFTPK_A_LISTENER_BROADCAST, 0, NULL);
 	return nl_do(ctl, NULL, 0, NULL);
 }
 
@@ -173,12 +203,18 @@ static int report(const struct ctl *ctl, bool listen, json_t *done)
 					    listen ? "listen" : "unlisten",
 					    done));
 	for (i = 0; i < json_array_size(done); i++) {
-		char *where = endpoint_text(json_array_get(done, i), "");
-		char *dev = string_text(json_array_get(done, i), "interface");
+		const json_t *row = json_array_get(done, i);
+		char *where = endpoint_text(row, "");
+		char *dev = string_text(row, "interface");
+		char *options = options_column(row, "");
 		bool named = strcmp(dev, "-") != 0 && !strchr(where, '%');
+		bool special = strcmp(options, "-") != 0;
 
-		printf("%slistening on %s%s%s\n", listen ? "" : "no longer ",
-		       where, named ? " dev " : "", named ? dev : "");
+		printf("%slistening on %s%s%s%s%s\n",
+		       listen ? "" : "no longer ", where,
+		       named ? " dev " : "", named ? dev : "",
+		       special ? ", " : "", special ? options : "");
+		free(options);
 		free(dev);
 		free(where);
 	}
@@ -188,7 +224,7 @@ static int report(const struct ctl *ctl, bool listen, json_t *done)
 
 /*
  * "*" is an IPv6 and an IPv4 listener, but for machines that lack one of the
- * families: split it, with IPv6 first.
+ * families: split it, with IPv6, which has no broadcast, first.
  */
 static int split(const struct endpoint *endpoint, struct endpoint each[2])
 {
@@ -197,6 +233,7 @@ static int split(const struct endpoint *endpoint, struct endpoint each[2])
 	if (endpoint->len)
 		return 1;
 	each[0].len = sizeof(struct in6_addr);
+	each[0].broadcast = false;
 	each[1].len = sizeof(struct in_addr);
 	return 2;
 }
@@ -204,7 +241,12 @@ static int split(const struct endpoint *endpoint, struct endpoint each[2])
 /* Ask for one or both families; @done holds those that were granted. */
 static int change(struct ctl *ctl, int argc, char **argv, bool listen)
 {
-	struct endpoint endpoint = { .port = TFTP_PORT }, each[2];
+	struct endpoint endpoint = {
+		.port = TFTP_PORT,
+		.single_port = ctl->option[OPTION_SINGLE_PORT],
+		.broadcast = ctl->option[OPTION_BROADCAST],
+	};
+	struct endpoint each[2];
 	json_t *done;
 	int i, n, ret;
 
@@ -219,7 +261,7 @@ static int change(struct ctl *ctl, int argc, char **argv, bool listen)
 	for (i = 0; i < n; i++) {
 		if (!request(ctl, listen ? TFTPK_CMD_LISTENER_ADD :
 					   TFTPK_CMD_LISTENER_DEL, &each[i]))
-			append(done, endpoint_json(&each[i]));
+			append(done, endpoint_json(&each[i], listen));
 		else if (ctl->error != EAFNOSUPPORT &&
 			 (listen || ctl->error != ENOENT))
 			break;

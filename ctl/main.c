@@ -32,13 +32,18 @@ static const struct command commands[] = {
 		.summary = "stop serving a folder, ending its transfers",
 		.min_args = 1, .max_args = 1, .run = run_unexport,
 	}, {
-		.name = "listen", .args = "ADDR[:PORT] [dev IF]",
+		.name = "listen",
+		.args = "ADDR[:PORT] [dev IF] [--single-port] [--broadcast]",
 		.summary = "accept requests on an address",
 		.details =
 "ADDR is an IPv4 or IPv6 address, the latter in brackets if a port follows, or\n"
 "* for all addresses. PORT is 69 by default. IF is an interface or a VRF; a\n"
 "link-local address needs it, and may carry it as in fe80::1%eth0.\n"
-"Replaces the listeners that the first export made.\n",
+"Replaces the listeners that the first export made.\n\n"
+"--single-port answers from PORT instead of a port of each transfer's own, for\n"
+"NAT, containers and load balancers; it makes forged packets easier.\n"
+"--broadcast answers requests that were sent to a broadcast address, too.\n",
+		.options = BIT(OPTION_SINGLE_PORT) | BIT(OPTION_BROADCAST),
 		.min_args = 1, .max_args = 3, .run = run_listen,
 	}, {
 		.name = "unlisten", .args = "ADDR[:PORT] [dev IF]",
@@ -46,8 +51,22 @@ static const struct command commands[] = {
 		.details = "The listener is named as it was to 'listen'.\n",
 		.min_args = 1, .max_args = 3, .run = run_unlisten,
 	}, {
+		.name = "trust", .args = "NETWORK[/LEN]",
+		.summary = "treat a network's clients like those on the link",
+		.details =
+"NETWORK is an IPv4 or IPv6 address of which the leading LEN bits count, all by\n"
+"default. Clients on the link and in NETWORK may each request source-burst files\n"
+"at once and source-rate per second after that. Others may request a quarter of\n"
+"the burst, and those of an IPv6 /64 share it.\n",
+		.min_args = 1, .max_args = 1, .run = run_trust,
+	}, {
+		.name = "untrust", .args = "NETWORK[/LEN]",
+		.summary = "trust a network no longer",
+		.details = "The network is named as it was to 'trust'.\n",
+		.min_args = 1, .max_args = 1, .run = run_untrust,
+	}, {
 		.name = "show", .args = "",
-		.summary = "list exports, listeners and settings",
+		.summary = "list exports, listeners, trusted networks and settings",
 		.run = run_show,
 	}, {
 		.name = "transfers", .args = "",
@@ -63,8 +82,8 @@ static const struct command commands[] = {
 		.name = "set", .args = "KEY VALUE [KEY VALUE]...",
 		.summary = "change settings, all of those given or none",
 		.details =
-"Seconds may be written as 30, 30s, 5m or 1h, bytes as 1024, 1024B, 1K or\n"
-"1KiB. The settings are:\n\n",
+"Seconds may be written as 30, 30s, 5m or 1h, bytes as 1024, 1024B, 1K or 1KiB,\n"
+"mebibytes as 512, 512M, 512MiB, 2G or 2GiB. The settings are:\n\n",
 		.explain = explain_settings,
 		.min_args = 2, .max_args = INT_MAX, .run = run_set,
 	}, {
@@ -87,6 +106,8 @@ static const struct option long_options[] = {
 	{ "version", no_argument, NULL, 'V' },
 	{ "uid", required_argument, NULL, 256 + OPTION_UID },
 	{ "gid", required_argument, NULL, 256 + OPTION_GID },
+	{ "single-port", no_argument, NULL, 256 + OPTION_SINGLE_PORT },
+	{ "broadcast", no_argument, NULL, 256 + OPTION_BROADCAST },
 	{ "list", no_argument, NULL, 256 + OPTION_LIST },
 	{ 0 }
 };

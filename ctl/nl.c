@@ -314,6 +314,29 @@ static void decode_attr(json_t *object, const struct field *field,
 		put(object, field->name, json_integer((json_int_t)value));
 }
 
+/* A range is told by both of its ends. */
+static void decode_range(json_t *object, const struct field *field,
+			 const struct nlattr *first, const struct nlattr *last)
+{
+	unsigned long long low = 0, high = 0;
+
+	if (last && read_number(first, &low) && read_number(last, &high))
+		put(object, field->name,
+		    json_range((uint32_t)low, (uint32_t)high));
+}
+
+/* The attribute of that type, or NULL. */
+static const struct nlattr *find_attr(const struct nlmsghdr *nlh, uint16_t type)
+{
+	const struct nlattr *attr;
+
+	mnl_attr_for_each(attr, nlh, GENL_HDRLEN) {
+		if (mnl_attr_get_type(attr) == type)
+			return attr;
+	}
+	return NULL;
+}
+
 struct decoder {
 	const struct field *fields;
 	size_t count;
@@ -325,11 +348,11 @@ static void decode(const struct nlmsghdr *nlh, void *data)
 {
 	const struct decoder *decoder = data;
 	json_t *object = checked(json_object());
-	const struct nlattr *attr;
 	size_t i;
 
 	for (i = 0; i < decoder->count; i++) {
 		const struct field *field = &decoder->fields[i];
+		const struct nlattr *attr = find_attr(nlh, field->attr);
 
 		if (field->type == FIELD_INTERFACE)
 			put_interface(object, 0);
@@ -337,15 +360,12 @@ static void decode(const struct nlmsghdr *nlh, void *data)
 			put(object, field->name,
 			    field->type == FIELD_FLAG ? json_false() :
 							json_null());
+		if (attr && field->type == FIELD_RANGE)
+			decode_range(object, field, attr,
+				     find_attr(nlh, field->attr + 1));
+		else if (attr)
+			decode_attr(object, field, attr);
 	}
-
-	mnl_attr_for_each(attr, nlh, GENL_HDRLEN) {
-		for (i = 0; i < decoder->count; i++) {
-			if (mnl_attr_get_type(attr) == decoder->fields[i].attr)
-				decode_attr(object, &decoder->fields[i], attr);
-		}
-	}
-
 	append(decoder->list, object);
 }
 

@@ -54,6 +54,14 @@ static const struct field counters[] = {
 		"times a transfer read ahead from its file"),
 	COUNTER(SEND_ERRORS, "send-errors",
 		"bursts that could not be built or routed"),
+	COUNTER(REQUESTS_LIMITED, "requests-limited",
+		"requests beyond what their source may send"),
+	COUNTER(TRANSFERS_EVICTED, "transfers-evicted",
+		"unverified transfers that made room for newer ones"),
+	COUNTER(PACKETS_STRANGE, "packets-strange",
+		"packets to a transfer's port from elsewhere, answered by ERROR 5"),
+	COUNTER(CLIENTS_UNREACHABLE, "clients-unreachable",
+		"transfers ended by an ICMP port unreachable"),
 };
 
 void explain_stats(void)

@@ -151,6 +151,12 @@ json_t *json_address(const void *address, size_t len)
 	return json_string(string);
 }
 
+/* json_range() - LOW-HIGH as a string, or null for any. */
+json_t *json_range(uint32_t low, uint32_t high)
+{
+	return low ? json_sprintf("%u-%u", low, high) : json_null();
+}
+
 /* A name of the netlink spec as a JSON key. */
 static const char *key_of(const char *name)
 {

@@ -26,6 +26,8 @@
 enum command_option {
 	OPTION_UID,
 	OPTION_GID,
+	OPTION_SINGLE_PORT,
+	OPTION_BROADCAST,
 	OPTION_LIST,
 	OPTION_COUNT,
 };
@@ -55,11 +57,13 @@ enum field_type {
 	FIELD_ADDRESS,
 	FIELD_INTERFACE,	/* ifindex; adds a key "interface" */
 	FIELD_STATE,
+	FIELD_RANGE,		/* two u32, @attr and the one after it; 0 is any */
 };
 
 /*
  * An attribute of the netlink family. Its name is the one in the spec; in JSON
- * the dashes become underscores. The members below @doc are for settings.
+ * the dashes become underscores. The members below @doc are for settings; an
+ * amount that may be 0 is not limited then.
  */
 struct field {
 	uint16_t attr;
@@ -68,6 +72,7 @@ struct field {
 	const char *doc;
 	const char *unit;
 	uint32_t min, max, preset;
+	const char *preset_text;	/* of a default that is no constant */
 };
 
 #define FIELD(a, t, n)	{ .attr = (a), .type = (t), .name = (n) }
@@ -109,6 +114,7 @@ char *text(const char *format, ...) __attribute__((format(printf, 1, 2)));
 bool parse_number(const char *string, const char **rest, uint64_t *value);
 json_t *json_bytes(const void *bytes, size_t len);
 json_t *json_address(const void *address, size_t len);
+json_t *json_range(uint32_t low, uint32_t high);
 void append(json_t *list, json_t *value);
 void put(json_t *object, const char *name, json_t *value);
 json_t *look_up(const json_t *object, const char *name);
@@ -132,6 +138,11 @@ int run_listen(struct ctl *ctl, int argc, char **argv);
 int run_unlisten(struct ctl *ctl, int argc, char **argv);
 int dump_listeners(struct ctl *ctl, json_t **list);
 void print_listeners(const json_t *list);
+
+int run_trust(struct ctl *ctl, int argc, char **argv);
+int run_untrust(struct ctl *ctl, int argc, char **argv);
+int dump_trusted(struct ctl *ctl, json_t **list);
+void print_trusted(const json_t *list);
 
 int run_transfers(struct ctl *ctl, int argc, char **argv);
 

@@ -14,7 +14,10 @@ _tftpkctl_words()
 				echo "$word"
 			;;
 		value:setting)
-			[[ $word == "$2" && $rest == *switch ]] && echo on off
+			case $word:$rest in
+			"$2":*' switch '*) echo on off ;;
+			"$2":*' any') echo any ;;
+			esac
 			;;
 		"$kind:$1")
 			echo "$word"
@@ -65,7 +68,7 @@ _tftpkctl()
 		;;
 	*:listen:0 | *:unlisten:0) ;;
 	dev:listen:* | dev:unlisten:*) words=$(ls /sys/class/net) ;;
-	*:listen:* | *:unlisten:*) words=dev ;;
+	*:listen:* | *:unlisten:*) [[ $cur == -* ]] || words=dev ;;
 	*:set:*[02468] | *:get:0) words=$(_tftpkctl_words setting) ;;
 	*:set:*) words=$(_tftpkctl_words value "$prev") ;;
 	esac

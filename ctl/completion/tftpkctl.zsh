@@ -23,6 +23,8 @@ _tftpkctl()
 		'(- *)'{-V,--version}'[print the version]' \
 		'--uid[user that files are opened as]:user:_users' \
 		'--gid[group that files are opened as]:group:_groups' \
+		'--single-port[answer from the listening port]' \
+		'--broadcast[answer requests to a broadcast address, too]' \
 		'1: :->command' '*:: :->arguments'
 
 	case $state:$line[1]:$CURRENT in
@@ -32,9 +34,11 @@ _tftpkctl()
 	*:listen:4 | *:unlisten:4) _net_interfaces ;;
 	*:get:2 | *:set:*[02468]) _tftpkctl_words 'setting *' ;;
 	*:set:*)
-		[[ -n "$(tftpkctl help --list 2>/dev/null |
-			grep "^setting $words[CURRENT-1] .*switch")" ]] &&
-			compadd on off
+		case "$(tftpkctl help --list 2>/dev/null |
+			grep "^setting $words[CURRENT-1] ")" in
+		*' switch '*) compadd on off ;;
+		*' any') compadd any ;;
+		esac
 		;;
 	*:help:2) _tftpkctl_words 'command *' ;;
 	esac
