@@ -53,16 +53,56 @@ out:
 	return file;
 }
 
-/* The export after @prev, with a reference; drops that of @prev. */
+static bool tftpk_separator(char c)
+{
+	return c == '/' || c == '\\';
+}
+
+/* What follows an export's prefix in @name, or NULL. Whole folders match, and
+ * it does not matter how many slashes of which kind part them.
+ */
+static const char *tftpk_beyond_prefix(const struct tftpk_export *export,
+				       const char *name)
+{
+	const char *p = export->prefix;
+
+	if (!*p)
+		return name;
+	while (tftpk_separator(*name))
+		name++;
+	for (; *p; p++) {
+		if (*p != '/') {
+			if (*name++ != *p)
+				return NULL;
+			continue;
+		}
+		if (!tftpk_separator(*name))
+			return NULL;
+		while (tftpk_separator(*name))
+			name++;
+	}
+	return tftpk_separator(*name) ? name : NULL;
+}
+
+/* The next export that has the longest prefix of @name, after @prev, whose
+ * reference is dropped; with a reference.
+ */
 static struct tftpk_export *tftpk_next_export(struct tftpk_net *tn,
+					      const char *name,
 					      struct tftpk_export *prev)
 {
 	struct tftpk_export *export, *found = NULL;
 	u32 after = prev ? prev->id : 0;
+	u32 longest = 0;
 
 	rcu_read_lock();
+	list_for_each_entry_rcu(export, &tn->exports, list)
+		if (tftpk_beyond_prefix(export, name))
+			longest = max(longest, export->prefix_len);
 	list_for_each_entry_rcu(export, &tn->exports, list) {
-		if (export->id > after && refcount_inc_not_zero(&export->ref)) {
+		if (export->id > after && export->prefix_len == longest &&
+		    tftpk_beyond_prefix(export, name) &&
+		    refcount_inc_not_zero(&export->ref)) {
 			found = export;
 			break;
 		}
@@ -73,52 +113,88 @@ static struct tftpk_export *tftpk_next_export(struct tftpk_net *tn,
 	return found;
 }
 
-/* The first export that has the file serves it. */
-static int tftpk_open_any(struct tftpk_transfer *t, const char *name,
-			  struct tftpk_export **exportp, struct file **filep)
+/* Of several exports with one prefix the first that has the file serves it. */
+static struct file *tftpk_open_any(struct tftpk_net *tn, const char *name,
+				   struct tftpk_export **exportp)
 {
 	struct tftpk_export *export = NULL;
 	struct file *file;
 
-	while ((export = tftpk_next_export(t->tn, export))) {
-		file = tftpk_open_beneath(export, name);
+	while ((export = tftpk_next_export(tn, name, export))) {
+		file = tftpk_open_beneath(export,
+					  tftpk_beyond_prefix(export, name));
 		if (!IS_ERR(file)) {
 			*exportp = export;
-			*filep = file;
-			return 0;
+			return file;
 		}
 		if (PTR_ERR(file) != -ENOENT) {
 			tftpk_export_put(export);
-			return PTR_ERR(file);
+			return file;
 		}
 	}
-	return -ENOENT;
+	return ERR_PTR(-ENOENT);
 }
 
-/* As Windows clients write paths. */
-static int tftpk_open_backslashed(struct tftpk_transfer *t, const char *name,
-				  struct tftpk_export **export,
-				  struct file **file)
+/**
+ * tftpk_file_lookup() - open what a name stands for
+ * @tn: namespace's server
+ * @name: path as a client sends it; absolute paths and symbolic links stay
+ *	inside the export, as in a chroot
+ * @export: takes the export, with a reference
+ *
+ * Where no file has the very name, backslashes count as slashes.
+ *
+ * Context: process. Return: the file, or an error pointer.
+ */
+struct file *tftpk_file_lookup(struct tftpk_net *tn, const char *name,
+			       struct tftpk_export **export)
 {
-	char *copy = kstrdup(name, GFP_KERNEL);
-	int err;
+	struct file *file = tftpk_open_any(tn, name, export);
+	char *copy;
 
+	if (PTR_ERR(file) != -ENOENT || !strchr(name, '\\'))
+		return file;
+	copy = kstrdup(name, GFP_KERNEL);
 	if (!copy)
-		return -ENOMEM;
+		return ERR_PTR(-ENOMEM);
 	strreplace(copy, '\\', '/');
-	err = tftpk_open_any(t, copy, export, file);
+	file = tftpk_open_any(tn, copy, export);
 	kfree(copy);
-	return err;
+	return file;
+}
+
+/**
+ * tftpk_file_error() - what a client is told of a file that was not opened
+ * @err: negative errno
+ * @code: takes one of enum tftpk_error
+ *
+ * Return: text of the ERROR.
+ */
+const char *tftpk_file_error(int err, u16 *code)
+{
+	switch (err) {
+	case -ENOENT:
+	case -ENOTDIR:
+	case -ENAMETOOLONG:
+	case -ELOOP:
+		*code = TFTPK_ERR_NOT_FOUND;
+		return "file not found";
+	case -EACCES:
+	case -EPERM:
+	case -EXDEV:
+		*code = TFTPK_ERR_ACCESS;
+		return "access violation";
+	}
+	*code = TFTPK_ERR_UNDEFINED;
+	return err == -ESTALE ? "file changed" : "cannot read file";
 }
 
 /**
  * tftpk_file_open() - open what a request names
  * @t: transfer that has no file yet
- * @name: path relative to the exports' roots; absolute paths and symbolic
- *	links stay inside, as in a chroot
+ * @name: path as the client sent it
  *
- * Fixes size, modification time and identity of the data. Where no file has
- * the very name, backslashes count as slashes.
+ * Fixes size, modification time and identity of the data.
  *
  * Context: process, the transfer's work. Return: 0 or a negative errno.
  */
@@ -126,13 +202,11 @@ int tftpk_file_open(struct tftpk_transfer *t, const char *name)
 {
 	struct tftpk_export *export;
 	struct file *file;
-	int err;
+	int err = 0;
 
-	err = tftpk_open_any(t, name, &export, &file);
-	if (err == -ENOENT && strchr(name, '\\'))
-		err = tftpk_open_backslashed(t, name, &export, &file);
-	if (err)
-		return err;
+	file = tftpk_file_lookup(t->tn, name, &export);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
 
 	spin_lock_bh(&t->lock);
 	t->export = export;

@@ -58,15 +58,18 @@ static const struct netlink_range_validation tftpk_a_settings_source_rate_range 
 };
 
 /* TFTPK_CMD_EXPORT_ADD - do */
-static const struct nla_policy tftpk_export_add_nl_policy[TFTPK_A_EXPORT_GID + 1] = {
+static const struct nla_policy tftpk_export_add_nl_policy[TFTPK_A_EXPORT_NO_SYMLINKS + 1] = {
 	[TFTPK_A_EXPORT_PATH] = { .type = NLA_NUL_STRING, .len = TFTPK_PATH_MAX, },
 	[TFTPK_A_EXPORT_UID] = { .type = NLA_U32, },
 	[TFTPK_A_EXPORT_GID] = { .type = NLA_U32, },
+	[TFTPK_A_EXPORT_PREFIX] = { .type = NLA_NUL_STRING, .len = TFTPK_PATH_MAX, },
+	[TFTPK_A_EXPORT_NO_SYMLINKS] = { .type = NLA_FLAG, },
 };
 
 /* TFTPK_CMD_EXPORT_DEL - do */
-static const struct nla_policy tftpk_export_del_nl_policy[TFTPK_A_EXPORT_PATH + 1] = {
+static const struct nla_policy tftpk_export_del_nl_policy[TFTPK_A_EXPORT_PREFIX + 1] = {
 	[TFTPK_A_EXPORT_PATH] = { .type = NLA_NUL_STRING, .len = TFTPK_PATH_MAX, },
+	[TFTPK_A_EXPORT_PREFIX] = { .type = NLA_NUL_STRING, .len = TFTPK_PATH_MAX, },
 };
 
 /* TFTPK_CMD_LISTENER_ADD - do */
@@ -86,7 +89,7 @@ static const struct nla_policy tftpk_listener_del_nl_policy[TFTPK_A_LISTENER_IFI
 };
 
 /* TFTPK_CMD_SETTINGS_SET - do */
-static const struct nla_policy tftpk_settings_set_nl_policy[TFTPK_A_SETTINGS_REPLY_AT_LIMIT + 1] = {
+static const struct nla_policy tftpk_settings_set_nl_policy[TFTPK_A_SETTINGS_PROGRESS + 1] = {
 	[TFTPK_A_SETTINGS_ZEROCOPY] = NLA_POLICY_MAX(NLA_U8, 1),
 	[TFTPK_A_SETTINGS_GSO] = NLA_POLICY_MAX(NLA_U8, 1),
 	[TFTPK_A_SETTINGS_DETECT_CHANGES] = NLA_POLICY_MAX(NLA_U8, 1),
@@ -104,6 +107,8 @@ static const struct nla_policy tftpk_settings_set_nl_policy[TFTPK_A_SETTINGS_REP
 	[TFTPK_A_SETTINGS_SOURCE_BURST] = NLA_POLICY_FULL_RANGE(NLA_U32, &tftpk_a_settings_source_burst_range),
 	[TFTPK_A_SETTINGS_SOURCE_RATE] = NLA_POLICY_FULL_RANGE(NLA_U32, &tftpk_a_settings_source_rate_range),
 	[TFTPK_A_SETTINGS_REPLY_AT_LIMIT] = NLA_POLICY_MAX(NLA_U8, 1),
+	[TFTPK_A_SETTINGS_DRAINING] = NLA_POLICY_MAX(NLA_U8, 1),
+	[TFTPK_A_SETTINGS_PROGRESS] = NLA_POLICY_MAX(NLA_U32, 100),
 };
 
 /* TFTPK_CMD_TRUST_ADD - do */
@@ -118,20 +123,32 @@ static const struct nla_policy tftpk_trust_del_nl_policy[TFTPK_A_TRUST_PREFIX_LE
 	[TFTPK_A_TRUST_PREFIX_LENGTH] = { .type = NLA_U8, },
 };
 
+/* TFTPK_CMD_TRANSFER_KILL - do */
+static const struct nla_policy tftpk_transfer_kill_nl_policy[TFTPK_A_TRANSFER_CLIENT_PORT + 1] = {
+	[TFTPK_A_TRANSFER_ID] = { .type = NLA_U32, },
+	[TFTPK_A_TRANSFER_CLIENT_ADDRESS] = { .type = NLA_BINARY, },
+	[TFTPK_A_TRANSFER_CLIENT_PORT] = { .type = NLA_U16, },
+};
+
+/* TFTPK_CMD_LOOKUP - do */
+static const struct nla_policy tftpk_lookup_nl_policy[TFTPK_A_LOOKUP_NAME + 1] = {
+	[TFTPK_A_LOOKUP_NAME] = { .type = NLA_NUL_STRING, .len = TFTPK_PATH_MAX, },
+};
+
 /* Ops table for tftpk */
 static const struct genl_split_ops tftpk_nl_ops[] = {
 	{
 		.cmd		= TFTPK_CMD_EXPORT_ADD,
 		.doit		= tftpk_nl_export_add_doit,
 		.policy		= tftpk_export_add_nl_policy,
-		.maxattr	= TFTPK_A_EXPORT_GID,
+		.maxattr	= TFTPK_A_EXPORT_NO_SYMLINKS,
 		.flags		= GENL_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{
 		.cmd		= TFTPK_CMD_EXPORT_DEL,
 		.doit		= tftpk_nl_export_del_doit,
 		.policy		= tftpk_export_del_nl_policy,
-		.maxattr	= TFTPK_A_EXPORT_PATH,
+		.maxattr	= TFTPK_A_EXPORT_PREFIX,
 		.flags		= GENL_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{
@@ -177,7 +194,7 @@ static const struct genl_split_ops tftpk_nl_ops[] = {
 		.cmd		= TFTPK_CMD_SETTINGS_SET,
 		.doit		= tftpk_nl_settings_set_doit,
 		.policy		= tftpk_settings_set_nl_policy,
-		.maxattr	= TFTPK_A_SETTINGS_REPLY_AT_LIMIT,
+		.maxattr	= TFTPK_A_SETTINGS_PROGRESS,
 		.flags		= GENL_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{
@@ -199,6 +216,24 @@ static const struct genl_split_ops tftpk_nl_ops[] = {
 		.dumpit	= tftpk_nl_trust_get_dumpit,
 		.flags	= GENL_CMD_CAP_DUMP,
 	},
+	{
+		.cmd		= TFTPK_CMD_TRANSFER_KILL,
+		.doit		= tftpk_nl_transfer_kill_doit,
+		.policy		= tftpk_transfer_kill_nl_policy,
+		.maxattr	= TFTPK_A_TRANSFER_CLIENT_PORT,
+		.flags		= GENL_ADMIN_PERM | GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd		= TFTPK_CMD_LOOKUP,
+		.doit		= tftpk_nl_lookup_doit,
+		.policy		= tftpk_lookup_nl_policy,
+		.maxattr	= TFTPK_A_LOOKUP_NAME,
+		.flags		= GENL_ADMIN_PERM | GENL_CMD_CAP_DO,
+	},
+};
+
+static const struct genl_multicast_group tftpk_nl_mcgrps[] = {
+	[TFTPK_NLGRP_EVENTS] = { "events", },
 };
 
 struct genl_family tftpk_nl_family __ro_after_init = {
@@ -209,4 +244,6 @@ struct genl_family tftpk_nl_family __ro_after_init = {
 	.module		= THIS_MODULE,
 	.split_ops	= tftpk_nl_ops,
 	.n_split_ops	= ARRAY_SIZE(tftpk_nl_ops),
+	.mcgrps		= tftpk_nl_mcgrps,
+	.n_mcgrps	= ARRAY_SIZE(tftpk_nl_mcgrps),
 };

@@ -27,6 +27,12 @@ int tftpk_nl_settings_set_doit(struct sk_buff *skb, struct genl_info *info);
 int tftpk_nl_trust_add_doit(struct sk_buff *skb, struct genl_info *info);
 int tftpk_nl_trust_del_doit(struct sk_buff *skb, struct genl_info *info);
 int tftpk_nl_trust_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb);
+int tftpk_nl_transfer_kill_doit(struct sk_buff *skb, struct genl_info *info);
+int tftpk_nl_lookup_doit(struct sk_buff *skb, struct genl_info *info);
+
+enum {
+	TFTPK_NLGRP_EVENTS,
+};
 
 extern struct genl_family tftpk_nl_family;
 

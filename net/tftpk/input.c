@@ -54,12 +54,13 @@ static bool tftpk_to_many(struct tftpk_key *key, const struct sk_buff *skb)
 }
 
 /* Say no, if the source may be answered at all. */
-static void tftpk_refuse(const struct tftpk_key *key, enum tftpk_counter c,
-			 u16 code, const char *text)
+static void tftpk_refuse(const struct tftpk_key *key, const char *name,
+			 enum tftpk_counter c, u16 code, const char *text)
 {
 	struct tftpk_net *tn = key->port->listener->tn;
 
 	tftpk_stats_inc(tn, c);
+	tftpk_event_refused(key, name, code, text);
 	if (tftpk_limit_request(tn, key))
 		tftpk_output_error(key, tn->net, code, text);
 	else
@@ -88,13 +89,13 @@ static void tftpk_input_request(struct tftpk_key *key, struct sk_buff *skb,
 	}
 
 	if (op == TFTPK_OP_WRQ)
-		tftpk_refuse(key, TFTPK_STAT_WRITES_REFUSED, TFTPK_ERR_ACCESS,
-			     "read-only server");
+		tftpk_refuse(key, req.name, TFTPK_STAT_WRITES_REFUSED,
+			     TFTPK_ERR_ACCESS, "read-only server");
 	else if (req.mode == TFTPK_MODE_MAIL)
-		tftpk_refuse(key, TFTPK_STAT_REQUESTS_REFUSED,
+		tftpk_refuse(key, req.name, TFTPK_STAT_REQUESTS_REFUSED,
 			     TFTPK_ERR_OPERATION, "no mail here");
 	else if (req.malformed && READ_ONCE(tn->settings.strict_options))
-		tftpk_refuse(key, TFTPK_STAT_REQUESTS_REFUSED,
+		tftpk_refuse(key, req.name, TFTPK_STAT_REQUESTS_REFUSED,
 			     TFTPK_ERR_OPTION, "bad option value");
 	else
 		goto accept;
@@ -142,7 +143,7 @@ static int tftpk_input(struct sock *sk, struct sk_buff *skb)
 		tftpk_transfer_ack(&key, ntohs(packet[1]));
 		break;
 	case TFTPK_OP_ERROR:
-		tftpk_transfer_abort(&key, TFTPK_STAT_TRANSFERS_ABORTED);
+		tftpk_transfer_abort(&key, ntohs(packet[1]));
 		break;
 	case TFTPK_OP_RRQ:
 	case TFTPK_OP_WRQ:
@@ -191,7 +192,7 @@ static void tftpk_input_icmp(struct sock *sk, struct sk_buff *skb,
 		if (ipv6_addr_type(&key.client) & IPV6_ADDR_LINKLOCAL)
 			key.scope = inet6_iif(skb);
 	}
-	tftpk_transfer_abort(&key, TFTPK_STAT_CLIENTS_UNREACHABLE);
+	tftpk_transfer_unreachable(&key);
 }
 
 TFTPK_ENCAP_ERR_RCV(tftpk_encap_err_rcv, tftpk_input_icmp)

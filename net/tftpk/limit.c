@@ -99,7 +99,9 @@ static bool tftpk_trusted(struct tftpk_net *tn, const struct in6_addr *addr)
 	struct tftpk_trust *trust;
 
 	list_for_each_entry_rcu(trust, &tn->trusted, list)
-		if (ipv6_prefix_equal(addr, &trust->addr, trust->plen))
+		/* IPv4 is mapped inside, but no part of any IPv6 network. */
+		if ((trust->plen >= 96 || !ipv6_addr_v4mapped(addr)) &&
+		    ipv6_prefix_equal(addr, &trust->addr, trust->plen))
 			return true;
 	return false;
 }

@@ -57,7 +57,16 @@ static int tftpk_put_export(struct sk_buff *skb,
 	       nla_put_u32(skb, TFTPK_A_EXPORT_UID,
 			   from_kuid_munged(&init_user_ns, cred->fsuid)) ||
 	       nla_put_u32(skb, TFTPK_A_EXPORT_GID,
-			   from_kgid_munged(&init_user_ns, cred->fsgid));
+			   from_kgid_munged(&init_user_ns, cred->fsgid)) ||
+	       nla_put_string(skb, TFTPK_A_EXPORT_PREFIX, export->prefix) ||
+	       (export->no_symlinks &&
+		nla_put_flag(skb, TFTPK_A_EXPORT_NO_SYMLINKS));
+}
+
+/* Attributes are checked to be terminated, not where their string ends. */
+static const char *tftpk_get_string(const struct genl_info *info, int attr)
+{
+	return info->attrs[attr] ? nla_data(info->attrs[attr]) : NULL;
 }
 
 /**
@@ -71,10 +80,12 @@ int tftpk_nl_export_add_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	struct tftpk_net *tn = tftpk_net(genl_info_net(info));
 	u32 uid = TFTPK_UNPRIVILEGED, gid = TFTPK_UNPRIVILEGED;
+	struct tftpk_export_options options = {
+		.prefix = tftpk_get_string(info, TFTPK_A_EXPORT_PREFIX),
+		.no_symlinks = info->attrs[TFTPK_A_EXPORT_NO_SYMLINKS],
+	};
 	struct tftpk_export *export;
 	struct sk_buff *reply;
-	kuid_t kuid;
-	kgid_t kgid;
 	void *hdr;
 	int err;
 
@@ -84,15 +95,15 @@ int tftpk_nl_export_add_doit(struct sk_buff *skb, struct genl_info *info)
 		uid = nla_get_u32(info->attrs[TFTPK_A_EXPORT_UID]);
 	if (info->attrs[TFTPK_A_EXPORT_GID])
 		gid = nla_get_u32(info->attrs[TFTPK_A_EXPORT_GID]);
-	kuid = make_kuid(&init_user_ns, uid);
-	kgid = make_kgid(&init_user_ns, gid);
-	if (!uid_valid(kuid) || !gid_valid(kgid)) {
+	options.uid = make_kuid(&init_user_ns, uid);
+	options.gid = make_kgid(&init_user_ns, gid);
+	if (!uid_valid(options.uid) || !gid_valid(options.gid)) {
 		NL_SET_ERR_MSG(info->extack, "no such user or group id");
 		return -EINVAL;
 	}
 
 	/* Everything that can fail comes before the export is visible. */
-	reply = genlmsg_new(GENLMSG_DEFAULT_SIZE + PATH_MAX, GFP_KERNEL);
+	reply = genlmsg_new(GENLMSG_DEFAULT_SIZE + 2 * PATH_MAX, GFP_KERNEL);
 	if (!reply)
 		return -ENOMEM;
 	hdr = genlmsg_put_reply(reply, info, &tftpk_nl_family, 0,
@@ -103,8 +114,8 @@ int tftpk_nl_export_add_doit(struct sk_buff *skb, struct genl_info *info)
 	}
 
 	mutex_lock(&tn->mutex);
-	err = tftpk_export_add(tn, nla_data(info->attrs[TFTPK_A_EXPORT_PATH]),
-			       kuid, kgid, &export, info->extack);
+	err = tftpk_export_add(tn, tftpk_get_string(info, TFTPK_A_EXPORT_PATH),
+			       &options, &export, info->extack);
 	if (!err)
 		err = tftpk_put_export(reply, export) ? -EMSGSIZE : 0;
 	mutex_unlock(&tn->mutex);
@@ -128,7 +139,8 @@ int tftpk_nl_export_del_doit(struct sk_buff *skb, struct genl_info *info)
 	if (GENL_REQ_ATTR_CHECK(info, TFTPK_A_EXPORT_PATH))
 		return -EINVAL;
 	return tftpk_export_del(tftpk_net(genl_info_net(info)),
-				nla_data(info->attrs[TFTPK_A_EXPORT_PATH]),
+				tftpk_get_string(info, TFTPK_A_EXPORT_PATH),
+				tftpk_get_string(info, TFTPK_A_EXPORT_PREFIX),
 				info->extack);
 }
 
@@ -354,8 +366,7 @@ static int tftpk_put_transfer(struct sk_buff *skb,
 	if (t->state == TFTPK_STATE_OPENING)
 		return 0;
 	return nla_put_u64_64bit(skb, TFTPK_A_TRANSFER_ACKNOWLEDGED,
-				 t->netascii ? t->text[0].pos :
-				 min(t->window.acked * t->blksize, t->size),
+				 tftpk_transfer_acked_bytes(t),
 				 TFTPK_A_TRANSFER_PAD) ||
 	       nla_put_u32(skb, TFTPK_A_TRANSFER_BLOCK_SIZE, t->blksize) ||
 	       nla_put_u32(skb, TFTPK_A_TRANSFER_WINDOW_SIZE,
@@ -410,11 +421,52 @@ int tftpk_nl_transfer_get_dumpit(struct sk_buff *skb,
 	return skb->len ?: err;
 }
 
+/**
+ * tftpk_nl_transfer_kill_doit() - transfer-kill
+ * @skb: request
+ * @info: its attributes
+ *
+ * Context: process. Return: 0 or a negative errno.
+ */
+int tftpk_nl_transfer_kill_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct tftpk_match match = {};
+	struct in6_addr client;
+	u16 family;
+	int err;
+
+	if (info->attrs[TFTPK_A_TRANSFER_ID])
+		match.id = nla_get_u32(info->attrs[TFTPK_A_TRANSFER_ID]);
+	if (info->attrs[TFTPK_A_TRANSFER_CLIENT_ADDRESS]) {
+		err = tftpk_get_address(info, TFTPK_A_TRANSFER_CLIENT_ADDRESS,
+					&client, &family);
+		if (err)
+			return err;
+		if (family == AF_INET)
+			ipv6_addr_set_v4mapped(client.s6_addr32[3], &client);
+		match.client = &client;
+		if (info->attrs[TFTPK_A_TRANSFER_CLIENT_PORT])
+			match.client_port =
+				nla_get_be16(info->attrs[TFTPK_A_TRANSFER_CLIENT_PORT]);
+	}
+	if (!match.id && !match.client) {
+		NL_SET_ERR_MSG(info->extack,
+			       "neither an id nor a client address was given");
+		return -EINVAL;
+	}
+	if (!tftpk_transfers_kill(tftpk_net(genl_info_net(info)), &match)) {
+		NL_SET_ERR_MSG(info->extack, "no such transfer");
+		return -ENOENT;
+	}
+	return 0;
+}
+
 /* ---- counters and settings ---- */
 
 static struct sk_buff *tftpk_reply(struct genl_info *info, u8 cmd, void **hdr)
 {
-	struct sk_buff *reply = genlmsg_new(GENLMSG_DEFAULT_SIZE, GFP_KERNEL);
+	struct sk_buff *reply = genlmsg_new(GENLMSG_DEFAULT_SIZE + PATH_MAX,
+					    GFP_KERNEL);
 
 	if (!reply)
 		return NULL;
@@ -489,6 +541,8 @@ static const struct {
 	TFTPK_SETTING(SOURCE_BURST, source_burst),
 	TFTPK_SETTING(SOURCE_RATE, source_rate),
 	TFTPK_SETTING(REPLY_AT_LIMIT, reply_at_limit),
+	TFTPK_SETTING(DRAINING, draining),
+	TFTPK_SETTING(PROGRESS, progress),
 };
 
 static void *tftpk_setting(struct tftpk_net *tn, int attr)
@@ -589,6 +643,71 @@ int tftpk_nl_settings_set_doit(struct sk_buff *skb, struct genl_info *info)
 		err = -EINVAL;
 	}
 	return err;
+}
+
+/* ---- lookup ---- */
+
+static int tftpk_put_lookup(struct sk_buff *skb, struct file *file,
+			    const struct tftpk_export *export)
+{
+	const char *reason;
+	char *buf, *name;
+	u16 code;
+	int err;
+
+	if (IS_ERR(file)) {
+		reason = tftpk_file_error(PTR_ERR(file), &code);
+		return nla_put_u32(skb, TFTPK_A_LOOKUP_ERROR_CODE, code) ||
+		       nla_put_string(skb, TFTPK_A_LOOKUP_REASON, reason);
+	}
+	buf = kmalloc(PATH_MAX, GFP_KERNEL);
+	if (!buf)
+		return -ENOMEM;
+	name = d_path(&file->f_path, buf, PATH_MAX);
+	err = IS_ERR(name) ||
+	      nla_put_string(skb, TFTPK_A_LOOKUP_FILE, name) ||
+	      nla_put_u32(skb, TFTPK_A_LOOKUP_EXPORT_ID, export->id) ||
+	      nla_put_u64_64bit(skb, TFTPK_A_LOOKUP_SIZE,
+				i_size_read(file_inode(file)),
+				TFTPK_A_LOOKUP_PAD);
+	kfree(buf);
+	return err;
+}
+
+/**
+ * tftpk_nl_lookup_doit() - lookup
+ * @skb: request
+ * @info: its attributes
+ *
+ * Context: process. Return: 0 or a negative errno.
+ */
+int tftpk_nl_lookup_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct tftpk_net *tn = tftpk_net(genl_info_net(info));
+	struct tftpk_export *export = NULL;
+	struct sk_buff *reply;
+	struct file *file;
+	void *hdr;
+	int err;
+
+	if (GENL_REQ_ATTR_CHECK(info, TFTPK_A_LOOKUP_NAME))
+		return -EINVAL;
+	reply = tftpk_reply(info, TFTPK_CMD_LOOKUP, &hdr);
+	if (!reply)
+		return -ENOMEM;
+	file = tftpk_file_lookup(tn, nla_data(info->attrs[TFTPK_A_LOOKUP_NAME]),
+				 &export);
+	err = tftpk_put_lookup(reply, file, export);
+	if (!IS_ERR(file)) {
+		fput(file);
+		tftpk_export_put(export);
+	}
+	if (err) {
+		nlmsg_free(reply);
+		return -EMSGSIZE;
+	}
+	genlmsg_end(reply, hdr);
+	return genlmsg_reply(reply, info);
 }
 
 /* ---- trust ---- */

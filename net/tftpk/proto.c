@@ -123,6 +123,8 @@ static bool tftpk_take_option(struct tftpk_request *req, int opt,
 int tftpk_parse_request(const u8 *data, size_t len, struct tftpk_request *req)
 {
 	const u8 *pos = data, *end = data + len;
+	const unsigned int timeouts = BIT(TFTPK_OPT_TIMEOUT) |
+				      BIT(TFTPK_OPT_UTIMEOUT);
 	const char *name, *mode, *value;
 	unsigned int seen = 0;
 	int i;
@@ -145,6 +147,9 @@ int tftpk_parse_request(const u8 *data, size_t len, struct tftpk_request *req)
 		if (i < 0 || seen & BIT(i))
 			continue;
 		seen |= BIT(i);
+		/* One timeout, in whichever unit it comes first. */
+		if (BIT(i) & timeouts)
+			seen |= timeouts;
 		if (tftpk_take_option(req, i, value))
 			req->opts[req->nopts++] = i;
 		else

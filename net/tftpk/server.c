@@ -62,15 +62,27 @@ void tftpk_export_put(struct tftpk_export *export)
 		tftpk_export_free(export);
 }
 
-static struct tftpk_export *tftpk_export_find(struct tftpk_net *tn,
-					      const struct path *path)
+/* A prefix without the slashes at its ends. */
+static const char *tftpk_trim(const char *prefix, u32 *len)
 {
-	struct tftpk_export *export;
+	while (*prefix == '/')
+		prefix++;
+	*len = strlen(prefix);
+	while (*len && prefix[*len - 1] == '/')
+		(*len)--;
+	return prefix;
+}
 
-	list_for_each_entry(export, &tn->exports, list)
-		if (path_equal(&export->path, path))
-			return export;
-	return NULL;
+static bool tftpk_export_has_prefix(const struct tftpk_export *export,
+				    const char *prefix)
+{
+	u32 len;
+
+	if (!prefix)
+		return true;
+	prefix = tftpk_trim(prefix, &len);
+	return len == export->prefix_len &&
+	       !memcmp(prefix, export->prefix, len);
 }
 
 static char *tftpk_path_name(const struct path *path)
@@ -96,17 +108,23 @@ static int tftpk_export_check(const struct tftpk_export *export)
 	return err;
 }
 
-static struct tftpk_export *tftpk_export_make(const char *name, kuid_t uid,
-					      kgid_t gid,
-					      struct netlink_ext_ack *extack)
+static struct tftpk_export *
+tftpk_export_make(const char *name, const struct tftpk_export_options *options,
+		  struct netlink_ext_ack *extack)
 {
 	struct tftpk_export *export;
+	const char *prefix;
+	u32 len;
 	int err;
 
-	export = kzalloc(sizeof(*export), GFP_KERNEL);
+	prefix = tftpk_trim(options->prefix ?: "", &len);
+	export = kzalloc(struct_size(export, prefix, len + 1), GFP_KERNEL);
 	if (!export)
 		return ERR_PTR(-ENOMEM);
 	refcount_set(&export->ref, 1);
+	export->no_symlinks = options->no_symlinks;
+	export->prefix_len = len;
+	memcpy(export->prefix, prefix, len);
 
 	err = kern_path(name, LOOKUP_FOLLOW, &export->path);
 	if (err) {
@@ -120,7 +138,7 @@ static struct tftpk_export *tftpk_export_make(const char *name, kuid_t uid,
 		goto err_free;
 	}
 	err = -ENOMEM;
-	export->cred = tftpk_unprivileged(uid, gid);
+	export->cred = tftpk_unprivileged(options->uid, options->gid);
 	if (!export->cred)
 		goto err_free;
 	err = tftpk_export_check(export);
@@ -289,12 +307,14 @@ err_free:
 
 static void tftpk_listener_close(struct tftpk_listener *listener)
 {
+	const struct tftpk_match match = { .listener = listener };
+
 	list_del(&listener->list);
 	listener->tn->generation++;
 	tftpk_listener_mute(listener);
 	/* Requests that came before have become transfers after this. */
 	synchronize_rcu();
-	tftpk_transfers_kill(listener->tn, NULL, listener);
+	tftpk_transfers_kill(listener->tn, &match);
 	tftpk_listener_free(listener);
 }
 
@@ -439,11 +459,13 @@ static int tftpk_pools_renew(struct tftpk_net *tn)
 	int err = 0;
 
 	list_for_each_entry(listener, &tn->listeners, list) {
+		const struct tftpk_match match = { .listener = listener };
+
 		if (listener->single_port)
 			continue;
 		WRITE_ONCE(listener->dead, true);
 		synchronize_rcu();
-		tftpk_transfers_kill(tn, NULL, listener);
+		tftpk_transfers_kill(tn, &match);
 		while (listener->pool_size)
 			tftpk_port_close(&listener->pool[--listener->pool_size]);
 		err = tftpk_pool_open(listener) ?: err;
@@ -488,8 +510,7 @@ int tftpk_listeners_reopen(struct tftpk_net *tn, u32 low, u32 high,
  * tftpk_export_add() - serve the files beneath a folder
  * @tn: namespace's server
  * @name: path of the folder, resolved as the calling process would
- * @uid: whom files are opened as
- * @gid: and with which group
+ * @options: how
  * @result: the export, valid under the namespace's mutex
  * @extack: takes a message where it fails
  *
@@ -497,23 +518,28 @@ int tftpk_listeners_reopen(struct tftpk_net *tn, u32 low, u32 high,
  *
  * Context: process. Return: 0 or a negative errno.
  */
-int tftpk_export_add(struct tftpk_net *tn, const char *name, kuid_t uid,
-		     kgid_t gid, struct tftpk_export **result,
+int tftpk_export_add(struct tftpk_net *tn, const char *name,
+		     const struct tftpk_export_options *options,
+		     struct tftpk_export **result,
 		     struct netlink_ext_ack *extack)
 {
-	struct tftpk_export *export;
+	struct tftpk_export *export, *other;
 	int err = 0;
 
 	lockdep_assert_held(&tn->mutex);
 
-	export = tftpk_export_make(name, uid, gid, extack);
+	export = tftpk_export_make(name, options, extack);
 	if (IS_ERR(export))
 		return PTR_ERR(export);
 
-	if (tftpk_export_find(tn, &export->path)) {
-		NL_SET_ERR_MSG(extack, "the folder is exported already");
-		err = -EEXIST;
-		goto err_free;
+	list_for_each_entry(other, &tn->exports, list) {
+		if (path_equal(&other->path, &export->path) &&
+		    tftpk_export_has_prefix(other, export->prefix)) {
+			NL_SET_ERR_MSG(extack,
+				       "the folder is exported already");
+			err = -EEXIST;
+			goto err_free;
+		}
 	}
 	if (list_empty(&tn->listeners)) {
 		err = tftpk_implicit_open(tn);
@@ -538,11 +564,13 @@ err_free:
 static void tftpk_export_close(struct tftpk_net *tn,
 			       struct tftpk_export *export)
 {
+	const struct tftpk_match match = { .export = export };
+
 	list_del_rcu(&export->list);
 	tn->generation++;
 	/* Pairs with tftpk_file_open(). */
 	WRITE_ONCE(export->dead, true);
-	tftpk_transfers_kill(tn, export, NULL);
+	tftpk_transfers_kill(tn, &match);
 	tftpk_export_put(export);
 }
 
@@ -550,37 +578,40 @@ static void tftpk_export_close(struct tftpk_net *tn,
  * tftpk_export_del() - stop serving a folder and end its transfers
  * @tn: namespace's server
  * @name: path of the folder, or its name at the time of its export
+ * @prefix: only under this one, or NULL for all
  * @extack: takes a message where there is no such export
  *
- * The last one takes the implicit listeners with it.
+ * The last export takes the implicit listeners with it.
  *
  * Context: process. Return: 0 or -ENOENT.
  */
 int tftpk_export_del(struct tftpk_net *tn, const char *name,
-		     struct netlink_ext_ack *extack)
+		     const char *prefix, struct netlink_ext_ack *extack)
 {
-	struct tftpk_export *export = NULL, *e;
-	struct path path;
-	int err = 0;
+	struct tftpk_export *export, *next;
+	struct path path = {};
+	int err = -ENOENT;
+
+	/* The folder may have been removed or hidden by a mount. */
+	if (kern_path(name, LOOKUP_FOLLOW, &path))
+		memset(&path, 0, sizeof(path));
 
 	mutex_lock(&tn->mutex);
-	if (!kern_path(name, LOOKUP_FOLLOW, &path)) {
-		export = tftpk_export_find(tn, &path);
-		path_put(&path);
+	list_for_each_entry_safe(export, next, &tn->exports, list) {
+		if ((path_equal(&export->path, &path) ||
+		     (!path.dentry && !strcmp(export->name, name))) &&
+		    tftpk_export_has_prefix(export, prefix)) {
+			tftpk_export_close(tn, export);
+			err = 0;
+		}
 	}
-	/* The folder may have been removed or hidden by a mount. */
-	list_for_each_entry(e, &tn->exports, list)
-		if (!export && !strcmp(e->name, name))
-			export = e;
-	if (export) {
-		tftpk_export_close(tn, export);
-		if (list_empty(&tn->exports))
-			tftpk_implicit_close(tn);
-	} else {
+	if (err)
 		NL_SET_ERR_MSG(extack, "the folder is not exported");
-		err = -ENOENT;
-	}
+	else if (list_empty(&tn->exports))
+		tftpk_implicit_close(tn);
 	mutex_unlock(&tn->mutex);
+	if (path.dentry)
+		path_put(&path);
 	return err;
 }
 

@@ -16,6 +16,8 @@
  *   server.c    process context: exports, listeners, namespaces
  *   netlink.c   process context: commands and dumps
  *   stats.c     counters
+ *   event.c     events to listeners
+ *   trace.c     tracepoints
  *
  * Locks, outermost first:
  *
@@ -103,6 +105,8 @@ enum tftpk_counter {
 	TFTPK_STAT_TRANSFERS_EVICTED,
 	TFTPK_STAT_PACKETS_STRANGE,
 	TFTPK_STAT_CLIENTS_UNREACHABLE,
+	TFTPK_STAT_CLIENTS_PROBING,
+	TFTPK_STAT_EVENTS_DROPPED,
 	__TFTPK_STAT_MAX
 };
 
@@ -130,12 +134,14 @@ struct tftpk_settings {
 	u32 max_pinned;		/* MiB */
 	u32 source_burst;
 	u32 source_rate;	/* per second */
+	u32 progress;		/* percent */
 	bool zerocopy;
 	bool gso;
 	bool detect_changes;
 	bool strict_options;
 	bool clamp_mtu;
 	bool reply_at_limit;
+	bool draining;
 };
 
 /**
@@ -147,7 +153,10 @@ struct tftpk_settings {
  * @path: the folder; pins its mount
  * @cred: whom files are opened as
  * @name: absolute path when it was exported
+ * @no_symlinks: follow none
  * @rcu: frees it
+ * @prefix_len: length of @prefix
+ * @prefix: folder that it appears as, without slashes at its ends
  */
 struct tftpk_export {
 	struct list_head list;
@@ -157,7 +166,24 @@ struct tftpk_export {
 	struct path path;
 	const struct cred *cred;
 	char *name;
+	bool no_symlinks;
 	struct rcu_head rcu;
+	u32 prefix_len;
+	char prefix[];
+};
+
+/**
+ * struct tftpk_export_options - how a folder is to be served
+ * @prefix: folder that it appears as; slashes at its ends do not matter
+ * @uid: whom files are opened as
+ * @gid: and with which group
+ * @no_symlinks: follow none
+ */
+struct tftpk_export_options {
+	const char *prefix;
+	kuid_t uid;
+	kgid_t gid;
+	bool no_symlinks;
 };
 
 /**
@@ -285,6 +311,22 @@ struct tftpk_key {
 	struct in6_addr local;
 };
 
+/**
+ * struct tftpk_match - which transfers a command means
+ * @export: those of this export, if not NULL
+ * @listener: those of this listener, if not NULL
+ * @client: those of this address, if not NULL; IPv4 in its mapped form
+ * @client_port: those of this port, if not 0
+ * @id: the one of this id, if not 0
+ */
+struct tftpk_match {
+	const struct tftpk_export *export;
+	const struct tftpk_listener *listener;
+	const struct in6_addr *client;
+	__be16 client_port;
+	u32 id;
+};
+
 struct tftpk_node {
 	struct rhash_head head;
 	struct tftpk_key key;
@@ -326,6 +368,7 @@ struct tftpk_text {
  * @dead: ended; nothing may be queued or sent any more
  * @hashed: bit 0: @request is in the table, bit 1: @tid is
  * @state: for people and for what a timeout means
+ * @announced: listeners to events know of it
  * @oack: the client waits for an OACK, not for a block
  * @starved: the window had room, the ring had nothing
  * @tries: packets sent before the first ACK
@@ -336,6 +379,10 @@ struct tftpk_text {
  * @window: what was sent and acknowledged
  * @rtt: round-trip estimate
  * @retransmitted: blocks sent again
+ * @outcome: how it ended, where it did
+ * @error_code: of the ERROR that was sent or received, where there is a reason
+ * @reason: for people, or NULL
+ * @told: percent of the file that the last progress event told of
  * @options: what an OACK says
  * @text: where the block to be acknowledged begins, and the one after it
  * @dst: route, or NULL to look it up; checked with @dst_cookie
@@ -371,6 +418,7 @@ struct tftpk_transfer {
 	bool dead;
 	u8 hashed;
 	u8 state;
+	bool announced;
 	bool oack;
 	bool starved;
 	u8 tries;
@@ -380,6 +428,10 @@ struct tftpk_transfer {
 	struct tftpk_window window;
 	struct tftpk_rtt rtt;
 	u32 retransmitted;
+	u8 outcome;
+	u8 told;
+	u16 error_code;
+	const char *reason;
 	struct tftpk_options options;
 	struct tftpk_text text[2];
 	struct dst_entry *dst;
@@ -421,11 +473,12 @@ struct tftpk_net *tftpk_net(const struct net *net);
 /* server.c */
 int tftpk_server_init(void);
 void tftpk_server_exit(void);
-int tftpk_export_add(struct tftpk_net *tn, const char *name, kuid_t uid,
-		     kgid_t gid, struct tftpk_export **result,
+int tftpk_export_add(struct tftpk_net *tn, const char *name,
+		     const struct tftpk_export_options *options,
+		     struct tftpk_export **result,
 		     struct netlink_ext_ack *extack);
 int tftpk_export_del(struct tftpk_net *tn, const char *name,
-		     struct netlink_ext_ack *extack);
+		     const char *prefix, struct netlink_ext_ack *extack);
 void tftpk_export_put(struct tftpk_export *export);
 int tftpk_listener_add(struct tftpk_net *tn,
 		       const struct tftpk_listener_name *name,
@@ -462,14 +515,16 @@ void tftpk_transfer_exit(void);
 void tftpk_transfer_request(const struct tftpk_key *key, struct sk_buff *skb,
 			    u32 hash);
 void tftpk_transfer_ack(const struct tftpk_key *key, u16 block);
-void tftpk_transfer_abort(const struct tftpk_key *key,
-			  enum tftpk_counter counter);
-void tftpk_transfers_kill(struct tftpk_net *tn,
-			  const struct tftpk_export *export,
-			  const struct tftpk_listener *listener);
+void tftpk_transfer_abort(const struct tftpk_key *key, u16 code);
+void tftpk_transfer_unreachable(const struct tftpk_key *key);
+u64 tftpk_transfer_acked_bytes(const struct tftpk_transfer *t);
+u32 tftpk_transfers_kill(struct tftpk_net *tn, const struct tftpk_match *match);
 void tftpk_transfers_close(struct tftpk_net *tn);
 
 /* file.c */
+struct file *tftpk_file_lookup(struct tftpk_net *tn, const char *name,
+			       struct tftpk_export **export);
+const char *tftpk_file_error(int err, u16 *code);
 int tftpk_file_open(struct tftpk_transfer *t, const char *name);
 int tftpk_file_fill(struct tftpk_transfer *t, u64 upto);
 bool tftpk_file_changed(const struct tftpk_transfer *t);
@@ -491,6 +546,13 @@ int tftpk_output_packet(struct tftpk_transfer *t, const void *data, size_t len,
 void tftpk_output_send(struct net *net, struct sk_buff_head *out);
 void tftpk_output_error(const struct tftpk_key *key, struct net *net, u16 code,
 			const char *text);
+
+/* event.c */
+void tftpk_event_transfer(struct tftpk_transfer *t,
+			  enum tftpk_event_type type);
+void tftpk_event_refused(const struct tftpk_key *key, const char *name,
+			 u16 code, const char *reason);
+void tftpk_event_lost(struct tftpk_net *tn);
 
 /* stats.c */
 int tftpk_stats_init(struct tftpk_net *tn);

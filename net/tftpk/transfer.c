@@ -22,6 +22,7 @@
 #include <net/ipv6.h>
 
 #include "tftpk.h"
+#include "trace.h"
 
 /* A repeated request from a client that was last heard of this long ago is
  * not a retransmission: it has begun anew, from the same port.
@@ -101,13 +102,32 @@ static void tftpk_transfer_verified(struct tftpk_transfer *t)
 	spin_unlock(&tn->unverified_lock);
 }
 
-/* End the transfer; @counter tells how. */
+/* The counter of each outcome, if the transfer had begun. */
+static const u8 tftpk_outcome_counters[] = {
+	[TFTPK_OUTCOME_COMPLETED]	= TFTPK_STAT_TRANSFERS_COMPLETED,
+	[TFTPK_OUTCOME_PROBED]		= TFTPK_STAT_CLIENTS_PROBING,
+	[TFTPK_OUTCOME_ABORTED]		= TFTPK_STAT_TRANSFERS_ABORTED,
+	[TFTPK_OUTCOME_UNREACHABLE]	= TFTPK_STAT_CLIENTS_UNREACHABLE,
+	[TFTPK_OUTCOME_TIMED_OUT]	= TFTPK_STAT_TRANSFERS_FAILED,
+	[TFTPK_OUTCOME_CHANGED]		= TFTPK_STAT_TRANSFERS_FAILED,
+	[TFTPK_OUTCOME_UNREADABLE]	= TFTPK_STAT_TRANSFERS_FAILED,
+	[TFTPK_OUTCOME_KILLED]		= TFTPK_STAT_TRANSFERS_FAILED,
+	[TFTPK_OUTCOME_EVICTED]		= TFTPK_STAT_TRANSFERS_EVICTED,
+};
+
+/* End the transfer. */
 static void tftpk_transfer_finish(struct tftpk_transfer *t,
-				  enum tftpk_counter counter)
+				  enum tftpk_outcome outcome)
 {
+	enum tftpk_counter counter = tftpk_outcome_counters[outcome];
+
 	lockdep_assert_held(&t->lock);
 
 	t->dead = true;
+	t->outcome = outcome;
+	if (t->state == TFTPK_STATE_OPENING &&
+	    outcome != TFTPK_OUTCOME_EVICTED)
+		counter = TFTPK_STAT_REQUESTS_REFUSED;
 	if (t->state != TFTPK_STATE_SENDING)
 		tftpk_transfer_verified(t);
 	tftpk_limit_ended(t->tn, &t->tid.key);
@@ -117,13 +137,27 @@ static void tftpk_transfer_finish(struct tftpk_transfer *t,
 
 /* End the transfer with an ERROR to its client. */
 static void tftpk_transfer_fail(struct tftpk_transfer *t,
-				enum tftpk_counter counter, u16 code,
+				enum tftpk_outcome outcome, u16 code,
 				const char *text, struct sk_buff_head *out)
 {
 	u8 buf[TFTPK_ERROR_MAX];
 
 	tftpk_output_packet(t, buf, tftpk_put_error(buf, code, text), out);
-	tftpk_transfer_finish(t, counter);
+	t->error_code = code;
+	t->reason = text;
+	tftpk_transfer_finish(t, outcome);
+}
+
+/* End the transfer because its file cannot be read, or not any more. */
+static void tftpk_transfer_unreadable(struct tftpk_transfer *t, int err,
+				      struct sk_buff_head *out)
+{
+	const char *text;
+	u16 code;
+
+	text = tftpk_file_error(err, &code);
+	tftpk_transfer_fail(t, err == -ESTALE ? TFTPK_OUTCOME_CHANGED :
+			    TFTPK_OUTCOME_UNREADABLE, code, text, out);
 }
 
 /* ---- timer ---- */
@@ -155,8 +189,14 @@ static void tftpk_transfer_await(struct tftpk_transfer *t)
 
 /* ---- sending ---- */
 
-/* Where the first block lies that was not acknowledged. */
-static u64 tftpk_transfer_acked_bytes(const struct tftpk_transfer *t)
+/**
+ * tftpk_transfer_acked_bytes() - where the first block lies that was not
+ *	acknowledged
+ * @t: transfer
+ *
+ * Return: position in the file.
+ */
+u64 tftpk_transfer_acked_bytes(const struct tftpk_transfer *t)
 {
 	if (t->netascii)
 		return t->text[0].pos;
@@ -207,8 +247,7 @@ static void tftpk_transfer_push(struct tftpk_transfer *t,
 
 	if (READ_ONCE(t->tn->settings.detect_changes) &&
 	    tftpk_file_changed(t)) {
-		tftpk_transfer_fail(t, TFTPK_STAT_TRANSFERS_FAILED,
-				    TFTPK_ERR_UNDEFINED, "file changed", out);
+		tftpk_transfer_unreadable(t, -ESTALE, out);
 		return;
 	}
 
@@ -220,6 +259,8 @@ static void tftpk_transfer_push(struct tftpk_transfer *t,
 
 	if (n) {
 		sent = tftpk_output_blocks(t, w->next, n, out);
+		trace_tftpk_send(t, w->next, sent, w->high > w->next ?
+				 min_t(u64, w->high - w->next, sent) : 0);
 		again = tftpk_window_sent(w, sent, ktime_get_ns());
 		if (again) {
 			t->retransmitted += again;
@@ -268,6 +309,7 @@ static void tftpk_transfer_probe(struct tftpk_transfer *t,
 {
 	struct tftpk_window *w = &t->window;
 
+	trace_tftpk_retransmit(t, true);
 	tftpk_window_probe(w);
 	if (tftpk_output_blocks(t, w->next - 1, 1, out)) {
 		t->retransmitted++;
@@ -294,8 +336,8 @@ static void tftpk_transfer_expired(struct tftpk_transfer *t,
 		       msecs_to_jiffies(TFTPK_UNVERIFIED_MS))) {
 		/* Some clients never acknowledge the final block. */
 		tftpk_transfer_finish(t, w->high > w->last ?
-				      TFTPK_STAT_TRANSFERS_COMPLETED :
-				      TFTPK_STAT_TRANSFERS_FAILED);
+				      TFTPK_OUTCOME_COMPLETED :
+				      TFTPK_OUTCOME_TIMED_OUT);
 		return;
 	}
 
@@ -307,6 +349,7 @@ static void tftpk_transfer_expired(struct tftpk_transfer *t,
 		tftpk_transfer_probe(t, out);
 	} else {
 		tftpk_stats_inc(t->tn, TFTPK_STAT_TIMEOUTS);
+		trace_tftpk_retransmit(t, false);
 		tftpk_window_timeout(w, &t->rtt);
 		if (verified)
 			tftpk_transfer_push(t, out);
@@ -337,21 +380,6 @@ static void tftpk_transfer_timer(struct timer_list *timer)
 }
 
 /* ---- work ---- */
-
-static const struct {
-	int err;
-	u16 code;
-	const char *text;
-} tftpk_open_errors[] = {
-	{ -ENOENT,		TFTPK_ERR_NOT_FOUND,	"file not found" },
-	{ -ENOTDIR,		TFTPK_ERR_NOT_FOUND,	"file not found" },
-	{ -ENAMETOOLONG,	TFTPK_ERR_NOT_FOUND,	"file not found" },
-	{ -ELOOP,		TFTPK_ERR_NOT_FOUND,	"file not found" },
-	{ -EACCES,		TFTPK_ERR_ACCESS,	"access violation" },
-	{ -EPERM,		TFTPK_ERR_ACCESS,	"access violation" },
-	{ -EXDEV,		TFTPK_ERR_ACCESS,	"access violation" },
-	{ 0,			TFTPK_ERR_UNDEFINED,	"cannot read file" },
-};
 
 /* Take @pages out of what the namespace may pin. */
 static bool tftpk_transfer_reserve(struct tftpk_transfer *t, u32 pages)
@@ -463,8 +491,9 @@ static void tftpk_transfer_open(struct tftpk_transfer *t)
 {
 	const struct tftpk_request *req = TFTPK_REQUEST(t->request_skb);
 	struct sk_buff_head out;
-	int err, i;
+	int err;
 
+	tftpk_event_transfer(t, TFTPK_EVENT_TYPE_REQUEST);
 	err = tftpk_file_open(t, req->name);
 	if (!err)
 		err = tftpk_transfer_negotiate(t, req);
@@ -478,13 +507,9 @@ static void tftpk_transfer_open(struct tftpk_transfer *t)
 	if (t->dead) {
 		/* Killed meanwhile: the work is queued again. */
 	} else if (err) {
-		for (i = 0; tftpk_open_errors[i].err; i++)
-			if (tftpk_open_errors[i].err == err)
-				break;
-		tftpk_transfer_fail(t, TFTPK_STAT_REQUESTS_REFUSED,
-				    tftpk_open_errors[i].code,
-				    tftpk_open_errors[i].text, &out);
+		tftpk_transfer_unreadable(t, err, &out);
 	} else {
+		trace_tftpk_start(t);
 		tftpk_stats_inc(t->tn, TFTPK_STAT_TRANSFERS_STARTED);
 		t->state = TFTPK_STATE_NEGOTIATING;
 		t->progress = jiffies;
@@ -495,21 +520,42 @@ static void tftpk_transfer_open(struct tftpk_transfer *t)
 	rcu_read_unlock();
 	local_bh_enable();
 
+	/* A refusal still wants to tell the name. */
+	if (err)
+		return;
+	tftpk_event_transfer(t, TFTPK_EVENT_TYPE_START);
 	kfree_skb(t->request_skb);
 	t->request_skb = NULL;
+}
+
+/* Tell of progress, where that is asked for. */
+static void tftpk_transfer_progress(struct tftpk_transfer *t)
+{
+	u32 step = READ_ONCE(t->tn->settings.progress);
+	u32 percent;
+
+	if (!step || !t->size)
+		return;
+	percent = div64_u64(tftpk_transfer_acked_bytes(t) * 100, t->size);
+	percent -= percent % step;
+	if (percent <= t->told || percent >= 100)
+		return;
+	t->told = percent;
+	tftpk_event_transfer(t, TFTPK_EVENT_TYPE_PROGRESS);
 }
 
 /* Fill the ring, and send what had to wait for that. */
 static void tftpk_transfer_feed(struct tftpk_transfer *t)
 {
 	struct sk_buff_head out;
+	u64 goal, from;
 	bool again;
-	u64 goal;
 	int err;
 
 	do {
 		spin_lock_bh(&t->lock);
 		goal = tftpk_transfer_goal(t);
+		from = t->ring.filled;
 		spin_unlock_bh(&t->lock);
 		err = tftpk_file_fill(t, goal);
 
@@ -518,11 +564,9 @@ static void tftpk_transfer_feed(struct tftpk_transfer *t)
 		rcu_read_lock();
 		spin_lock(&t->lock);
 		tftpk_stats_inc(t->tn, TFTPK_STAT_REFILLS);
+		trace_tftpk_refill(t, from, err);
 		if (!t->dead && err)
-			tftpk_transfer_fail(t, TFTPK_STAT_TRANSFERS_FAILED,
-					    TFTPK_ERR_UNDEFINED,
-					    err == -ESTALE ? "file changed" :
-					    "cannot read file", &out);
+			tftpk_transfer_unreadable(t, err, &out);
 		else if (!t->dead && t->starved)
 			tftpk_transfer_push(t, &out);
 		again = !t->dead && t->starved;
@@ -530,6 +574,7 @@ static void tftpk_transfer_feed(struct tftpk_transfer *t)
 		tftpk_output_send(t->tn->net, &out);
 		rcu_read_unlock();
 		local_bh_enable();
+		tftpk_transfer_progress(t);
 		cond_resched();
 	} while (again);
 }
@@ -557,6 +602,12 @@ static void tftpk_transfer_reap(struct tftpk_transfer *t)
 	list_del(&t->list);
 	spin_unlock_bh(&tn->lock);
 
+	/* One that lost the race for its key was never announced. */
+	trace_tftpk_end(t);
+	if (t->announced)
+		tftpk_event_transfer(t, t->state == TFTPK_STATE_OPENING ?
+				     TFTPK_EVENT_TYPE_REFUSED :
+				     TFTPK_EVENT_TYPE_END);
 	tftpk_file_close(t);
 	tftpk_transfer_unreserve(t);
 	if (t->ring.pages && t->ring.pages != t->small)
@@ -676,7 +727,7 @@ static void tftpk_transfer_evict(struct tftpk_transfer *t)
 {
 	spin_lock(&t->lock);
 	if (!t->dead && t->state != TFTPK_STATE_SENDING)
-		tftpk_transfer_finish(t, TFTPK_STAT_TRANSFERS_EVICTED);
+		tftpk_transfer_finish(t, TFTPK_OUTCOME_EVICTED);
 	spin_unlock(&t->lock);
 }
 
@@ -706,7 +757,8 @@ static int tftpk_transfer_start(struct tftpk_net *tn,
 	INIT_LIST_HEAD(&t->unverified);
 
 	spin_lock(&tn->lock);
-	if (tn->closing || READ_ONCE(key->port->listener->dead) ||
+	if (tn->closing || READ_ONCE(tn->settings.draining) ||
+	    READ_ONCE(key->port->listener->dead) ||
 	    atomic_read(&tn->active) >= READ_ONCE(tn->settings.max_transfers) ||
 	    !tftpk_client_may(tn, &key->client)) {
 		spin_unlock(&tn->lock);
@@ -723,12 +775,14 @@ static int tftpk_transfer_start(struct tftpk_net *tn,
 	err = tftpk_transfer_insert(t);
 	if (!err) {
 		t->request_skb = skb;
+		t->announced = true;
 		tftpk_transfer_arm(t, TFTPK_RTO_FIRST);
 		oldest = tftpk_transfer_unverified(t);
 	} else {
 		t->dead = true;
 	}
 	pr_debug("transfer %u created\n", t->id);
+	trace_tftpk_request(t);
 	tftpk_transfer_queue(t);
 	spin_unlock(&t->lock);
 	if (oldest)
@@ -758,7 +812,7 @@ static bool tftpk_transfer_repeated(struct tftpk_transfer *t, u32 hash,
 		}
 	} else {
 		if (!t->dead)
-			tftpk_transfer_finish(t, TFTPK_STAT_TRANSFERS_ABORTED);
+			tftpk_transfer_finish(t, TFTPK_OUTCOME_ABORTED);
 		if (t->hashed & BIT(0))
 			rhashtable_remove_fast(&tftpk_table, &t->request.head,
 					       tftpk_table_params);
@@ -799,6 +853,9 @@ void tftpk_transfer_request(const struct tftpk_key *key, struct sk_buff *skb,
 		}
 		if (!tries && !tftpk_limit_request(tn, key)) {
 			tftpk_stats_inc(tn, TFTPK_STAT_REQUESTS_LIMITED);
+			tftpk_event_refused(key, TFTPK_REQUEST(skb)->name,
+					    TFTPK_ERR_UNDEFINED,
+					    "too many requests of this source");
 			goto drop;
 		}
 		err = tftpk_transfer_start(tn, key, skb, hash);
@@ -807,6 +864,8 @@ void tftpk_transfer_request(const struct tftpk_key *key, struct sk_buff *skb,
 		return;
 
 	tftpk_stats_inc(tn, TFTPK_STAT_REQUESTS_DROPPED);
+	tftpk_event_refused(key, TFTPK_REQUEST(skb)->name, TFTPK_ERR_UNDEFINED,
+			    "server busy");
 	if (READ_ONCE(tn->settings.reply_at_limit))
 		tftpk_output_error(key, tn->net, TFTPK_ERR_UNDEFINED,
 				   "server busy");
@@ -852,7 +911,7 @@ static void tftpk_transfer_stranger(const struct tftpk_key *key)
 	if (t) {
 		spin_lock(&t->lock);
 		if (!t->dead && t->state != TFTPK_STATE_SENDING)
-			tftpk_transfer_finish(t, TFTPK_STAT_TRANSFERS_ABORTED);
+			tftpk_transfer_finish(t, TFTPK_OUTCOME_ABORTED);
 		spin_unlock(&t->lock);
 		return;
 	}
@@ -913,6 +972,7 @@ void tftpk_transfer_ack(const struct tftpk_key *key, u16 block)
 
 	acked = t->window.acked;
 	ack = tftpk_window_ack(&t->window, &t->rtt, block, ktime_get_ns());
+	trace_tftpk_ack(t, block, ack);
 	if (t->window.acked != acked) {
 		t->text[0] = t->text[1];
 		if (t->state != TFTPK_STATE_SENDING)
@@ -926,7 +986,7 @@ void tftpk_transfer_ack(const struct tftpk_key *key, u16 block)
 		tftpk_stats_inc(t->tn, TFTPK_STAT_ACKS_IGNORED);
 		break;
 	case TFTPK_ACK_DONE:
-		tftpk_transfer_finish(t, TFTPK_STAT_TRANSFERS_COMPLETED);
+		tftpk_transfer_finish(t, TFTPK_OUTCOME_COMPLETED);
 		break;
 	case TFTPK_ACK_PROGRESS:
 	case TFTPK_ACK_GAP:
@@ -939,16 +999,16 @@ out:
 }
 
 /**
- * tftpk_transfer_abort() - the client sent an ERROR, or is not there
+ * tftpk_transfer_abort() - the client sent an ERROR
  * @key: client, and the transfer identifier
- * @counter: which of these
+ * @code: code of the ERROR
  *
- * Any ERROR ends a transfer; it is never answered (RFC 1350 section 7).
+ * Any ERROR ends a transfer; it is never answered (RFC 1350 section 7). Boot
+ * ROMs ask for a file's size and end the transfer once they have it.
  *
  * Context: softirq, within rcu_read_lock().
  */
-void tftpk_transfer_abort(const struct tftpk_key *key,
-			  enum tftpk_counter counter)
+void tftpk_transfer_abort(const struct tftpk_key *key, u16 code)
 {
 	struct tftpk_transfer *t = tftpk_find_live(key);
 
@@ -957,33 +1017,67 @@ void tftpk_transfer_abort(const struct tftpk_key *key,
 				TFTPK_STAT_PACKETS_UNKNOWN);
 		return;
 	}
-	/* A client that has gone after its last block got what it wanted. */
-	if (counter == TFTPK_STAT_CLIENTS_UNREACHABLE &&
-	    t->window.high > t->window.last)
-		counter = TFTPK_STAT_TRANSFERS_COMPLETED;
-	tftpk_transfer_finish(t, counter);
+	t->error_code = code;
+	t->reason = "the client sent an ERROR";
+	tftpk_transfer_finish(t, t->oack && (code == TFTPK_ERR_UNDEFINED ||
+					     code == TFTPK_ERR_OPTION) ?
+			      TFTPK_OUTCOME_PROBED : TFTPK_OUTCOME_ABORTED);
+	spin_unlock(&t->lock);
+}
+
+/**
+ * tftpk_transfer_unreachable() - the client's host says that nobody listens
+ * @key: client, and the transfer identifier
+ *
+ * A client that has gone after its last block got what it wanted.
+ *
+ * Context: softirq, within rcu_read_lock().
+ */
+void tftpk_transfer_unreachable(const struct tftpk_key *key)
+{
+	struct tftpk_transfer *t = tftpk_find_live(key);
+
+	if (!t)
+		return;
+	tftpk_transfer_finish(t, t->window.high > t->window.last ?
+			      TFTPK_OUTCOME_COMPLETED :
+			      TFTPK_OUTCOME_UNREACHABLE);
 	spin_unlock(&t->lock);
 }
 
 /* ---- commands ---- */
 
+static bool tftpk_transfer_matches(const struct tftpk_transfer *t,
+				   const struct tftpk_match *match)
+{
+	const struct tftpk_key *key = &t->request.key;
+
+	return (!match->export || t->export == match->export) &&
+	       (!match->listener || key->port->listener == match->listener) &&
+	       (!match->client ||
+		ipv6_addr_equal(&key->client, match->client)) &&
+	       (!match->client_port ||
+		key->client_port == match->client_port) &&
+	       (!match->id || t->id == match->id);
+}
+
 /**
  * tftpk_transfers_kill() - end transfers and wait until they are gone
  * @tn: namespace's server
- * @export: only those of this export, or NULL
- * @listener: only those of this listener, or NULL
+ * @match: which ones
  *
- * New ones of that kind must have been made impossible before. Every client
- * gets an ERROR.
+ * Where none may be left, new ones have been made impossible before. Every
+ * client gets an ERROR.
  *
  * Context: process; the configuration's mutex may be held.
+ *
+ * Return: how many there were.
  */
-void tftpk_transfers_kill(struct tftpk_net *tn,
-			  const struct tftpk_export *export,
-			  const struct tftpk_listener *listener)
+u32 tftpk_transfers_kill(struct tftpk_net *tn, const struct tftpk_match *match)
 {
 	struct tftpk_transfer *t;
 	struct sk_buff_head out;
+	u32 n = 0;
 
 	__skb_queue_head_init(&out);
 	local_bh_disable();
@@ -991,13 +1085,12 @@ void tftpk_transfers_kill(struct tftpk_net *tn,
 	spin_lock(&tn->lock);
 	list_for_each_entry(t, &tn->transfers, list) {
 		spin_lock(&t->lock);
-		if (!t->dead && (!export || t->export == export) &&
-		    (!listener || t->request.key.port->listener == listener))
-			tftpk_transfer_fail(t, t->state == TFTPK_STATE_OPENING ?
-					    TFTPK_STAT_REQUESTS_REFUSED :
-					    TFTPK_STAT_TRANSFERS_FAILED,
+		if (!t->dead && tftpk_transfer_matches(t, match)) {
+			tftpk_transfer_fail(t, TFTPK_OUTCOME_KILLED,
 					    TFTPK_ERR_UNDEFINED,
 					    "no longer served", &out);
+			n++;
+		}
 		spin_unlock(&t->lock);
 	}
 	spin_unlock(&tn->lock);
@@ -1007,6 +1100,7 @@ void tftpk_transfers_kill(struct tftpk_net *tn,
 
 	/* Reaped by work that was queued before, all of it. */
 	flush_workqueue(tftpk_wq);
+	return n;
 }
 
 /**
@@ -1017,11 +1111,13 @@ void tftpk_transfers_kill(struct tftpk_net *tn,
  */
 void tftpk_transfers_close(struct tftpk_net *tn)
 {
+	static const struct tftpk_match all;
+
 	spin_lock_bh(&tn->lock);
 	tn->closing = true;
 	spin_unlock_bh(&tn->lock);
 
-	tftpk_transfers_kill(tn, NULL, NULL);
+	tftpk_transfers_kill(tn, &all);
 	wait_var_event(&tn->active, !atomic_read(&tn->active));
 }
 

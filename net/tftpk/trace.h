@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Tracepoints, for perf, ftrace and bpftrace. Times are in microseconds,
+ * blocks are numbers as counted by the server, not those on the wire.
+ */
+#undef TRACE_SYSTEM
+#define TRACE_SYSTEM tftpk
+
+#if !defined(_TFTPK_TRACE_H) || defined(TRACE_HEADER_MULTI_READ)
+#define _TFTPK_TRACE_H
+
+#include <linux/tracepoint.h>
+
+#include "tftpk.h"
+
+DECLARE_EVENT_CLASS(tftpk_transfer,
+	TP_PROTO(const struct tftpk_transfer *t),
+	TP_ARGS(t),
+	TP_STRUCT__entry(
+		__field(u32, id)
+		__array(u8, client, sizeof(struct in6_addr))
+		__field(u16, port)
+		__field(u8, outcome)
+		__field(u64, size)
+		__field(u64, acked)
+		__field(u32, blksize)
+		__field(u32, windowsize)
+		__field(u32, retransmitted)
+		__field(u32, rtt)
+	),
+	TP_fast_assign(
+		__entry->id = t->id;
+		memcpy(__entry->client, &t->request.key.client,
+		       sizeof(__entry->client));
+		__entry->port = ntohs(t->request.key.client_port);
+		__entry->outcome = t->outcome;
+		__entry->size = t->size;
+		__entry->acked = t->window.acked;
+		__entry->blksize = t->blksize;
+		__entry->windowsize = t->window.size;
+		__entry->retransmitted = t->retransmitted;
+		__entry->rtt = t->rtt.srtt;
+	),
+	TP_printk("id=%u client=[%pI6c]:%u outcome=%u size=%llu acked=%llu blksize=%u windowsize=%u retransmitted=%u rtt=%u",
+		  __entry->id, __entry->client, __entry->port,
+		  __entry->outcome, __entry->size, __entry->acked,
+		  __entry->blksize, __entry->windowsize,
+		  __entry->retransmitted, __entry->rtt)
+);
+
+/* A request became a transfer; nothing but its client is known yet. */
+DEFINE_EVENT(tftpk_transfer, tftpk_request,
+	     TP_PROTO(const struct tftpk_transfer *t), TP_ARGS(t));
+/* Its file is open and the client is about to be answered. */
+DEFINE_EVENT(tftpk_transfer, tftpk_start,
+	     TP_PROTO(const struct tftpk_transfer *t), TP_ARGS(t));
+/* It ended: outcome as in enum tftpk_outcome. */
+DEFINE_EVENT(tftpk_transfer, tftpk_end,
+	     TP_PROTO(const struct tftpk_transfer *t), TP_ARGS(t));
+
+/* Blocks left: from @first on, @again of them not for the first time. */
+TRACE_EVENT(tftpk_send,
+	TP_PROTO(const struct tftpk_transfer *t, u64 first, u32 n, u32 again),
+	TP_ARGS(t, first, n, again),
+	TP_STRUCT__entry(
+		__field(u32, id)
+		__field(u64, first)
+		__field(u32, n)
+		__field(u32, again)
+	),
+	TP_fast_assign(
+		__entry->id = t->id;
+		__entry->first = first;
+		__entry->n = n;
+		__entry->again = again;
+	),
+	TP_printk("id=%u first=%llu n=%u again=%u", __entry->id,
+		  __entry->first, __entry->n, __entry->again)
+);
+
+/* An ACK with number @block on the wire meant @ack, see enum tftpk_ack. */
+TRACE_EVENT(tftpk_ack,
+	TP_PROTO(const struct tftpk_transfer *t, u16 block, u8 ack),
+	TP_ARGS(t, block, ack),
+	TP_STRUCT__entry(
+		__field(u32, id)
+		__field(u16, block)
+		__field(u8, ack)
+		__field(u64, acked)
+		__field(u32, rtt)
+	),
+	TP_fast_assign(
+		__entry->id = t->id;
+		__entry->block = block;
+		__entry->ack = ack;
+		__entry->acked = t->window.acked;
+		__entry->rtt = t->rtt.srtt;
+	),
+	TP_printk("id=%u block=%u ack=%u acked=%llu rtt=%u", __entry->id,
+		  __entry->block, __entry->ack, __entry->acked, __entry->rtt)
+);
+
+/* Silence: a probe, or a timeout with @backoff before it. */
+TRACE_EVENT(tftpk_retransmit,
+	TP_PROTO(const struct tftpk_transfer *t, bool probe),
+	TP_ARGS(t, probe),
+	TP_STRUCT__entry(
+		__field(u32, id)
+		__field(bool, probe)
+		__field(u64, acked)
+		__field(u64, next)
+		__field(u8, backoff)
+	),
+	TP_fast_assign(
+		__entry->id = t->id;
+		__entry->probe = probe;
+		__entry->acked = t->window.acked;
+		__entry->next = t->window.next;
+		__entry->backoff = t->rtt.backoff;
+	),
+	TP_printk("id=%u probe=%d acked=%llu next=%llu backoff=%u",
+		  __entry->id, __entry->probe, __entry->acked, __entry->next,
+		  __entry->backoff)
+);
+
+/* The ring was filled from one position in the file to another. */
+TRACE_EVENT(tftpk_refill,
+	TP_PROTO(const struct tftpk_transfer *t, u64 from, int err),
+	TP_ARGS(t, from, err),
+	TP_STRUCT__entry(
+		__field(u32, id)
+		__field(u64, from)
+		__field(u64, to)
+		__field(int, err)
+	),
+	TP_fast_assign(
+		__entry->id = t->id;
+		__entry->from = from;
+		__entry->to = t->ring.filled;
+		__entry->err = err;
+	),
+	TP_printk("id=%u from=%llu to=%llu err=%d", __entry->id,
+		  __entry->from, __entry->to, __entry->err)
+);
+
+#endif /* _TFTPK_TRACE_H */
+
+#undef TRACE_INCLUDE_PATH
+#define TRACE_INCLUDE_PATH .
+#undef TRACE_INCLUDE_FILE
+#define TRACE_INCLUDE_FILE trace
+#include <trace/define_trace.h>
