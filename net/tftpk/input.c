@@ -132,7 +132,8 @@ static int tftpk_input(struct sock *sk, struct sk_buff *skb)
 		kfree_skb(skb);
 		return 0;
 	}
-	if (!pskb_may_pull(skb, sizeof(struct udphdr) + TFTPK_HDR_LEN))
+	if (!pskb_may_pull(skb, sizeof(struct udphdr) + TFTPK_HDR_LEN) ||
+	    !udp_hdr(skb)->source)
 		goto malformed;
 	packet = (const __be16 *)(skb->data + sizeof(struct udphdr));
 	op = ntohs(packet[0]);

@@ -240,8 +240,8 @@ static void tftpk_transfer_push(struct tftpk_transfer *t,
 				struct sk_buff_head *out)
 {
 	struct tftpk_window *w = &t->window;
+	u64 ready, goal, first = w->next;
 	u32 room, n, sent, again;
-	u64 ready, goal;
 
 	lockdep_assert_held(&t->lock);
 
@@ -253,15 +253,14 @@ static void tftpk_transfer_push(struct tftpk_transfer *t,
 
 	room = tftpk_window_room(w);
 	ready = tftpk_transfer_ready(t);
-	n = ready < w->next ? 0 : min_t(u64, room, ready + 1 - w->next);
+	n = ready < first ? 0 : min_t(u64, room, ready + 1 - first);
 	t->starved = n < room || room > TFTPK_BURST_MAX;
 	n = n < room ? 0 : min_t(u32, room, TFTPK_BURST_MAX);
 
 	if (n) {
-		sent = tftpk_output_blocks(t, w->next, n, out);
-		trace_tftpk_send(t, w->next, sent, w->high > w->next ?
-				 min_t(u64, w->high - w->next, sent) : 0);
+		sent = tftpk_output_blocks(t, first, n, out);
 		again = tftpk_window_sent(w, sent, ktime_get_ns());
+		trace_tftpk_send(t, first, sent, again);
 		if (again) {
 			t->retransmitted += again;
 			tftpk_stats_add(t->tn,
@@ -491,6 +490,7 @@ static void tftpk_transfer_open(struct tftpk_transfer *t)
 {
 	const struct tftpk_request *req = TFTPK_REQUEST(t->request_skb);
 	struct sk_buff_head out;
+	bool started = false;
 	int err;
 
 	tftpk_event_transfer(t, TFTPK_EVENT_TYPE_REQUEST);
@@ -513,6 +513,7 @@ static void tftpk_transfer_open(struct tftpk_transfer *t)
 		tftpk_stats_inc(t->tn, TFTPK_STAT_TRANSFERS_STARTED);
 		t->state = TFTPK_STATE_NEGOTIATING;
 		t->progress = jiffies;
+		started = true;
 		tftpk_transfer_answer(t, &out);
 	}
 	spin_unlock(&t->lock);
@@ -521,7 +522,7 @@ static void tftpk_transfer_open(struct tftpk_transfer *t)
 	local_bh_enable();
 
 	/* A refusal still wants to tell the name. */
-	if (err)
+	if (!started)
 		return;
 	tftpk_event_transfer(t, TFTPK_EVENT_TYPE_START);
 	kfree_skb(t->request_skb);
