@@ -305,21 +305,21 @@ static void tftpk_ring_drop(struct tftpk_ring *ring, u64 from, u64 to)
 /**
  * tftpk_file_fill() - read ahead into the ring
  * @t: transfer with an open file
- * @upto: position in the file up to which to read; the ring has room for it
+ * @end: position in the file up to which to read; the ring has room for it
  *
  * Context: process, the transfer's work and nobody else.
  *
  * Return: 0; -ESTALE where the file ended early or changed; or the error of
  * the file system.
  */
-int tftpk_file_fill(struct tftpk_transfer *t, u64 upto)
+int tftpk_file_fill(struct tftpk_transfer *t, u64 end)
 {
 	struct tftpk_ring *ring = &t->ring;
 	struct tftpk_fill fill = { .ring = ring, .pos = ring->filled };
 
-	while (fill.pos < upto) {
+	while (fill.pos < end) {
 		struct splice_desc sd = {
-			.total_len	= upto - fill.pos,
+			.total_len	= end - fill.pos,
 			.pos		= fill.pos,
 			.u.data		= &fill,
 		};

@@ -46,7 +46,7 @@ struct tftpk_recent {
  * @recent: written and read without a lock; a lost entry costs a packet
  */
 struct tftpk_limit {
-	spinlock_t lock;
+	spinlock_t lock;	/* sources */
 	siphash_key_t key;
 	struct tftpk_source sources[TFTPK_SOURCE_SETS][TFTPK_SOURCE_WAYS];
 	struct tftpk_recent recent[TFTPK_RECENT];

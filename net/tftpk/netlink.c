@@ -513,36 +513,40 @@ int tftpk_nl_stats_get_doit(struct sk_buff *skb, struct genl_info *info)
 	return genlmsg_reply(reply, info);
 }
 
-/* Which attribute is which setting. */
-#define TFTPK_SETTING(attr, member) \
+/* Which attribute is which setting: a u32, or a switch. */
+#define TFTPK_NUMBER(attr, member) \
 	[TFTPK_A_SETTINGS_##attr] = { \
-		offsetof(struct tftpk_settings, member), \
-		sizeof_field(struct tftpk_settings, member) \
+		.offset = offsetof(struct tftpk_settings, member), \
+	}
+#define TFTPK_SWITCH(attr, member) \
+	[TFTPK_A_SETTINGS_##attr] = { \
+		.offset = offsetof(struct tftpk_settings, member), \
+		.is_switch = true, \
 	}
 
 static const struct {
 	u16 offset;
-	u16 size;
+	bool is_switch;
 } tftpk_settings_map[] = {
-	TFTPK_SETTING(ZEROCOPY, zerocopy),
-	TFTPK_SETTING(GSO, gso),
-	TFTPK_SETTING(DETECT_CHANGES, detect_changes),
-	TFTPK_SETTING(MAX_TRANSFERS, max_transfers),
-	TFTPK_SETTING(MAX_BLKSIZE, max_blksize),
-	TFTPK_SETTING(MAX_WINDOWSIZE, max_windowsize),
-	TFTPK_SETTING(GIVE_UP, give_up),
-	TFTPK_SETTING(STRICT_OPTIONS, strict_options),
-	TFTPK_SETTING(CLAMP_MTU, clamp_mtu),
-	TFTPK_SETTING(PORT_LOW, port_low),
-	TFTPK_SETTING(PORT_HIGH, port_high),
-	TFTPK_SETTING(MAX_PER_CLIENT, max_per_client),
-	TFTPK_SETTING(MAX_UNVERIFIED, max_unverified),
-	TFTPK_SETTING(MAX_PINNED, max_pinned),
-	TFTPK_SETTING(SOURCE_BURST, source_burst),
-	TFTPK_SETTING(SOURCE_RATE, source_rate),
-	TFTPK_SETTING(REPLY_AT_LIMIT, reply_at_limit),
-	TFTPK_SETTING(DRAINING, draining),
-	TFTPK_SETTING(PROGRESS, progress),
+	TFTPK_SWITCH(ZEROCOPY, zerocopy),
+	TFTPK_SWITCH(GSO, gso),
+	TFTPK_SWITCH(DETECT_CHANGES, detect_changes),
+	TFTPK_NUMBER(MAX_TRANSFERS, max_transfers),
+	TFTPK_NUMBER(MAX_BLKSIZE, max_blksize),
+	TFTPK_NUMBER(MAX_WINDOWSIZE, max_windowsize),
+	TFTPK_NUMBER(GIVE_UP, give_up),
+	TFTPK_SWITCH(STRICT_OPTIONS, strict_options),
+	TFTPK_SWITCH(CLAMP_MTU, clamp_mtu),
+	TFTPK_NUMBER(PORT_LOW, port_low),
+	TFTPK_NUMBER(PORT_HIGH, port_high),
+	TFTPK_NUMBER(MAX_PER_CLIENT, max_per_client),
+	TFTPK_NUMBER(MAX_UNVERIFIED, max_unverified),
+	TFTPK_NUMBER(MAX_PINNED, max_pinned),
+	TFTPK_NUMBER(SOURCE_BURST, source_burst),
+	TFTPK_NUMBER(SOURCE_RATE, source_rate),
+	TFTPK_SWITCH(REPLY_AT_LIMIT, reply_at_limit),
+	TFTPK_SWITCH(DRAINING, draining),
+	TFTPK_NUMBER(PROGRESS, progress),
 };
 
 static void *tftpk_setting(struct tftpk_net *tn, int attr)
@@ -569,7 +573,7 @@ int tftpk_nl_settings_get_doit(struct sk_buff *skb, struct genl_info *info)
 		return -ENOMEM;
 	mutex_lock(&tn->mutex);
 	for (attr = 1; attr < ARRAY_SIZE(tftpk_settings_map) && !err; attr++) {
-		if (tftpk_settings_map[attr].size == sizeof(bool))
+		if (tftpk_settings_map[attr].is_switch)
 			err = nla_put_u8(reply, attr,
 					 *(bool *)tftpk_setting(tn, attr));
 		else
@@ -630,7 +634,7 @@ int tftpk_nl_settings_set_doit(struct sk_buff *skb, struct genl_info *info)
 		if (!value)
 			continue;
 		any = true;
-		if (tftpk_settings_map[attr].size == sizeof(bool))
+		if (tftpk_settings_map[attr].is_switch)
 			WRITE_ONCE(*(bool *)tftpk_setting(tn, attr),
 				   nla_get_u8(value));
 		else
@@ -784,6 +788,17 @@ int tftpk_nl_trust_del_doit(struct sk_buff *skb, struct genl_info *info)
 	return err;
 }
 
+static int tftpk_put_trust(struct sk_buff *skb, const struct in6_addr *addr,
+			   u8 plen)
+{
+	bool v4 = ipv6_addr_v4mapped(addr) && plen >= 96;
+
+	return tftpk_put_address(skb, TFTPK_A_TRUST_ADDRESS,
+				 v4 ? AF_INET : AF_INET6, addr) ||
+	       nla_put_u8(skb, TFTPK_A_TRUST_PREFIX_LENGTH,
+			  v4 ? plen - 96 : plen);
+}
+
 /**
  * tftpk_nl_trust_get_dumpit() - trust-get
  * @skb: reply
@@ -801,17 +816,12 @@ int tftpk_nl_trust_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
 	mutex_lock(&tn->mutex);
 	cb->seq = tn->generation;
 	while ((addr = tftpk_trust_nth(tn, cb->args[0], &plen))) {
-		bool v4 = ipv6_addr_v4mapped(addr) && plen >= 96;
 		void *hdr = tftpk_dump_entry(skb, cb, TFTPK_CMD_TRUST_GET);
 
 		err = -EMSGSIZE;
 		if (hdr)
 			err = tftpk_dump_end(skb, hdr,
-				tftpk_put_address(skb, TFTPK_A_TRUST_ADDRESS,
-						  v4 ? AF_INET : AF_INET6,
-						  addr) ||
-				nla_put_u8(skb, TFTPK_A_TRUST_PREFIX_LENGTH,
-					   v4 ? plen - 96 : plen));
+					     tftpk_put_trust(skb, addr, plen));
 		if (err)
 			break;
 		cb->args[0]++;

@@ -85,6 +85,41 @@ static u32 tftpk_headers_len(const struct tftpk_key *key)
 		sizeof(struct iphdr) : sizeof(struct ipv6hdr));
 }
 
+static struct dst_entry *tftpk_route_v4(struct net *net,
+					const struct tftpk_key *key, int oif)
+{
+	struct flowi4 fl4 = {
+		.flowi4_oif	= oif,
+		.flowi4_scope	= RT_SCOPE_UNIVERSE,
+		.flowi4_proto	= IPPROTO_UDP,
+		.flowi4_uid	= sock_net_uid(net, NULL),
+		.daddr		= key->client.s6_addr32[3],
+		.saddr		= key->local.s6_addr32[3],
+		.fl4_sport	= key->port->port,
+		.fl4_dport	= key->client_port,
+	};
+	struct rtable *rt = ip_route_output_flow(net, &fl4, NULL);
+
+	return IS_ERR(rt) ? NULL : &rt->dst;
+}
+
+static struct dst_entry *tftpk_route_v6(struct net *net,
+					const struct tftpk_key *key, int oif)
+{
+	struct flowi6 fl6 = {
+		.flowi6_oif	= oif,
+		.flowi6_proto	= IPPROTO_UDP,
+		.flowi6_uid	= sock_net_uid(net, NULL),
+		.daddr		= key->client,
+		.saddr		= key->local,
+		.fl6_sport	= key->port->port,
+		.fl6_dport	= key->client_port,
+	};
+	struct dst_entry *dst = ip6_dst_lookup_flow(net, NULL, &fl6, NULL);
+
+	return IS_ERR(dst) ? NULL : dst;
+}
+
 /* The routing table decides the way; only a link-local scope or the interface
  * that the listener is bound to narrows its choice. The source is the address
  * that the client asked.
@@ -94,35 +129,8 @@ static struct dst_entry *tftpk_route(struct net *net,
 {
 	int oif = key->scope ?: key->port->listener->name.ifindex;
 
-	if (tftpk_is_v4(key)) {
-		struct flowi4 fl4 = {
-			.flowi4_oif	= oif,
-			.flowi4_scope	= RT_SCOPE_UNIVERSE,
-			.flowi4_proto	= IPPROTO_UDP,
-			.flowi4_uid	= sock_net_uid(net, NULL),
-			.daddr		= key->client.s6_addr32[3],
-			.saddr		= key->local.s6_addr32[3],
-			.fl4_sport	= key->port->port,
-			.fl4_dport	= key->client_port,
-		};
-		struct rtable *rt = ip_route_output_flow(net, &fl4, NULL);
-
-		return IS_ERR(rt) ? NULL : &rt->dst;
-	} else {
-		struct flowi6 fl6 = {
-			.flowi6_oif	= oif,
-			.flowi6_proto	= IPPROTO_UDP,
-			.flowi6_uid	= sock_net_uid(net, NULL),
-			.daddr		= key->client,
-			.saddr		= key->local,
-			.fl6_sport	= key->port->port,
-			.fl6_dport	= key->client_port,
-		};
-		struct dst_entry *dst = ip6_dst_lookup_flow(net, NULL, &fl6,
-							    NULL);
-
-		return IS_ERR(dst) ? NULL : dst;
-	}
+	return tftpk_is_v4(key) ? tftpk_route_v4(net, key, oif) :
+				  tftpk_route_v6(net, key, oif);
 }
 
 /**

@@ -117,10 +117,8 @@ struct tftpk_stats {
 
 /* ---- configuration (server.c) ---- */
 
-/**
- * struct tftpk_settings - what can be tuned, see the netlink specification
- *
- * Written under the configuration's mutex, read with READ_ONCE() anywhere.
+/* What can be tuned; the netlink specification documents each member. Written
+ * under the configuration's mutex, read with READ_ONCE() anywhere.
  */
 struct tftpk_settings {
 	u32 max_transfers;
@@ -267,7 +265,7 @@ struct tftpk_listener {
  */
 struct tftpk_net {
 	struct net *net;
-	struct mutex mutex;
+	struct mutex mutex;	/* configuration */
 	struct list_head exports;
 	struct list_head listeners;
 	struct list_head trusted;
@@ -277,14 +275,14 @@ struct tftpk_net {
 	u32 next_export;
 	struct tftpk_stats __percpu *stats;
 
-	spinlock_t lock;
+	spinlock_t lock;	/* list of transfers */
 	struct list_head transfers;
 	u32 next_transfer;
 	bool closing;
 	atomic_t active;
 	atomic_long_t pinned;
 
-	spinlock_t unverified_lock;
+	spinlock_t unverified_lock;	/* list of the unverified */
 	struct list_head unverified;
 	u32 n_unverified;
 };
@@ -413,7 +411,7 @@ struct tftpk_transfer {
 	struct tftpk_node request;
 	struct tftpk_node tid;
 
-	spinlock_t lock;
+	spinlock_t lock;	/* all below, but what only the work uses */
 	refcount_t ref;
 	bool dead;
 	u8 hashed;
@@ -526,7 +524,7 @@ struct file *tftpk_file_lookup(struct tftpk_net *tn, const char *name,
 			       struct tftpk_export **export);
 const char *tftpk_file_error(int err, u16 *code);
 int tftpk_file_open(struct tftpk_transfer *t, const char *name);
-int tftpk_file_fill(struct tftpk_transfer *t, u64 upto);
+int tftpk_file_fill(struct tftpk_transfer *t, u64 end);
 bool tftpk_file_changed(const struct tftpk_transfer *t);
 void tftpk_file_release(struct tftpk_transfer *t, u64 below);
 void tftpk_file_close(struct tftpk_transfer *t);

@@ -96,5 +96,4 @@ static inline u32 tftpk_window_inflight(const struct tftpk_window *w)
 	return w->next - w->acked - 1;
 }
 
-
 #endif /* _TFTPK_WINDOW_H */
