@@ -22,6 +22,8 @@
 static struct file *tftpk_open_beneath(const struct tftpk_export *export,
 				       const char *name)
 {
+	unsigned int flags = LOOKUP_FOLLOW | LOOKUP_IN_ROOT |
+			     (export->no_symlinks ? LOOKUP_NO_SYMLINKS : 0);
 	const struct cred *old = override_creds(export->cred);
 	int err, tries = 0;
 	struct file *file;
@@ -29,8 +31,7 @@ static struct file *tftpk_open_beneath(const struct tftpk_export *export,
 
 	do {
 		err = vfs_path_lookup(export->path.dentry, export->path.mnt,
-				      name, LOOKUP_FOLLOW | LOOKUP_IN_ROOT,
-				      &path);
+				      name, flags, &path);
 	} while (err == -EAGAIN && ++tries < TFTPK_LOOKUP_TRIES);
 	if (err) {
 		file = ERR_PTR(err);

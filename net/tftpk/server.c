@@ -592,14 +592,16 @@ int tftpk_export_del(struct tftpk_net *tn, const char *name,
 	struct path path = {};
 	int err = -ENOENT;
 
-	/* The folder may have been removed or hidden by a mount. */
+	/* The folder may have been removed, replaced or hidden by a mount;
+	 * then it goes by its name.
+	 */
 	if (kern_path(name, LOOKUP_FOLLOW, &path))
 		memset(&path, 0, sizeof(path));
 
 	mutex_lock(&tn->mutex);
 	list_for_each_entry_safe(export, next, &tn->exports, list) {
 		if ((path_equal(&export->path, &path) ||
-		     (!path.dentry && !strcmp(export->name, name))) &&
+		     !strcmp(export->name, name)) &&
 		    tftpk_export_has_prefix(export, prefix)) {
 			tftpk_export_close(tn, export);
 			err = 0;
