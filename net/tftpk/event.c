@@ -6,6 +6,7 @@
 #include <linux/dcache.h>
 #include <linux/fs.h>
 #include <linux/jiffies.h>
+#include <linux/ratelimit.h>
 #include <linux/slab.h>
 #include <net/genetlink.h>
 #include <net/ipv6.h>
@@ -168,6 +169,8 @@ void tftpk_event_transfer(struct tftpk_transfer *t, enum tftpk_event_type type)
  * @code: code of the ERROR that it got, or would have got
  * @reason: why
  *
+ * A flood of them is cut off and counted: see tftpk_net.refusals.
+ *
  * Context: softirq.
  */
 void tftpk_event_refused(const struct tftpk_key *key, const char *name,
@@ -179,8 +182,13 @@ void tftpk_event_refused(const struct tftpk_key *key, const char *name,
 
 	if (!tftpk_event_wanted(tn))
 		return;
+	if (!__ratelimit(&tn->refusals)) {
+		tftpk_event_lost(tn);
+		return;
+	}
 	skb = tftpk_event_new(TFTPK_EVENT_TYPE_REFUSED, key,
-			      NLMSG_GOODSIZE + TFTPK_REQUEST_MAX, GFP_ATOMIC,
+			      256 + nla_total_size(strlen(name) + 1) +
+			      nla_total_size(strlen(reason) + 1), GFP_ATOMIC,
 			      &hdr);
 	if (!skb) {
 		tftpk_event_lost(tn);

@@ -202,17 +202,19 @@ const char *tftpk_file_error(int err, u16 *code)
 int tftpk_file_open(struct tftpk_transfer *t, const char *name)
 {
 	struct tftpk_export *export;
+	struct inode *inode;
 	struct file *file;
 	int err = 0;
 
 	file = tftpk_file_lookup(t->tn, name, &export);
 	if (IS_ERR(file))
 		return PTR_ERR(file);
+	inode = d_real_inode(file->f_path.dentry);	/* may sleep */
 
 	spin_lock_bh(&t->lock);
 	t->export = export;
 	t->file = file;
-	t->inode = d_real_inode(file->f_path.dentry);
+	t->inode = inode;
 	t->size = i_size_read(t->inode);
 	t->mtime = inode_get_mtime(t->inode);
 	/* Pairs with tftpk_export_del(): either it finds this transfer, or

@@ -53,6 +53,15 @@ static bool tftpk_to_many(struct tftpk_key *key, const struct sk_buff *skb)
 	       tftpk_output_source(listener->tn->net, key, inet_iif(skb));
 }
 
+/* What belongs to a transfer is sent to one host. */
+static bool tftpk_to_one(const struct tftpk_key *key,
+			 const struct sk_buff *skb)
+{
+	return skb->pkt_type != PACKET_BROADCAST &&
+	       skb->pkt_type != PACKET_MULTICAST &&
+	       !ipv6_addr_is_multicast(&key->local);
+}
+
 /* Say no, if the source may be answered at all. */
 static void tftpk_refuse(const struct tftpk_key *key, const char *name,
 			 enum tftpk_counter c, u16 code, const char *text)
@@ -138,6 +147,10 @@ static int tftpk_input(struct sock *sk, struct sk_buff *skb)
 	packet = (const __be16 *)(skb->data + sizeof(struct udphdr));
 	op = ntohs(packet[0]);
 	tftpk_key_fill(&key, port, skb);
+
+	if (op != TFTPK_OP_RRQ && op != TFTPK_OP_WRQ &&
+	    !tftpk_to_one(&key, skb))
+		goto malformed;
 
 	switch (op) {
 	case TFTPK_OP_ACK:

@@ -7,6 +7,11 @@
 
 #include "tftpk.h"
 
+/* Softirq reads sizes of files, which is safe only where a load is atomic. */
+#ifndef CONFIG_64BIT
+#error "tftpk wants a 64-bit kernel"
+#endif
+
 static int __init tftpk_init(void)
 {
 	int err;

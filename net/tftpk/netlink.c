@@ -6,6 +6,7 @@
 #include <linux/dcache.h>
 #include <linux/fs.h>
 #include <linux/jiffies.h>
+#include <linux/path.h>
 #include <linux/slab.h>
 #include <net/genetlink.h>
 #include <net/ipv6.h>
@@ -329,54 +330,85 @@ int tftpk_nl_listener_get_dumpit(struct sk_buff *skb,
 
 /* ---- transfers ---- */
 
+/* All but the name of the file, whose path is returned with a reference. */
 static int tftpk_put_transfer(struct sk_buff *skb,
-			      const struct tftpk_transfer *t, char *buf)
+			      const struct tftpk_transfer *t,
+			      struct path *path)
 {
 	const struct tftpk_key *key = &t->tid.key;
-	u16 family = key->port->listener->name.family;
-	int ifindex = key->scope ?: key->port->listener->name.ifindex;
+	const struct tftpk_listener_name *listener = &key->port->listener->name;
+	int ifindex = key->scope ?: listener->ifindex;
 
 	lockdep_assert_held(&t->lock);
 
 	if (nla_put_u32(skb, TFTPK_A_TRANSFER_ID, t->id) ||
 	    nla_put_u32(skb, TFTPK_A_TRANSFER_STATE, t->state) ||
-	    tftpk_put_address(skb, TFTPK_A_TRANSFER_CLIENT_ADDRESS, family,
-			      &key->client) ||
+	    tftpk_put_address(skb, TFTPK_A_TRANSFER_CLIENT_ADDRESS,
+			      listener->family, &key->client) ||
 	    nla_put_be16(skb, TFTPK_A_TRANSFER_CLIENT_PORT,
 			 key->client_port) ||
-	    tftpk_put_address(skb, TFTPK_A_TRANSFER_SERVER_ADDRESS, family,
-			      &key->local) ||
+	    tftpk_put_address(skb, TFTPK_A_TRANSFER_SERVER_ADDRESS,
+			      listener->family, &key->local) ||
 	    nla_put_be16(skb, TFTPK_A_TRANSFER_SERVER_PORT, key->port->port) ||
 	    (ifindex && nla_put_u32(skb, TFTPK_A_TRANSFER_IFINDEX, ifindex)) ||
 	    nla_put_u32(skb, TFTPK_A_TRANSFER_AGE,
 			jiffies_to_msecs(jiffies - t->started)))
 		return -EMSGSIZE;
-
-	if (t->file) {
-		char *name = d_path(&t->file->f_path, buf, PATH_MAX);
-
-		if (nla_put_u32(skb, TFTPK_A_TRANSFER_EXPORT_ID,
-				t->export->id) ||
-		    (!IS_ERR(name) &&
-		     nla_put_string(skb, TFTPK_A_TRANSFER_FILE, name)) ||
-		    nla_put_u64_64bit(skb, TFTPK_A_TRANSFER_SIZE, t->size,
-				      TFTPK_A_TRANSFER_PAD))
-			return -EMSGSIZE;
-	}
 	if (t->state == TFTPK_STATE_OPENING)
 		return 0;
-	return nla_put_u64_64bit(skb, TFTPK_A_TRANSFER_ACKNOWLEDGED,
-				 tftpk_transfer_acked_bytes(t),
-				 TFTPK_A_TRANSFER_PAD) ||
-	       nla_put_u32(skb, TFTPK_A_TRANSFER_BLOCK_SIZE, t->blksize) ||
-	       nla_put_u32(skb, TFTPK_A_TRANSFER_WINDOW_SIZE,
-			   t->window.size) ||
-	       nla_put_u32(skb, TFTPK_A_TRANSFER_TIMEOUT,
-			   t->utimeout / USEC_PER_SEC) ||
-	       nla_put_u32(skb, TFTPK_A_TRANSFER_RTT, t->rtt.srtt) ||
-	       nla_put_u32(skb, TFTPK_A_TRANSFER_BLOCKS_RETRANSMITTED,
-			   t->retransmitted);
+	if (nla_put_u32(skb, TFTPK_A_TRANSFER_EXPORT_ID, t->export->id) ||
+	    nla_put_u64_64bit(skb, TFTPK_A_TRANSFER_SIZE, t->size,
+			      TFTPK_A_TRANSFER_PAD) ||
+	    nla_put_u64_64bit(skb, TFTPK_A_TRANSFER_ACKNOWLEDGED,
+			      tftpk_transfer_acked_bytes(t),
+			      TFTPK_A_TRANSFER_PAD) ||
+	    nla_put_u32(skb, TFTPK_A_TRANSFER_BLOCK_SIZE, t->blksize) ||
+	    nla_put_u32(skb, TFTPK_A_TRANSFER_WINDOW_SIZE, t->window.size) ||
+	    nla_put_u32(skb, TFTPK_A_TRANSFER_TIMEOUT,
+			t->utimeout / USEC_PER_SEC) ||
+	    nla_put_u32(skb, TFTPK_A_TRANSFER_RTT, t->rtt.srtt) ||
+	    nla_put_u32(skb, TFTPK_A_TRANSFER_BLOCKS_RETRANSMITTED,
+			t->retransmitted))
+		return -EMSGSIZE;
+	*path = t->file->f_path;
+	path_get(path);
+	return 0;
 }
+
+/* Tell of one transfer, if it is still running. Paths are spelled out without
+ * a lock of ours: d_path() takes locks under which a softirq may come.
+ */
+static int tftpk_dump_transfer(struct sk_buff *skb,
+			       struct netlink_callback *cb,
+			       struct tftpk_transfer *t, char *buf)
+{
+	void *hdr = tftpk_dump_entry(skb, cb, TFTPK_CMD_TRANSFER_GET);
+	struct path path = {};
+	bool dead;
+	int err;
+
+	if (!hdr)
+		return -EMSGSIZE;
+	spin_lock_bh(&t->lock);
+	dead = t->dead;
+	err = dead ? 0 : tftpk_put_transfer(skb, t, &path);
+	spin_unlock_bh(&t->lock);
+
+	if (path.dentry) {
+		char *name = d_path(&path, buf, PATH_MAX);
+
+		err = !IS_ERR(name) &&
+		      nla_put_string(skb, TFTPK_A_TRANSFER_FILE, name);
+		path_put(&path);
+	}
+	if (dead) {
+		genlmsg_cancel(skb, hdr);
+		return 0;
+	}
+	return tftpk_dump_end(skb, hdr, err);
+}
+
+#define TFTPK_DUMP_BATCH	64
 
 /**
  * tftpk_nl_transfer_get_dumpit() - transfer-get
@@ -389,34 +421,31 @@ int tftpk_nl_transfer_get_dumpit(struct sk_buff *skb,
 				 struct netlink_callback *cb)
 {
 	struct tftpk_net *tn = tftpk_net(sock_net(cb->skb->sk));
-	char *buf = kmalloc(PATH_MAX, GFP_KERNEL);
-	struct tftpk_transfer *t;
-	int err = 0;
+	struct tftpk_transfer **found;
+	int err = -ENOMEM;
+	char *buf;
+	u32 i, n;
 
-	if (!buf)
-		return -ENOMEM;
-	spin_lock_bh(&tn->lock);
-	list_for_each_entry(t, &tn->transfers, list) {
-		void *hdr;
+	buf = kmalloc(PATH_MAX, GFP_KERNEL);
+	found = kmalloc_array(TFTPK_DUMP_BATCH, sizeof(*found), GFP_KERNEL);
+	if (!buf || !found)
+		goto out;
 
-		if (t->id <= cb->args[0])
-			continue;
-		spin_lock(&t->lock);
-		if (!t->dead) {
-			err = -EMSGSIZE;
-			hdr = tftpk_dump_entry(skb, cb,
-					       TFTPK_CMD_TRANSFER_GET);
-			if (hdr)
-				err = tftpk_dump_end(skb, hdr,
-						     tftpk_put_transfer(skb, t,
-									buf));
+	do {
+		err = 0;
+		n = tftpk_transfers_get(tn, cb->args[0], found,
+					TFTPK_DUMP_BATCH);
+		for (i = 0; i < n; i++) {
+			if (!err)
+				err = tftpk_dump_transfer(skb, cb, found[i],
+							  buf);
+			if (!err)
+				cb->args[0] = found[i]->id;
+			tftpk_transfer_put(found[i]);
 		}
-		spin_unlock(&t->lock);
-		if (err)
-			break;
-		cb->args[0] = t->id;
-	}
-	spin_unlock_bh(&tn->lock);
+	} while (n && !err);
+out:
+	kfree(found);
 	kfree(buf);
 	return skb->len ?: err;
 }

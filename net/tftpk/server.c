@@ -8,9 +8,11 @@
 #include <linux/mm.h>
 #include <linux/namei.h>
 #include <linux/netlink.h>
+#include <linux/ratelimit.h>
 #include <linux/rculist.h>
 #include <linux/sched/task.h>
 #include <linux/slab.h>
+#include <linux/wait_bit.h>
 #include <net/ip.h>
 #include <net/ipv6.h>
 #include <net/netns/generic.h>
@@ -58,8 +60,12 @@ static void tftpk_export_free(struct tftpk_export *export)
  */
 void tftpk_export_put(struct tftpk_export *export)
 {
-	if (refcount_dec_and_test(&export->ref))
+	refcount_t *ref = &export->ref;
+
+	if (refcount_dec_and_test(ref))
 		tftpk_export_free(export);
+	else
+		wake_up_var(ref);
 }
 
 /* A prefix without the slashes at its ends. */
@@ -162,6 +168,8 @@ err_free:
 
 /* ---- listeners ---- */
 
+static const struct cred *tftpk_kernel_cred;
+
 static void tftpk_port_close(struct tftpk_port *port)
 {
 	if (port->sock)
@@ -174,6 +182,7 @@ static int tftpk_port_open(struct tftpk_port *port,
 {
 	const struct tftpk_listener_name *name = &listener->name;
 	struct sockaddr_storage ss = {};
+	const struct cred *old;
 	int err, len;
 	struct sock *sk;
 
@@ -210,7 +219,10 @@ static int tftpk_port_open(struct tftpk_port *port,
 		sin6->sin6_scope_id = name->ifindex;
 		len = sizeof(*sin6);
 	}
+	/* Whoever may configure the server need not be allowed to bind. */
+	old = override_creds(tftpk_kernel_cred);
 	err = kernel_bind(port->sock, (struct sockaddr *)&ss, len);
+	revert_creds(old);
 	if (err)
 		goto err_close;
 	port->port = inet_sk(sk)->inet_sport;
@@ -315,6 +327,7 @@ static void tftpk_listener_close(struct tftpk_listener *listener)
 	/* Requests that came before have become transfers after this. */
 	synchronize_rcu();
 	tftpk_transfers_kill(listener->tn, &match);
+	wait_var_event(&listener->users, !atomic_read(&listener->users));
 	tftpk_listener_free(listener);
 }
 
@@ -466,10 +479,12 @@ static int tftpk_pools_renew(struct tftpk_net *tn)
 		WRITE_ONCE(listener->dead, true);
 		synchronize_rcu();
 		tftpk_transfers_kill(tn, &match);
+		wait_var_event(&listener->users,
+			       !atomic_read(&listener->users));
 		while (listener->pool_size)
 			tftpk_port_close(&listener->pool[--listener->pool_size]);
 		err = tftpk_pool_open(listener) ?: err;
-		WRITE_ONCE(listener->dead, false);
+		smp_store_release(&listener->dead, false);
 	}
 	return err;
 }
@@ -571,6 +586,8 @@ static void tftpk_export_close(struct tftpk_net *tn,
 	/* Pairs with tftpk_file_open(). */
 	WRITE_ONCE(export->dead, true);
 	tftpk_transfers_kill(tn, &match);
+	/* Files are closed, and the mount is free, once this is the last. */
+	wait_var_event(&export->ref, refcount_read(&export->ref) == 1);
 	tftpk_export_put(export);
 }
 
@@ -629,6 +646,9 @@ static int __net_init tftpk_net_init(struct net *net)
 	tn->generation = 1;
 	INIT_LIST_HEAD(&tn->exports);
 	spin_lock_init(&tn->unverified_lock);
+	ratelimit_state_init(&tn->refusals, HZ, 100);
+	/* What is left out is counted, not printed. */
+	ratelimit_set_flags(&tn->refusals, RATELIMIT_MSG_ON_RELEASE);
 	INIT_LIST_HEAD(&tn->listeners);
 	INIT_LIST_HEAD(&tn->trusted);
 	INIT_LIST_HEAD(&tn->transfers);
@@ -702,7 +722,15 @@ struct tftpk_net *tftpk_net(const struct net *net)
  */
 int tftpk_server_init(void)
 {
-	return register_pernet_subsys(&tftpk_net_ops);
+	int err;
+
+	tftpk_kernel_cred = prepare_kernel_cred(&init_task);
+	if (!tftpk_kernel_cred)
+		return -ENOMEM;
+	err = register_pernet_subsys(&tftpk_net_ops);
+	if (err)
+		put_cred(tftpk_kernel_cred);
+	return err;
 }
 
 /**
@@ -713,6 +741,7 @@ int tftpk_server_init(void)
 void tftpk_server_exit(void)
 {
 	unregister_pernet_subsys(&tftpk_net_ops);
+	put_cred(tftpk_kernel_cred);
 	/* Exports and listeners are freed by RCU. */
 	rcu_barrier();
 }

@@ -37,6 +37,7 @@
 #include <linux/mutex.h>
 #include <linux/path.h>
 #include <linux/rcupdate.h>
+#include <linux/ratelimit_types.h>
 #include <linux/refcount.h>
 #include <linux/rhashtable-types.h>
 #include <linux/skbuff.h>
@@ -210,7 +211,7 @@ struct tftpk_port {
 	struct socket *sock;
 	__be16 port;
 	bool requests;
-};
+} __aligned(8);	/* the low bits of sk_user_data are flags */
 
 /**
  * struct tftpk_listener - an address that requests are accepted on
@@ -224,6 +225,7 @@ struct tftpk_port {
  * @main: takes the requests
  * @pool: transfer identifiers (RFC 1350 section 4)
  * @pool_size: how many there are
+ * @users: transfers; waited for with wait_var_event()
  * @rcu: frees it
  */
 struct tftpk_listener {
@@ -237,6 +239,7 @@ struct tftpk_listener {
 	struct tftpk_port main;
 	struct tftpk_port pool[TFTPK_POOL_SIZE];
 	u32 pool_size;
+	atomic_t users;
 	struct rcu_head rcu;
 };
 
@@ -252,6 +255,7 @@ struct tftpk_listener {
  * @generation: counts changes of these lists, so that a dump can tell
  * @next_export: id of the next export, under @mutex
  * @stats: counters
+ * @refusals: how often to tell of requests that were refused
  * @lock: protects @transfers, @next_transfer and @closing
  * @transfers: struct tftpk_transfer in the order of their ids
  * @next_transfer: id of the next transfer
@@ -274,6 +278,7 @@ struct tftpk_net {
 	u32 generation;
 	u32 next_export;
 	struct tftpk_stats __percpu *stats;
+	struct ratelimit_state refusals;
 
 	spinlock_t lock;	/* list of transfers */
 	struct list_head transfers;
@@ -516,6 +521,9 @@ void tftpk_transfer_ack(const struct tftpk_key *key, u16 block);
 void tftpk_transfer_abort(const struct tftpk_key *key, u16 code);
 void tftpk_transfer_unreachable(const struct tftpk_key *key);
 u64 tftpk_transfer_acked_bytes(const struct tftpk_transfer *t);
+void tftpk_transfer_put(struct tftpk_transfer *t);
+u32 tftpk_transfers_get(struct tftpk_net *tn, u32 after,
+			struct tftpk_transfer **found, u32 n);
 u32 tftpk_transfers_kill(struct tftpk_net *tn, const struct tftpk_match *match);
 void tftpk_transfers_close(struct tftpk_net *tn);
 

@@ -29,6 +29,9 @@
  */
 #define TFTPK_RESTART_MS	1000
 
+/* So many unverified transfers give way to one that wants pages. */
+#define TFTPK_EVICT_TRIES	4
+
 /* Refills are worth it from here on. */
 #define TFTPK_REFILL_MIN	(16 * PAGE_SIZE)
 
@@ -71,7 +74,13 @@ static void tftpk_transfer_free(struct rcu_head *rcu)
 	kmem_cache_free(tftpk_transfer_cache, t);
 }
 
-static void tftpk_transfer_put(struct tftpk_transfer *t)
+/**
+ * tftpk_transfer_put() - drop a reference to a transfer
+ * @t: transfer; may be freed after a grace period
+ *
+ * Context: any.
+ */
+void tftpk_transfer_put(struct tftpk_transfer *t)
 {
 	if (refcount_dec_and_test(&t->ref))
 		call_rcu(&t->rcu, tftpk_transfer_free);
@@ -115,6 +124,15 @@ static const u8 tftpk_outcome_counters[] = {
 	[TFTPK_OUTCOME_EVICTED]		= TFTPK_STAT_TRANSFERS_EVICTED,
 };
 
+/* Give back what was reserved of what the namespace may pin. */
+static void tftpk_transfer_unreserve(struct tftpk_transfer *t)
+{
+	lockdep_assert_held(&t->lock);
+
+	atomic_long_sub(t->reserved, &t->tn->pinned);
+	t->reserved = 0;
+}
+
 /* End the transfer. */
 static void tftpk_transfer_finish(struct tftpk_transfer *t,
 				  enum tftpk_outcome outcome)
@@ -130,6 +148,7 @@ static void tftpk_transfer_finish(struct tftpk_transfer *t,
 		counter = TFTPK_STAT_REQUESTS_REFUSED;
 	if (t->state != TFTPK_STATE_SENDING)
 		tftpk_transfer_verified(t);
+	tftpk_transfer_unreserve(t);
 	tftpk_limit_ended(t->tn, &t->tid.key);
 	tftpk_stats_inc(t->tn, counter);
 	tftpk_transfer_queue(t);
@@ -184,6 +203,8 @@ static void tftpk_transfer_await(struct tftpk_transfer *t)
 
 	if (probe && !t->window.probed)
 		rto = min(rto, probe);
+	if (t->window.suspect)
+		rto = min(rto, tftpk_rtt_suspect(&t->rtt));
 	tftpk_transfer_arm(t, rto);
 }
 
@@ -334,7 +355,7 @@ static void tftpk_transfer_expired(struct tftpk_transfer *t,
 		       READ_ONCE(t->tn->settings.give_up) * (unsigned long)HZ :
 		       msecs_to_jiffies(TFTPK_UNVERIFIED_MS))) {
 		/* Some clients never acknowledge the final block. */
-		tftpk_transfer_finish(t, w->high > w->last ?
+		tftpk_transfer_finish(t, verified && w->high > w->last ?
 				      TFTPK_OUTCOME_COMPLETED :
 				      TFTPK_OUTCOME_TIMED_OUT);
 		return;
@@ -344,6 +365,13 @@ static void tftpk_transfer_expired(struct tftpk_transfer *t,
 	    (t->starved && !tftpk_window_inflight(w))) {
 		/* Nothing to repeat: listen, or wait for the file. */
 		tftpk_transfer_arm(t, TFTPK_RTO_FIRST);
+	} else if (verified && tftpk_window_room(w)) {
+		/* A burst was cut short for want of memory or a route. */
+		tftpk_transfer_push(t, out);
+	} else if (verified && w->suspect) {
+		trace_tftpk_retransmit(t, false);
+		tftpk_window_back(w);
+		tftpk_transfer_push(t, out);
 	} else if (verified && !w->probed && tftpk_window_inflight(w)) {
 		tftpk_transfer_probe(t, out);
 	} else {
@@ -380,24 +408,65 @@ static void tftpk_transfer_timer(struct timer_list *timer)
 
 /* ---- work ---- */
 
-/* Take @pages out of what the namespace may pin. */
-static bool tftpk_transfer_reserve(struct tftpk_transfer *t, u32 pages)
+/* A real client that is hit by this asks again. */
+static void tftpk_transfer_evict(struct tftpk_transfer *t)
 {
-	long max = (long)READ_ONCE(t->tn->settings.max_pinned) <<
-		   (20 - PAGE_SHIFT);
-
-	if (atomic_long_add_return(pages, &t->tn->pinned) > max) {
-		atomic_long_sub(pages, &t->tn->pinned);
-		return false;
-	}
-	t->reserved = pages;
-	return true;
+	spin_lock(&t->lock);
+	if (!t->dead && t->state != TFTPK_STATE_SENDING)
+		tftpk_transfer_finish(t, TFTPK_OUTCOME_EVICTED);
+	spin_unlock(&t->lock);
 }
 
-static void tftpk_transfer_unreserve(struct tftpk_transfer *t)
+/* Take the oldest unverified transfer but @t off the list, if there is one. It
+ * is valid within the RCU section.
+ */
+static struct tftpk_transfer *tftpk_unverified_oldest(struct tftpk_transfer *t)
 {
-	atomic_long_sub(t->reserved, &t->tn->pinned);
-	t->reserved = 0;
+	struct tftpk_transfer *oldest;
+	struct tftpk_net *tn = t->tn;
+
+	lockdep_assert_held(&tn->unverified_lock);
+
+	oldest = list_first_entry_or_null(&tn->unverified,
+					  struct tftpk_transfer, unverified);
+	if (!oldest || oldest == t)
+		return NULL;
+	list_del_init(&oldest->unverified);
+	tn->n_unverified--;
+	return oldest;
+}
+
+/* Take @pages out of what the namespace may pin. Whoever has not proved to be
+ * there gives way, so that forged requests cannot use it up.
+ */
+static bool tftpk_transfer_reserve(struct tftpk_transfer *t, u32 pages)
+{
+	struct tftpk_net *tn = t->tn;
+	long max = (long)READ_ONCE(tn->settings.max_pinned) <<
+		   (20 - PAGE_SHIFT);
+	struct tftpk_transfer *oldest;
+	int tries = 0;
+
+	while (atomic_long_add_return(pages, &tn->pinned) > max) {
+		atomic_long_sub(pages, &tn->pinned);
+		if (++tries > TFTPK_EVICT_TRIES)
+			return false;
+		rcu_read_lock();
+		local_bh_disable();
+		spin_lock(&tn->unverified_lock);
+		oldest = tftpk_unverified_oldest(t);
+		spin_unlock(&tn->unverified_lock);
+		if (oldest)
+			tftpk_transfer_evict(oldest);
+		local_bh_enable();
+		rcu_read_unlock();
+		if (!oldest)
+			return false;
+	}
+	spin_lock_bh(&t->lock);
+	t->reserved = pages;
+	spin_unlock_bh(&t->lock);
+	return true;
 }
 
 /* Make a ring for the window and some pages ahead of it. The window shrinks
@@ -433,7 +502,9 @@ static u32 tftpk_transfer_ring(struct tftpk_transfer *t, u32 blksize,
 	return windowsize;
 
 one:
+	spin_lock_bh(&t->lock);
 	tftpk_transfer_unreserve(t);
+	spin_unlock_bh(&t->lock);
 	t->ring.pages = t->small;
 	t->ring.mask = TFTPK_RING_SMALL - 1;
 	return 1;
@@ -446,7 +517,8 @@ static int tftpk_transfer_negotiate(struct tftpk_transfer *t,
 	struct tftpk_limits limits = {
 		.size		= t->size,
 		.blksize	= READ_ONCE(set->max_blksize),
-		.windowsize	= READ_ONCE(set->max_windowsize),
+		.windowsize	= min(READ_ONCE(set->max_windowsize),
+				      (u32)TFTPK_WINDOW_MAX),
 	};
 	struct dst_entry *dst;
 	u32 blksize;
@@ -585,6 +657,7 @@ static void tftpk_transfer_feed(struct tftpk_transfer *t)
  */
 static void tftpk_transfer_reap(struct tftpk_transfer *t)
 {
+	struct tftpk_listener *listener = t->request.key.port->listener;
 	struct tftpk_net *tn = t->tn;
 
 	timer_shutdown_sync(&t->timer);
@@ -597,6 +670,7 @@ static void tftpk_transfer_reap(struct tftpk_transfer *t)
 		rhashtable_remove_fast(&tftpk_table, &t->tid.head,
 				       tftpk_table_params);
 	t->hashed = 0;
+	tftpk_transfer_unreserve(t);
 	spin_unlock_bh(&t->lock);
 
 	spin_lock_bh(&tn->lock);
@@ -610,7 +684,6 @@ static void tftpk_transfer_reap(struct tftpk_transfer *t)
 				     TFTPK_EVENT_TYPE_REFUSED :
 				     TFTPK_EVENT_TYPE_END);
 	tftpk_file_close(t);
-	tftpk_transfer_unreserve(t);
 	if (t->ring.pages && t->ring.pages != t->small)
 		kmem_cache_free(tftpk_ring_cache, t->ring.pages);
 	kfree_skb(t->request_skb);
@@ -618,7 +691,11 @@ static void tftpk_transfer_reap(struct tftpk_transfer *t)
 	pr_debug("transfer %u destroyed\n", t->id);
 	tftpk_transfer_put(t);
 
-	/* The namespace may go once it sees the last transfer gone. */
+	/* The listener and the namespace may go once they see the last
+	 * transfer gone. To wake somebody takes no more than an address.
+	 */
+	if (atomic_dec_and_test(&listener->users))
+		wake_up_var(&listener->users);
 	if (atomic_dec_and_test(&tn->active))
 		wake_up_var(&tn->active);
 }
@@ -713,23 +790,10 @@ tftpk_transfer_unverified(struct tftpk_transfer *t)
 
 	spin_lock(&tn->unverified_lock);
 	list_add_tail(&t->unverified, &tn->unverified);
-	if (++tn->n_unverified > READ_ONCE(tn->settings.max_unverified)) {
-		oldest = list_first_entry(&tn->unverified,
-					  struct tftpk_transfer, unverified);
-		list_del_init(&oldest->unverified);
-		tn->n_unverified--;
-	}
+	if (++tn->n_unverified > READ_ONCE(tn->settings.max_unverified))
+		oldest = tftpk_unverified_oldest(t);
 	spin_unlock(&tn->unverified_lock);
 	return oldest;
-}
-
-/* A real client that is hit by this asks again. */
-static void tftpk_transfer_evict(struct tftpk_transfer *t)
-{
-	spin_lock(&t->lock);
-	if (!t->dead && t->state != TFTPK_STATE_SENDING)
-		tftpk_transfer_finish(t, TFTPK_OUTCOME_EVICTED);
-	spin_unlock(&t->lock);
 }
 
 /* Begin a transfer. Returns -EEXIST where another one has this key. */
@@ -759,7 +823,8 @@ static int tftpk_transfer_start(struct tftpk_net *tn,
 
 	spin_lock(&tn->lock);
 	if (tn->closing || READ_ONCE(tn->settings.draining) ||
-	    READ_ONCE(key->port->listener->dead) ||
+	    /* Pairs with the renewal of its ports. */
+	    smp_load_acquire(&key->port->listener->dead) ||
 	    atomic_read(&tn->active) >= READ_ONCE(tn->settings.max_transfers) ||
 	    !tftpk_client_may(tn, &key->client)) {
 		spin_unlock(&tn->lock);
@@ -767,6 +832,7 @@ static int tftpk_transfer_start(struct tftpk_net *tn,
 		return -EBUSY;
 	}
 	atomic_inc(&tn->active);
+	atomic_inc(&key->port->listener->users);
 	t->id = ++tn->next_transfer;
 	list_add_tail(&t->list, &tn->transfers);
 	/* From here on commands find it; they wait for this lock. */
@@ -983,6 +1049,9 @@ void tftpk_transfer_ack(const struct tftpk_key *key, u16 block)
 		tftpk_file_release(t, tftpk_transfer_acked_bytes(t));
 	}
 	switch (ack) {
+	case TFTPK_ACK_SUSPECT:
+		tftpk_transfer_await(t);
+		fallthrough;
 	case TFTPK_ACK_STALE:
 		tftpk_stats_inc(t->tn, TFTPK_STAT_ACKS_IGNORED);
 		break;
@@ -1040,13 +1109,43 @@ void tftpk_transfer_unreachable(const struct tftpk_key *key)
 
 	if (!t)
 		return;
-	tftpk_transfer_finish(t, t->window.high > t->window.last ?
+	tftpk_transfer_finish(t, t->state == TFTPK_STATE_SENDING &&
+			      t->window.high > t->window.last ?
 			      TFTPK_OUTCOME_COMPLETED :
 			      TFTPK_OUTCOME_UNREACHABLE);
 	spin_unlock(&t->lock);
 }
 
 /* ---- commands ---- */
+
+/**
+ * tftpk_transfers_get() - some transfers, for a dump
+ * @tn: namespace's server
+ * @after: id that theirs are above, ascending
+ * @found: takes them, each with a reference
+ * @n: room in @found
+ *
+ * Context: process. Return: how many there are.
+ */
+u32 tftpk_transfers_get(struct tftpk_net *tn, u32 after,
+			struct tftpk_transfer **found, u32 n)
+{
+	struct tftpk_transfer *t;
+	u32 i = 0;
+
+	spin_lock_bh(&tn->lock);
+	list_for_each_entry(t, &tn->transfers, list) {
+		if (i == n)
+			break;
+		/* What is in the list has not dropped its own reference. */
+		if (t->id > after) {
+			refcount_inc(&t->ref);
+			found[i++] = t;
+		}
+	}
+	spin_unlock_bh(&tn->lock);
+	return i;
+}
 
 static bool tftpk_transfer_matches(const struct tftpk_transfer *t,
 				   const struct tftpk_match *match)
@@ -1063,12 +1162,12 @@ static bool tftpk_transfer_matches(const struct tftpk_transfer *t,
 }
 
 /**
- * tftpk_transfers_kill() - end transfers and wait until they are gone
+ * tftpk_transfers_kill() - end transfers
  * @tn: namespace's server
  * @match: which ones
  *
- * Where none may be left, new ones have been made impossible before. Every
- * client gets an ERROR.
+ * Every client gets an ERROR. Whoever wants to see them gone makes new ones
+ * impossible before, and waits after.
  *
  * Context: process; the configuration's mutex may be held.
  *
@@ -1098,9 +1197,6 @@ u32 tftpk_transfers_kill(struct tftpk_net *tn, const struct tftpk_match *match)
 	tftpk_output_send(tn->net, &out);
 	rcu_read_unlock();
 	local_bh_enable();
-
-	/* Reaped by work that was queued before, all of it. */
-	flush_workqueue(tftpk_wq);
 	return n;
 }
 

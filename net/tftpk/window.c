@@ -59,26 +59,64 @@ static u32 tftpk_window_ahead(const struct tftpk_window *w, u16 block)
 	return block ? block + 65535 - acked : U16_MAX;
 }
 
-/* Is a repeated ACK the report of a loss in this flight, or the echo of
- * something sent twice? Taking echoes for reports would send every flight
- * twice from then on, each copy causing the next echo (RFC 1123 section
- * 4.2.3.1, one window at a time). So a repeated ACK counts only where neither
- * this flight nor the one before holds anything that was sent again, or where
- * silence has made us ask by a probe.
- *
- * Without a window there is nothing to report: a client that repeats an ACK
- * has merely timed out, and so will we.
+/**
+ * tftpk_window_back() - go back to the first block that was not acknowledged
+ * @w: window
  */
-static bool tftpk_window_gap(const struct tftpk_window *w,
-			     const struct tftpk_rtt *rtt, u64 now_ns)
+void tftpk_window_back(struct tftpk_window *w)
 {
-	if (w->size == 1 || !tftpk_window_inflight(w))
-		return false;
-	if (w->probed)
-		return true;
-	/* The network may copy an ACK; its copy comes along at once. */
-	return !w->rolled && !w->echo &&
-	       now_ns - w->flight_ns >= rtt->min * (NSEC_PER_USEC / 2);
+	w->next = w->acked + 1;
+	w->again = w->high;
+	w->timed = 0;
+	w->rolled = true;
+	w->probed = false;
+	w->suspect = false;
+}
+
+/*
+ * An ACK that reports a loss looks like the echo of a block that arrived
+ * twice. Taking echoes for reports sends every flight twice from then on,
+ * each copy causing the next echo: the Sorcerer's Apprentice (RFC 1123
+ * section 4.2.3.1), one window at a time. A network that copies or reorders
+ * a single packet is enough to call him.
+ *
+ * So reports are believed at once where nothing was sent twice, or where
+ * silence has made us ask by a probe. Where they may be echoes, the window
+ * moves on, and goes back only if nothing more comes within a round trip.
+ */
+
+/* Does a repeated ACK report a loss at the beginning of this flight? */
+static enum tftpk_ack tftpk_window_repeated(struct tftpk_window *w,
+					    const struct tftpk_rtt *rtt,
+					    u64 now_ns)
+{
+	bool believed = !w->rolled && !w->echo &&
+			/* The network's copy of an ACK comes along at once. */
+			now_ns - w->flight_ns >=
+			rtt->min * (NSEC_PER_USEC / 2);
+
+	/* Without a window there is nothing to report: the client has merely
+	 * timed out, and so will we.
+	 */
+	if (w->size == 1 || !tftpk_window_inflight(w) || w->suspect)
+		return TFTPK_ACK_STALE;
+	if (believed || w->probed) {
+		tftpk_window_back(w);
+		return TFTPK_ACK_GAP;
+	}
+	w->suspect = true;
+	return TFTPK_ACK_SUSPECT;
+}
+
+/* Was an ACK inside a window that went back caused by what had been sent
+ * before? That which comes sooner than a round trip was. And a client that had
+ * all of it acknowledges its end once the copies arrive.
+ */
+static bool tftpk_window_echo(const struct tftpk_window *w,
+			      const struct tftpk_rtt *rtt, u64 now_ns)
+{
+	return w->acked + 1 == w->again ||
+	       now_ns - w->flight_ns < rtt->min * (u64)NSEC_PER_USEC;
 }
 
 /**
@@ -98,15 +136,10 @@ enum tftpk_ack tftpk_window_ack(struct tftpk_window *w, struct tftpk_rtt *rtt,
 {
 	u32 ahead = tftpk_window_ahead(w, block);
 	u64 acked = w->acked + ahead;
+	bool rolled = w->rolled;
 
-	if (!ahead) {
-		if (!tftpk_window_gap(w, rtt, now_ns))
-			return TFTPK_ACK_STALE;
-		w->next = w->acked + 1;
-		w->rolled = true;
-		w->probed = false;
-		return TFTPK_ACK_GAP;
-	}
+	if (!ahead)
+		return tftpk_window_repeated(w, rtt, now_ns);
 	if (acked >= w->high)
 		return TFTPK_ACK_STALE;
 
@@ -120,18 +153,21 @@ enum tftpk_ack tftpk_window_ack(struct tftpk_window *w, struct tftpk_rtt *rtt,
 	w->echo = w->rolled || w->probed;
 	w->rolled = false;
 	w->probed = false;
+	w->suspect = false;
 	if (acked == w->last)
 		return TFTPK_ACK_DONE;
-	/* After a rollback this ACK may be of what went out before it. */
-	if (w->next <= acked) {
+
+	/* After going back this may be of what went out before. */
+	if (w->next <= acked + 1) {
 		w->next = acked + 1;
 		return TFTPK_ACK_PROGRESS;
 	}
-	if (w->next == acked + 1)
+	if (rolled && tftpk_window_echo(w, rtt, now_ns)) {
+		w->rolled = true;
+		w->suspect = true;
 		return TFTPK_ACK_PROGRESS;
-
-	w->next = acked + 1;
-	w->rolled = true;
+	}
+	tftpk_window_back(w);
 	return TFTPK_ACK_GAP;
 }
 
@@ -195,10 +231,7 @@ void tftpk_window_probe(struct tftpk_window *w)
  */
 void tftpk_window_timeout(struct tftpk_window *w, struct tftpk_rtt *rtt)
 {
-	w->next = w->acked + 1;
-	w->rolled = true;
-	w->probed = false;
-	w->timed = 0;
+	tftpk_window_back(w);
 	if (rtt->backoff < 8)
 		rtt->backoff++;
 }
@@ -238,6 +271,17 @@ u32 tftpk_rtt_rto(const struct tftpk_rtt *rtt, u32 utimeout)
 	if (rtt->srtt)
 		rto = max_t(u64, rtt->srtt + 4ULL * rtt->rttvar, TFTPK_RTO_MIN);
 	return min_t(u64, rto << rtt->backoff, utimeout ?: TFTPK_RTO_MAX);
+}
+
+/**
+ * tftpk_rtt_suspect() - how long to wait for what tells a loss from an echo
+ * @rtt: estimate
+ *
+ * Return: microseconds: the answer to what was sent just now would be here.
+ */
+u32 tftpk_rtt_suspect(const struct tftpk_rtt *rtt)
+{
+	return max_t(u32, rtt->srtt + 4 * rtt->rttvar, TFTPK_PROBE_MIN);
 }
 
 /**

@@ -12,6 +12,9 @@
 
 #include <linux/types.h>
 
+/* In larger windows an old ACK could be taken for a new one. */
+#define TFTPK_WINDOW_MAX	16384
+
 /* Retransmission, all in microseconds. RFC 6298 section 2 with a lower floor. */
 #define TFTPK_RTO_FIRST		1000000
 #define TFTPK_RTO_MIN		200000
@@ -25,6 +28,7 @@
  * @high: first block that was never sent
  * @last: number of the final block, the only one below the block size
  * @flight_ns: when block @acked + 1 was last sent
+ * @again: end of what had been sent when the window last went back
  * @timed_ns: when @timed was sent
  * @timed: block whose ACK gives a round-trip time, 0 for none
  * @size: blocks that may be in flight
@@ -32,6 +36,7 @@
  * @rolled: this flight holds blocks that were sent again
  * @echo: so did the one before
  * @probed: this flight's last block was sent again to ask for an answer
+ * @suspect: an ACK came that reports a loss or is an echo
  */
 struct tftpk_window {
 	u64 acked;
@@ -39,6 +44,7 @@ struct tftpk_window {
 	u64 high;
 	u64 last;
 	u64 flight_ns;
+	u64 again;
 	u64 timed_ns;
 	u64 timed;
 	u16 size;
@@ -46,6 +52,7 @@ struct tftpk_window {
 	bool rolled;
 	bool echo;
 	bool probed;
+	bool suspect;
 };
 
 /**
@@ -65,12 +72,14 @@ struct tftpk_rtt {
 /**
  * enum tftpk_ack - what an ACK means
  * @TFTPK_ACK_STALE: old, repeated or never sent; nothing to do
+ * @TFTPK_ACK_SUSPECT: may report a loss; see what comes within a round trip
  * @TFTPK_ACK_PROGRESS: acknowledges something new; send on from @next
  * @TFTPK_ACK_GAP: reports a loss; @next went back, send again
  * @TFTPK_ACK_DONE: acknowledges the final block
  */
 enum tftpk_ack {
 	TFTPK_ACK_STALE,
+	TFTPK_ACK_SUSPECT,
 	TFTPK_ACK_PROGRESS,
 	TFTPK_ACK_GAP,
 	TFTPK_ACK_DONE,
@@ -83,11 +92,13 @@ enum tftpk_ack tftpk_window_ack(struct tftpk_window *w, struct tftpk_rtt *rtt,
 u16 tftpk_window_wire(const struct tftpk_window *w, u64 block);
 u32 tftpk_window_room(const struct tftpk_window *w);
 u32 tftpk_window_sent(struct tftpk_window *w, u32 n, u64 now_ns);
+void tftpk_window_back(struct tftpk_window *w);
 void tftpk_window_probe(struct tftpk_window *w);
 void tftpk_window_timeout(struct tftpk_window *w, struct tftpk_rtt *rtt);
 
 void tftpk_rtt_sample(struct tftpk_rtt *rtt, u32 us);
 u32 tftpk_rtt_rto(const struct tftpk_rtt *rtt, u32 utimeout);
+u32 tftpk_rtt_suspect(const struct tftpk_rtt *rtt);
 u32 tftpk_rtt_probe(const struct tftpk_rtt *rtt);
 
 /** tftpk_window_inflight() - blocks sent and not acknowledged */

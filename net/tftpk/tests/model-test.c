@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Whole transfers over networks that lose, repeat and reorder, against a
+ * simple receiver: every block arrives once and in order, no more than a
+ * window is in flight, every transfer ends, and no fault of the network makes
+ * the server send much more than there is.
+ */
+#include <kunit/test.h>
+#include <linux/module.h>
+#include <linux/prandom.h>
+#include <linux/vmalloc.h>
+
+#include "window-model.h"
+
+static unsigned int seed = 1;
+module_param(seed, uint, 0444);
+MODULE_PARM_DESC(seed, "first seed of the random transfers");
+
+static unsigned int rounds = 8;
+module_param(rounds, uint, 0444);
+MODULE_PARM_DESC(rounds, "random transfers of each kind");
+
+#define LAN	.delay_us = 100
+#define WAN	.delay_us = 20000
+#define PATIENT	.patience_us = 5000000
+#define IMPATIENT .patience_us = 250000
+
+static const struct model_case cases[] = {
+	/* Nothing goes wrong: no block is sent twice. */
+	{ "lock step", 1, 500, 1, LAN, PATIENT, .limit = 1000 },
+	{ "window of 4", 1, 500, 4, LAN, PATIENT, .limit = 1000 },
+	{ "window of 64, far away", 1, 1000, 64, WAN, PATIENT, .limit = 1000 },
+	{ "window of 300, far away", 1, 1000, 300, WAN, PATIENT, .limit = 1000 },
+	{ "one block", 1, 1, 16, LAN, PATIENT, .limit = 1000 },
+	{ "exactly a window", 1, 16, 16, LAN, PATIENT, .limit = 1000 },
+	{ "a window and a block", 1, 17, 16, LAN, PATIENT, .limit = 1000 },
+	{ "no delay at all", 1, 500, 16, PATIENT, .limit = 1000 },
+	{ "rolling over", 65300, 500, 16, LAN, PATIENT, .limit = 1000 },
+	{ "rolling over to 1", 65300, 500, 16, 1, LAN, PATIENT,
+	  .limit = 1000 },
+
+	/* Copies only: Sorcerer's Apprentice */
+	{ "copies, lock step", 1, 500, 1, LAN, PATIENT, .copies = 500,
+	  .limit = 2000 },
+	{ "copies, lock step, re-ACKs", 1, 500, 1, LAN, PATIENT,
+	  .copies = 500, .reack_old = true, .limit = 2000 },
+	{ "copies, window of 4", 1, 500, 4, LAN, PATIENT, .copies = 100,
+	  .limit = 2100 },
+	{ "copies, window of 16", 1, 500, 16, LAN, PATIENT, .copies = 100,
+	  .limit = 2100 },
+	{ "copies, window of 64, re-ACKs", 1, 1000, 64, WAN, PATIENT,
+	  .copies = 100, .reack_old = true, .reack_all = true,
+	  .limit = 2100 },
+	{ "all twice, lock step, re-ACKs", 1, 500, 1, WAN, PATIENT,
+	  .copies = 1000, .reack_old = true, .limit = 2000 },
+	{ "all twice, window of 4, re-ACKs", 1, 500, 4, WAN, PATIENT,
+	  .copies = 1000, .reack_old = true, .limit = 2100 },
+	{ "all twice, window of 64, re-ACKs", 1, 1000, 64, WAN, PATIENT,
+	  .copies = 1000, .reack_old = true, .reack_all = true,
+	  .limit = 2100 },
+	{ "all twice, rolling over, re-ACKs", 65300, 500, 16, WAN, PATIENT,
+	  .copies = 1000, .reack_old = true, .limit = 2100 },
+
+	/* Loss only */
+	{ "1% lost, lock step", 1, 500, 1, LAN, IMPATIENT, .loss = 10,
+	  .limit = 1200 },
+	{ "1% lost, lock step, re-ACKs", 1, 500, 1, LAN, PATIENT, .loss = 10,
+	  .reack_old = true, .limit = 1200 },
+	{ "1% lost, window of 4", 1, 500, 4, WAN, PATIENT, .loss = 10,
+	  .limit = 1500 },
+	{ "1% lost, window of 16", 1, 1000, 16, WAN, PATIENT, .loss = 10,
+	  .limit = 2000 },
+	{ "1% lost, window of 16, re-ACKs", 1, 1000, 16, WAN, PATIENT,
+	  .loss = 10, .reack_old = true, .reack_all = true, .limit = 2000 },
+	{ "1% lost, window of 64", 1, 1000, 64, WAN, PATIENT, .loss = 10,
+	  .limit = 4000 },
+	{ "5% lost, window of 16", 1, 500, 16, WAN, IMPATIENT, .loss = 50,
+	  .reack_old = true, .limit = 4000 },
+	{ "20% lost, lock step", 1, 200, 1, LAN, IMPATIENT, .loss = 200,
+	  .limit = 3000 },
+	{ "20% lost, window of 4", 1, 200, 4, WAN, IMPATIENT, .loss = 200,
+	  .reack_old = true, .limit = 6000 },
+	{ "20% lost, window of 16", 1, 200, 16, WAN, PATIENT, .loss = 200,
+	  .reack_old = true, .limit = 10000 },
+	{ "half lost, lock step", 1, 50, 1, LAN, PATIENT, .loss = 500,
+	  .reack_old = true, .limit = 12000 },
+	{ "1% lost, rolling over", 65300, 500, 16, WAN, PATIENT, .loss = 10,
+	  .limit = 2500 },
+	{ "1% lost, rolling over to 1", 65300, 500, 16, 1, WAN, PATIENT,
+	  .loss = 10, .limit = 2500 },
+
+	/* Reordering only */
+	{ "reordered, lock step", 1, 500, 1, LAN, PATIENT, .jitter = 50,
+	  .jitter_us = 1000, .limit = 1500 },
+	{ "reordered, window of 16", 1, 500, 16, LAN, PATIENT, .jitter = 20,
+	  .jitter_us = 1000, .limit = 3000 },
+	{ "reordered, window of 64, re-ACKs", 1, 1000, 64, WAN, PATIENT,
+	  .jitter = 20, .jitter_us = 30000, .reack_old = true,
+	  .reack_all = true, .limit = 5000 },
+	{ "shuffled, window of 64", 1, 500, 64, WAN, PATIENT, .jitter = 500,
+	  .jitter_us = 30000, .reack_old = true, .limit = 40000 },
+
+	/* All at once */
+	{ "bad, lock step", 1, 200, 1, WAN, IMPATIENT, .loss = 50,
+	  .copies = 100, .jitter = 100, .jitter_us = 50000,
+	  .reack_old = true, .limit = 4000 },
+	{ "bad, window of 8", 1, 200, 8, WAN, IMPATIENT, .loss = 50,
+	  .copies = 100, .jitter = 100, .jitter_us = 50000,
+	  .reack_old = true, .limit = 8000 },
+	{ "bad, window of 64", 1, 500, 64, WAN, PATIENT, .loss = 50,
+	  .copies = 100, .jitter = 100, .jitter_us = 50000,
+	  .reack_old = true, .reack_all = true, .limit = 25000 },
+	{ "bad, window of 300", 1, 1000, 300, WAN, PATIENT, .loss = 50,
+	  .copies = 100, .jitter = 100, .jitter_us = 50000,
+	  .reack_old = true, .limit = 60000 },
+	{ "bad, rolling over", 65400, 300, 16, WAN, IMPATIENT, .loss = 50,
+	  .copies = 100, .jitter = 100, .jitter_us = 50000,
+	  .reack_old = true, .limit = 10000 },
+	{ "bad, rolling over to 1", 65400, 300, 16, 1, WAN, IMPATIENT,
+	  .loss = 50, .copies = 100, .jitter = 100, .jitter_us = 50000,
+	  .reack_old = true, .limit = 10000 },
+};
+
+KUNIT_ARRAY_PARAM_DESC(model, cases, desc);
+
+static u32 draw(void *state)
+{
+	return prandom_u32_state(state);
+}
+
+static void model_test(struct kunit *test)
+{
+	const struct model_case *c = test->param_value;
+	u64 sent = 0, timeouts = 0, worst = 0;
+	struct model *m = test->priv;
+	struct rnd_state state;
+	const char *failure;
+	unsigned int i;
+
+	for (i = 0; i < rounds; i++) {
+		prandom_seed_state(&state, seed + i);
+		failure = model_run(m, c, draw, &state);
+		if (failure)
+			KUNIT_FAIL(test,
+				   "seed %u: %s: %llu of %u blocks received, %llu sent, %llu timeouts",
+				   seed + i, failure,
+				   m->received + 1 - c->first, c->blocks,
+				   m->data_sent, m->timeouts);
+		sent += m->data_sent;
+		timeouts += m->timeouts;
+		worst = max(worst, m->data_sent);
+		cond_resched();
+	}
+	kunit_info(test, "seeds %u to %u: %llu sent for %u blocks, %llu at worst, %llu timeouts",
+		   seed, seed + rounds - 1, div_u64(sent, max(rounds, 1U)),
+		   c->blocks, worst, timeouts);
+}
+
+static int model_init(struct kunit *test)
+{
+	test->priv = vzalloc(sizeof(struct model));
+	return test->priv ? 0 : -ENOMEM;
+}
+
+static void model_exit(struct kunit *test)
+{
+	vfree(test->priv);
+}
+
+static struct kunit_case model_cases[] = {
+	KUNIT_CASE_PARAM(model_test, model_gen_params),
+	{}
+};
+
+static struct kunit_suite model_suite = {
+	.name		= "tftpk-model",
+	.init		= model_init,
+	.exit		= model_exit,
+	.test_cases	= model_cases,
+};
+
+kunit_test_suite(model_suite);
