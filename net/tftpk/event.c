@@ -84,6 +84,11 @@ static struct sk_buff *tftpk_event_new(enum tftpk_event_type type,
 	return skb;
 }
 
+static void tftpk_event_lost(struct tftpk_net *tn)
+{
+	tftpk_stats_inc(tn, TFTPK_STAT_EVENTS_DROPPED);
+}
+
 static void tftpk_event_send(struct tftpk_net *tn, struct sk_buff *skb,
 			     void *hdr, gfp_t gfp)
 {
@@ -96,19 +101,6 @@ static void tftpk_event_send(struct tftpk_net *tn, struct sk_buff *skb,
 		return;		/* the last listener has just left */
 	if (err)
 		tftpk_event_lost(tn);
-}
-
-/**
- * tftpk_event_lost() - count an event that could not be told
- * @tn: namespace's server
- *
- * Context: any.
- */
-void tftpk_event_lost(struct tftpk_net *tn)
-{
-	local_bh_disable();
-	tftpk_stats_inc(tn, TFTPK_STAT_EVENTS_DROPPED);
-	local_bh_enable();
 }
 
 static bool tftpk_event_wanted(const struct tftpk_net *tn)

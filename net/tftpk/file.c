@@ -8,11 +8,15 @@
 #include <linux/dcache.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <linux/namei.h>
+#include <linux/pagemap.h>
+#include <linux/pagevec.h>
 #include <linux/pipe_fs_i.h>
 #include <linux/rculist.h>
 #include <linux/slab.h>
 #include <linux/splice.h>
+#include <linux/swap.h>
 
 #include "tftpk.h"
 
@@ -210,6 +214,9 @@ int tftpk_file_open(struct tftpk_transfer *t, const char *name)
 	if (IS_ERR(file))
 		return PTR_ERR(file);
 	inode = d_real_inode(file->f_path.dentry);	/* may sleep */
+	/* Of local data nobody else decides whether its cache is valid. */
+	t->cached = !IS_DAX(inode) && (inode->i_sb->s_bdev ||
+				       inode->i_sb->s_magic == TMPFS_MAGIC);
 
 	spin_lock_bh(&t->lock);
 	t->export = export;
@@ -305,6 +312,44 @@ static void tftpk_ring_drop(struct tftpk_ring *ring, u64 from, u64 to)
 		put_page(ring->pages[i & ring->mask]);
 }
 
+/* Take what is in the page cache already, several pages at one look. Stops at
+ * whatever needs the file system: a page that is missing, not read yet, or
+ * marked to start the next readahead.
+ */
+static void tftpk_fill_cached(struct tftpk_transfer *t, struct tftpk_fill *fill,
+			      u64 end)
+{
+	struct address_space *mapping = t->inode->i_mapping;
+	pgoff_t last = (end - 1) >> PAGE_SHIFT;
+	pgoff_t index = fill->pos >> PAGE_SHIFT;
+	pgoff_t start = index;
+	struct folio_batch batch;
+	bool usable = true;
+	u32 i, n;
+
+	folio_batch_init(&batch);
+	n = filemap_get_folios_contig(mapping, &start, last, &batch);
+	for (i = 0; i < n; i++) {
+		struct folio *folio = batch.folios[i];
+
+		usable = usable && folio_test_uptodate(folio) &&
+			 !folio_test_readahead(folio) &&
+			 !folio_test_hwpoison(folio) &&
+			 folio->mapping == mapping;
+		while (usable && index <= last &&
+		       folio_contains(folio, index)) {
+			folio_get(folio);
+			fill->ring->pages[index & fill->ring->mask] =
+				folio_file_page(folio, index);
+			index++;
+		}
+		if (usable)
+			folio_mark_accessed(folio);
+		folio_put(folio);
+	}
+	fill->pos = min_t(u64, (u64)index << PAGE_SHIFT, end);
+}
+
 /**
  * tftpk_file_fill() - read ahead into the ring
  * @t: transfer with an open file
@@ -331,7 +376,12 @@ int tftpk_file_fill(struct tftpk_transfer *t, u64 end)
 		ssize_t n;
 
 		n = rw_verify_area(READ, t->file, &pos, sd.total_len);
-		if (n >= 0)
+		if (n >= 0 && t->cached && !offset_in_page(pos)) {
+			tftpk_fill_cached(t, &fill, end);
+			n = fill.pos - from;
+		}
+		/* The way that suits every file system, and reads. */
+		if (n >= 0 && fill.pos == from)
 			n = splice_direct_to_actor(t->file, &sd,
 						   tftpk_fill_direct);
 		if (n <= 0 || from + n != fill.pos) {

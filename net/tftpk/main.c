@@ -7,7 +7,7 @@
 
 #include "tftpk.h"
 
-/* Softirq reads sizes of files, which is safe only where a load is atomic. */
+/* Softirq reads sizes of files and counts, with loads that must be atomic. */
 #ifndef CONFIG_64BIT
 #error "tftpk wants a 64-bit kernel"
 #endif

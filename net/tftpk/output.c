@@ -120,6 +120,12 @@ static struct dst_entry *tftpk_route_v6(struct net *net,
 	return IS_ERR(dst) ? NULL : dst;
 }
 
+/* What a block's packet holds besides its payload. */
+static u32 tftpk_overhead(const struct tftpk_key *key)
+{
+	return tftpk_headers_len(key) + TFTPK_HDR_LEN;
+}
+
 /* The routing table decides the way; only a link-local scope or the interface
  * that the listener is bound to narrows its choice. The source is the address
  * that the client asked.
@@ -215,16 +221,16 @@ int tftpk_output_source(struct net *net, struct tftpk_key *key, int ifindex)
 u32 tftpk_output_mtu_blksize(const struct tftpk_transfer *t,
 			     const struct dst_entry *dst)
 {
-	u32 overhead = tftpk_headers_len(&t->tid.key) + TFTPK_HDR_LEN;
-
-	return max_t(int, dst_mtu(dst) - overhead, TFTPK_BLKSIZE_MIN);
+	return max_t(int, dst_mtu(dst) - tftpk_overhead(&t->tid.key),
+		     TFTPK_BLKSIZE_MIN);
 }
 
 /* Put UDP and IP headers in front of what @skb holds. Checksums are left to
  * the device, or to the stack on its behalf.
  */
 static void tftpk_push_headers(struct net *net, const struct tftpk_key *key,
-			       struct dst_entry *dst, struct sk_buff *skb)
+			       struct dst_entry *dst, u32 mtu,
+			       struct sk_buff *skb)
 {
 	bool gso = skb_is_gso(skb);
 	struct udphdr *uh;
@@ -244,8 +250,7 @@ static void tftpk_push_headers(struct net *net, const struct tftpk_key *key,
 	/* What exceeds the route's MTU is fragmented, be it a block that was
 	 * asked for or one from before the MTU shrank.
 	 */
-	fits = gso || len + tftpk_headers_len(key) - sizeof(*uh) <=
-		dst_mtu(dst);
+	fits = gso || len + tftpk_headers_len(key) - sizeof(*uh) <= mtu;
 	skb->ignore_df = !fits;
 
 	if (tftpk_is_v4(key)) {
@@ -335,7 +340,7 @@ static u32 tftpk_append_pages(struct sk_buff *skb, u32 nr,
 			skb_frag_size_add(&shinfo->frags[nr - 1], n);
 		} else if (nr < MAX_SKB_FRAGS) {
 			get_page(page);
-			__skb_fill_page_desc(skb, nr++, page, off, n);
+			__skb_fill_page_desc_noacc(shinfo, nr++, page, off, n);
 		} else {
 			while (nr > first)
 				put_page(skb_frag_page(&shinfo->frags[--nr]));
@@ -380,9 +385,10 @@ static struct sk_buff *tftpk_build_train(const struct tftpk_transfer *t,
 			if (nr == MAX_SKB_FRAGS)
 				break;
 			page = tftpk_hdr_pages[wire / TFTPK_HDRS_PER_PAGE];
-			__skb_fill_page_desc(skb, nr++, page, TFTPK_HDR_LEN *
-					     (wire % TFTPK_HDRS_PER_PAGE),
-					     TFTPK_HDR_LEN);
+			__skb_fill_page_desc_noacc(shinfo, nr++, page,
+						   TFTPK_HDR_LEN *
+						   (wire % TFTPK_HDRS_PER_PAGE),
+						   TFTPK_HDR_LEN);
 		}
 		if (len) {
 			end = tftpk_append_pages(skb, nr, &t->ring, pos, len);
@@ -543,7 +549,7 @@ static u32 tftpk_output_text(struct tftpk_transfer *t, struct dst_entry *dst,
 		return 0;
 	if (len < t->blksize)
 		t->window.last = block;
-	tftpk_push_headers(t->tn->net, &t->tid.key, dst, skb);
+	tftpk_push_headers(t->tn->net, &t->tid.key, dst, dst_mtu(dst), skb);
 	skb_dst_set_noref(skb, dst);
 	__skb_queue_tail(out, skb);
 	tftpk_stats_inc(t->tn, TFTPK_STAT_BLOCKS_SENT);
@@ -577,14 +583,16 @@ u32 tftpk_output_blocks(struct tftpk_transfer *t, u64 first, u32 n,
 	struct dst_entry *dst;
 	u64 bytes;
 	bool zc;
+	u32 mtu;
 
 	dst = tftpk_output_route(t);
 	if (!dst)
 		return 0;
 	if (t->netascii)
 		return tftpk_output_text(t, dst, first, out);
+	mtu = dst_mtu(dst);
 	zc = READ_ONCE(set->zerocopy) &&
-	     t->blksize <= tftpk_output_mtu_blksize(t, dst);
+	     t->blksize + tftpk_overhead(&t->tid.key) <= mtu;
 	/* What udp_send_skb() wants for a segmented datagram. */
 	if (zc && READ_ONCE(set->gso) && !dst_xfrm(dst))
 		max = min_t(u32, UDP_MAX_SEGMENTS, TFTPK_TRAIN_MAX /
@@ -603,7 +611,7 @@ u32 tftpk_output_blocks(struct tftpk_transfer *t, u64 first, u32 n,
 			break;
 		if (!zc)
 			copied += tftpk_block_len(t, first + done);
-		tftpk_push_headers(t->tn->net, &t->tid.key, dst, skb);
+		tftpk_push_headers(t->tn->net, &t->tid.key, dst, mtu, skb);
 		skb_dst_set_noref(skb, dst);
 		__skb_queue_tail(out, skb);
 		done += k;
@@ -632,7 +640,7 @@ static struct sk_buff *tftpk_build_packet(struct net *net,
 	if (!skb)
 		return NULL;
 	skb_put_data(skb, data, len);
-	tftpk_push_headers(net, key, dst, skb);
+	tftpk_push_headers(net, key, dst, dst_mtu(dst), skb);
 	return skb;
 }
 

@@ -14,14 +14,8 @@
  */
 int tftpk_stats_init(struct tftpk_net *tn)
 {
-	int cpu;
-
 	tn->stats = alloc_percpu(struct tftpk_stats);
-	if (!tn->stats)
-		return -ENOMEM;
-	for_each_possible_cpu(cpu)
-		u64_stats_init(&per_cpu_ptr(tn->stats, cpu)->sync);
-	return 0;
+	return tn->stats ? 0 : -ENOMEM;
 }
 
 /**
@@ -31,23 +25,6 @@ int tftpk_stats_init(struct tftpk_net *tn)
 void tftpk_stats_exit(struct tftpk_net *tn)
 {
 	free_percpu(tn->stats);
-}
-
-/**
- * tftpk_stats_add() - add to a counter of this CPU
- * @tn: the namespace's server
- * @c: which counter
- * @n: how much
- *
- * Context: bottom halves disabled.
- */
-void tftpk_stats_add(struct tftpk_net *tn, enum tftpk_counter c, u64 n)
-{
-	struct tftpk_stats *stats = this_cpu_ptr(tn->stats);
-
-	u64_stats_update_begin(&stats->sync);
-	u64_stats_add(&stats->count[c], n);
-	u64_stats_update_end(&stats->sync);
 }
 
 /**
@@ -63,16 +40,8 @@ void tftpk_stats_read(const struct tftpk_net *tn, u64 *count)
 	for_each_possible_cpu(cpu) {
 		const struct tftpk_stats *stats = per_cpu_ptr(tn->stats, cpu);
 
-		for (i = 0; i < __TFTPK_STAT_MAX; i++) {
-			unsigned int start;
-			u64 n;
-
-			do {
-				start = u64_stats_fetch_begin(&stats->sync);
-				n = u64_stats_read(&stats->count[i]);
-			} while (u64_stats_fetch_retry(&stats->sync, start));
-			count[i] += n;
-		}
+		for (i = 0; i < __TFTPK_STAT_MAX; i++)
+			count[i] += READ_ONCE(stats->count[i]);
 	}
 	count[TFTPK_STAT_TRANSFERS_ACTIVE] = atomic_read(&tn->active);
 }

@@ -36,6 +36,7 @@
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/path.h>
+#include <linux/percpu.h>
 #include <linux/rcupdate.h>
 #include <linux/ratelimit_types.h>
 #include <linux/refcount.h>
@@ -45,7 +46,6 @@
 #include <linux/time64.h>
 #include <linux/timer.h>
 #include <linux/types.h>
-#include <linux/u64_stats_sync.h>
 #include <linux/uidgid.h>
 #include <linux/workqueue.h>
 #include <net/dst.h>
@@ -112,8 +112,7 @@ enum tftpk_counter {
 };
 
 struct tftpk_stats {
-	struct u64_stats_sync sync;
-	u64_stats_t count[__TFTPK_STAT_MAX];
+	u64 count[__TFTPK_STAT_MAX];
 };
 
 /* ---- configuration (server.c) ---- */
@@ -303,7 +302,7 @@ struct tftpk_net {
  * @zero: keeps the key free of padding
  * @local: address that the client sent to
  *
- * Hashed up to @zero, compared as a whole.
+ * Compared as a whole.
  */
 struct tftpk_key {
 	struct in6_addr client;
@@ -404,6 +403,7 @@ struct tftpk_text {
  * @export: where the file is
  * @file: the open file
  * @inode: the inode that holds the data
+ * @cached: its page cache may be read without asking the file system
  * @size: its size at open
  * @mtime: its modification time at open
  * @ahead: bytes to read beyond the window
@@ -456,6 +456,7 @@ struct tftpk_transfer {
 	struct tftpk_export *export;
 	struct file *file;
 	struct inode *inode;
+	bool cached;
 	u64 size;
 	struct timespec64 mtime;
 
@@ -558,13 +559,18 @@ void tftpk_event_transfer(struct tftpk_transfer *t,
 			  enum tftpk_event_type type);
 void tftpk_event_refused(const struct tftpk_key *key, const char *name,
 			 u16 code, const char *reason);
-void tftpk_event_lost(struct tftpk_net *tn);
 
 /* stats.c */
 int tftpk_stats_init(struct tftpk_net *tn);
 void tftpk_stats_exit(struct tftpk_net *tn);
-void tftpk_stats_add(struct tftpk_net *tn, enum tftpk_counter c, u64 n);
 void tftpk_stats_read(const struct tftpk_net *tn, u64 *count);
+
+/* Of this CPU; from any context. */
+static inline void tftpk_stats_add(struct tftpk_net *tn, enum tftpk_counter c,
+				   u64 n)
+{
+	this_cpu_add(tn->stats->count[c], n);
+}
 
 static inline void tftpk_stats_inc(struct tftpk_net *tn, enum tftpk_counter c)
 {

@@ -40,10 +40,30 @@ static struct kmem_cache *tftpk_ring_cache;
 static struct workqueue_struct *tftpk_wq;
 static struct rhashtable tftpk_table;
 
+/* Clients differ in what is hashed; the rest is compared. */
 static u32 tftpk_key_hash(const void *data, u32 len, u32 seed)
 {
-	return jhash2(data, offsetof(struct tftpk_key, local) / sizeof(u32),
-		      seed);
+	const struct tftpk_key *key = data;
+	const u32 words[] = {
+		key->client.s6_addr32[0], key->client.s6_addr32[1],
+		key->client.s6_addr32[2], key->client.s6_addr32[3],
+		(__force u16)key->client_port, (unsigned long)key->port >> 3,
+	};
+
+	return jhash2(words, ARRAY_SIZE(words), seed);
+}
+
+static int tftpk_key_compare(struct rhashtable_compare_arg *arg,
+			     const void *node)
+{
+	const u64 *a = arg->key;
+	const u64 *b = (const u64 *)&((const struct tftpk_node *)node)->key;
+	u64 differ = 0;
+	int i;
+
+	for (i = 0; i < sizeof(struct tftpk_key) / sizeof(u64); i++)
+		differ |= a[i] ^ b[i];
+	return differ != 0;
 }
 
 static const struct rhashtable_params tftpk_table_params = {
@@ -51,6 +71,7 @@ static const struct rhashtable_params tftpk_table_params = {
 	.key_offset		= offsetof(struct tftpk_node, key),
 	.key_len		= sizeof(struct tftpk_key),
 	.hashfn			= tftpk_key_hash,
+	.obj_cmpfn		= tftpk_key_compare,
 	.automatic_shrinking	= true,
 };
 
@@ -257,7 +278,7 @@ static u64 tftpk_transfer_goal(const struct tftpk_transfer *t)
  * fills the ring and sends: a client answers the end of a window, so half of
  * one gains nothing, and two CPUs sending one window could reorder it.
  */
-static void tftpk_transfer_push(struct tftpk_transfer *t,
+static void tftpk_transfer_push(struct tftpk_transfer *t, u64 now_ns,
 				struct sk_buff_head *out)
 {
 	struct tftpk_window *w = &t->window;
@@ -280,7 +301,7 @@ static void tftpk_transfer_push(struct tftpk_transfer *t,
 
 	if (n) {
 		sent = tftpk_output_blocks(t, first, n, out);
-		again = tftpk_window_sent(w, sent, ktime_get_ns());
+		again = tftpk_window_sent(w, sent, now_ns);
 		trace_tftpk_send(t, first, sent, again);
 		if (again) {
 			t->retransmitted += again;
@@ -311,11 +332,11 @@ static void tftpk_transfer_answer(struct tftpk_transfer *t,
 	lockdep_assert_held(&t->lock);
 
 	t->tries++;
+	t->window.flight_ns = ktime_get_ns();
 	if (!t->oack) {
-		tftpk_transfer_push(t, out);
+		tftpk_transfer_push(t, t->window.flight_ns, out);
 		return;
 	}
-	t->window.flight_ns = ktime_get_ns();
 	if (tftpk_output_packet(t, buf, tftpk_put_oack(buf, &t->options), out))
 		tftpk_stats_inc(t->tn, TFTPK_STAT_SEND_ERRORS);
 	tftpk_transfer_await(t);
@@ -367,11 +388,11 @@ static void tftpk_transfer_expired(struct tftpk_transfer *t,
 		tftpk_transfer_arm(t, TFTPK_RTO_FIRST);
 	} else if (verified && tftpk_window_room(w)) {
 		/* A burst was cut short for want of memory or a route. */
-		tftpk_transfer_push(t, out);
+		tftpk_transfer_push(t, ktime_get_ns(), out);
 	} else if (verified && w->suspect) {
 		trace_tftpk_retransmit(t, false);
 		tftpk_window_back(w);
-		tftpk_transfer_push(t, out);
+		tftpk_transfer_push(t, ktime_get_ns(), out);
 	} else if (verified && !w->probed && tftpk_window_inflight(w)) {
 		tftpk_transfer_probe(t, out);
 	} else {
@@ -379,7 +400,7 @@ static void tftpk_transfer_expired(struct tftpk_transfer *t,
 		trace_tftpk_retransmit(t, false);
 		tftpk_window_timeout(w, &t->rtt);
 		if (verified)
-			tftpk_transfer_push(t, out);
+			tftpk_transfer_push(t, ktime_get_ns(), out);
 		else
 			tftpk_transfer_answer(t, out);
 	}
@@ -641,7 +662,7 @@ static void tftpk_transfer_feed(struct tftpk_transfer *t)
 		if (!t->dead && err)
 			tftpk_transfer_unreadable(t, err, &out);
 		else if (!t->dead && t->starved)
-			tftpk_transfer_push(t, &out);
+			tftpk_transfer_push(t, ktime_get_ns(), &out);
 		again = !t->dead && t->starved;
 		spin_unlock(&t->lock);
 		tftpk_output_send(t->tn->net, &out);
@@ -991,14 +1012,14 @@ static void tftpk_transfer_stranger(const struct tftpk_key *key)
 
 /* The ACK of an OACK is that of block 0 (RFC 2347). */
 static void tftpk_transfer_accepted(struct tftpk_transfer *t, u16 block,
-				    struct sk_buff_head *out)
+				    u64 now_ns, struct sk_buff_head *out)
 {
 	if (block) {
 		tftpk_stats_inc(t->tn, TFTPK_STAT_ACKS_IGNORED);
 		return;
 	}
 	if (t->tries == 1)
-		tftpk_rtt_sample(&t->rtt, div_u64(ktime_get_ns() -
+		tftpk_rtt_sample(&t->rtt, div_u64(now_ns -
 						  t->window.flight_ns,
 						  NSEC_PER_USEC));
 	t->rtt.backoff = 0;
@@ -1006,7 +1027,7 @@ static void tftpk_transfer_accepted(struct tftpk_transfer *t, u16 block,
 	tftpk_transfer_verified(t);
 	t->state = TFTPK_STATE_SENDING;
 	t->progress = jiffies;
-	tftpk_transfer_push(t, out);
+	tftpk_transfer_push(t, now_ns, out);
 }
 
 /**
@@ -1023,22 +1044,23 @@ void tftpk_transfer_ack(const struct tftpk_key *key, u16 block)
 {
 	struct tftpk_transfer *t = tftpk_find_live(key);
 	struct sk_buff_head out;
+	u64 acked, now_ns;
 	enum tftpk_ack ack;
-	u64 acked;
 
 	if (!t) {
 		tftpk_transfer_stranger(key);
 		return;
 	}
 	__skb_queue_head_init(&out);
+	now_ns = ktime_get_ns();
 	tftpk_stats_inc(t->tn, TFTPK_STAT_ACKS_RECEIVED);
 	if (t->oack) {
-		tftpk_transfer_accepted(t, block, &out);
+		tftpk_transfer_accepted(t, block, now_ns, &out);
 		goto out;
 	}
 
 	acked = t->window.acked;
-	ack = tftpk_window_ack(&t->window, &t->rtt, block, ktime_get_ns());
+	ack = tftpk_window_ack(&t->window, &t->rtt, block, now_ns);
 	trace_tftpk_ack(t, block, ack);
 	if (t->window.acked != acked) {
 		t->text[0] = t->text[1];
@@ -1060,7 +1082,7 @@ void tftpk_transfer_ack(const struct tftpk_key *key, u16 block)
 		break;
 	case TFTPK_ACK_PROGRESS:
 	case TFTPK_ACK_GAP:
-		tftpk_transfer_push(t, &out);
+		tftpk_transfer_push(t, now_ns, &out);
 		break;
 	}
 out:
@@ -1227,7 +1249,8 @@ int tftpk_transfer_init(void)
 {
 	int err;
 
-	BUILD_BUG_ON(offsetof(struct tftpk_key, local) % sizeof(u32));
+	BUILD_BUG_ON(sizeof(struct tftpk_key) % sizeof(u64));
+	BUILD_BUG_ON(__alignof__(struct tftpk_key) != sizeof(u64));
 	BUILD_BUG_ON(sizeof(struct tftpk_request) >
 		     sizeof_field(struct sk_buff, cb));
 

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Unit tests of admission: who may send how many requests, and who is trusted.
+ */
+#include <kunit/test.h>
+#include <linux/inet.h>
+
+#include "../limit.c"
+
+struct limit_state {
+	struct tftpk_net tn;
+	struct tftpk_listener v4;
+	struct tftpk_listener v6;
+};
+
+static void limit_key(struct kunit *test, const char *addr,
+		      struct tftpk_key *key)
+{
+	struct limit_state *s = test->priv;
+	__be32 v4;
+
+	memset(key, 0, sizeof(*key));
+	if (in4_pton(addr, -1, (u8 *)&v4, -1, NULL)) {
+		ipv6_addr_set_v4mapped(v4, &key->client);
+		key->port = &s->v4.main;
+	} else {
+		KUNIT_ASSERT_EQ(test, in6_pton(addr, -1, key->client.s6_addr,
+					       -1, NULL), 1);
+		key->port = &s->v6.main;
+	}
+	key->client_port = htons(4711);
+}
+
+static bool limit_request(struct kunit *test, const char *addr)
+{
+	struct limit_state *s = test->priv;
+	struct tftpk_key key;
+	bool admitted;
+
+	limit_key(test, addr, &key);
+	local_bh_disable();
+	rcu_read_lock();
+	admitted = tftpk_limit_request(&s->tn, &key);
+	rcu_read_unlock();
+	local_bh_enable();
+	return admitted;
+}
+
+/* How many of a hundred requests pass. */
+static u32 limit_count(struct kunit *test, const char *addr)
+{
+	u32 i, passed = 0;
+
+	for (i = 0; i < 100; i++)
+		passed += limit_request(test, addr);
+	return passed;
+}
+
+static void limit_trust(struct kunit *test, const char *addr, u8 plen)
+{
+	struct limit_state *s = test->priv;
+	struct tftpk_key key;
+
+	limit_key(test, addr, &key);
+	KUNIT_ASSERT_EQ(test, tftpk_trust_add(&s->tn, &key.client, plen), 0);
+}
+
+/* ---- bursts ---- */
+
+struct burst_case {
+	const char *desc;
+	const char *addr;
+	const char *trust;
+	u8 plen;
+	u32 burst;
+	u32 passed;
+};
+
+/* 127.0.0.1 and ::1 are on the link; to the others there is no route. */
+static const struct burst_case burst_cases[] = {
+	{ "on the link", "127.0.0.1", NULL, 0, 64, 64 },
+	{ "on the link, v6", "::1", NULL, 0, 64, 64 },
+	{ "elsewhere", "192.0.2.1", NULL, 0, 64, 16 },
+	{ "elsewhere, v6", "2001:db8::1", NULL, 0, 64, 16 },
+	{ "a quarter of little", "192.0.2.1", NULL, 0, 3, 1 },
+	{ "a quarter, rounded up", "192.0.2.1", NULL, 0, 5, 2 },
+	{ "one", "127.0.0.1", NULL, 0, 1, 1 },
+	{ "no limit", "192.0.2.1", NULL, 0, 0, 100 },
+	{ "a trusted address", "192.0.2.1", "192.0.2.1", 128, 64, 64 },
+	{ "a trusted network", "192.0.2.1", "192.0.2.0", 120, 64, 64 },
+	{ "a trusted network, given by a host", "192.0.2.1", "192.0.2.77",
+	  120, 64, 64 },
+	{ "beside a trusted network", "192.0.3.1", "192.0.2.0", 120, 64, 16 },
+	{ "beside a trusted address", "192.0.2.1", "192.0.2.3", 128, 64, 16 },
+	{ "all of v4 is trusted", "192.0.2.1", "0.0.0.0", 96, 64, 64 },
+	{ "all of v4 is not v6", "2001:db8::1", "0.0.0.0", 96, 64, 16 },
+	{ "a trusted address, v6", "2001:db8::1", "2001:db8::1", 128, 64, 64 },
+	{ "a trusted network, v6", "2001:db8::1", "2001:db8::", 32, 64, 64 },
+	{ "beside a trusted network, v6", "2001:db9::1", "2001:db8::", 32, 64,
+	  16 },
+	{ "all of v6 is trusted", "2001:db8::1", "::", 0, 64, 64 },
+	{ "all of v6 is not v4", "192.0.2.1", "::", 0, 64, 16 },
+};
+
+KUNIT_ARRAY_PARAM_DESC(burst, burst_cases, desc);
+
+static void limit_burst_test(struct kunit *test)
+{
+	const struct burst_case *c = test->param_value;
+	struct limit_state *s = test->priv;
+	u64 begun = ktime_get_ns();
+	u32 passed, seconds;
+
+	s->tn.settings.source_burst = c->burst;
+	if (c->trust)
+		limit_trust(test, c->trust, c->plen);
+	passed = limit_count(test, c->addr);
+	/* None, unless the machine stood still. */
+	seconds = div_u64(ktime_get_ns() - begun, NSEC_PER_SEC);
+	KUNIT_EXPECT_GE(test, passed, c->passed);
+	KUNIT_EXPECT_LE(test, passed, c->passed + seconds);
+}
+
+/* ---- who shares a budget ---- */
+
+struct share_case {
+	const char *desc;
+	const char *first;
+	const char *second;
+	bool shared;
+};
+
+static const struct share_case share_cases[] = {
+	{ "the same", "192.0.2.1", "192.0.2.1", true },
+	{ "neighbours", "192.0.2.1", "192.0.2.2", false },
+	{ "neighbours on the link", "127.0.0.1", "127.0.0.2", false },
+	{ "a network of 64 bits", "2001:db8::1", "2001:db8::ffff:1", true },
+	{ "neighbouring networks", "2001:db8::1", "2001:db8:0:1::1", false },
+	{ "v4 and v6", "192.0.2.1", "2001:db8::1", false },
+};
+
+KUNIT_ARRAY_PARAM_DESC(share, share_cases, desc);
+
+static void limit_share_test(struct kunit *test)
+{
+	const struct share_case *c = test->param_value;
+
+	KUNIT_EXPECT_GT(test, limit_count(test, c->first), 0);
+	KUNIT_EXPECT_FALSE(test, limit_request(test, c->first));
+	KUNIT_EXPECT_EQ(test, limit_request(test, c->second), !c->shared);
+}
+
+/* Whoever waits may go on, one request for each that the rate allows. */
+static void limit_rate_test(struct kunit *test)
+{
+	struct limit_state *s = test->priv;
+	u64 begun, took;
+	u32 passed;
+
+	s->tn.settings.source_rate = 50;
+	s->tn.settings.source_burst = 4;
+	begun = ktime_get_ns();
+	passed = limit_count(test, "127.0.0.1");
+	KUNIT_EXPECT_GE(test, passed, 4);
+	msleep(100);
+	passed += limit_count(test, "127.0.0.1");
+	took = ktime_get_ns() - begun;
+	KUNIT_EXPECT_GE(test, passed, 4 + 4);
+	KUNIT_EXPECT_LE(test, passed, 4 + div_u64(took * 50, NSEC_PER_SEC) + 1);
+}
+
+/* Forged sources by the thousand shut nobody out. */
+static void limit_flood_test(struct kunit *test)
+{
+	struct limit_state *s = test->priv;
+	struct tftpk_key key;
+	u32 i;
+
+	limit_key(test, "2001:db8::1", &key);
+	local_bh_disable();
+	rcu_read_lock();
+	for (i = 0; i < 20000; i++) {
+		key.client.s6_addr32[1] = htonl(i);
+		KUNIT_EXPECT_TRUE(test, tftpk_limit_request(&s->tn, &key));
+	}
+	rcu_read_unlock();
+	local_bh_enable();
+	KUNIT_EXPECT_EQ(test, limit_count(test, "192.0.2.1"), 16);
+	KUNIT_EXPECT_EQ(test, limit_count(test, "127.0.0.1"), 64);
+}
+
+/* ---- lists ---- */
+
+static void limit_trust_test(struct kunit *test)
+{
+	struct limit_state *s = test->priv;
+	struct tftpk_key key;
+	u8 plen;
+
+	limit_trust(test, "192.0.2.77", 120);
+	limit_trust(test, "2001:db8::", 32);
+	/* The same network, however it is written */
+	limit_key(test, "192.0.2.1", &key);
+	KUNIT_EXPECT_EQ(test, tftpk_trust_add(&s->tn, &key.client, 120),
+			-EEXIST);
+	KUNIT_EXPECT_EQ(test, tftpk_trust_add(&s->tn, &key.client, 128), 0);
+	KUNIT_EXPECT_EQ(test, tftpk_trust_del(&s->tn, &key.client, 127),
+			-ENOENT);
+	KUNIT_EXPECT_EQ(test, tftpk_trust_del(&s->tn, &key.client, 120), 0);
+	KUNIT_EXPECT_EQ(test, tftpk_trust_del(&s->tn, &key.client, 120),
+			-ENOENT);
+
+	mutex_lock(&s->tn.mutex);
+	KUNIT_EXPECT_NOT_NULL(test, tftpk_trust_nth(&s->tn, 0, &plen));
+	KUNIT_EXPECT_EQ(test, plen, 32);
+	KUNIT_EXPECT_NOT_NULL(test, tftpk_trust_nth(&s->tn, 1, &plen));
+	KUNIT_EXPECT_EQ(test, plen, 128);
+	KUNIT_EXPECT_NULL(test, tftpk_trust_nth(&s->tn, 2, &plen));
+	mutex_unlock(&s->tn.mutex);
+}
+
+/* Late packets are told from those of strangers. */
+static void limit_late_test(struct kunit *test)
+{
+	struct limit_state *s = test->priv;
+	struct tftpk_key key, other;
+
+	limit_key(test, "192.0.2.1", &key);
+	KUNIT_EXPECT_FALSE(test, tftpk_limit_late(&s->tn, &key));
+	tftpk_limit_ended(&s->tn, &key);
+	KUNIT_EXPECT_TRUE(test, tftpk_limit_late(&s->tn, &key));
+
+	other = key;
+	other.client_port = htons(4712);
+	KUNIT_EXPECT_FALSE(test, tftpk_limit_late(&s->tn, &other));
+	limit_key(test, "192.0.2.2", &other);
+	KUNIT_EXPECT_FALSE(test, tftpk_limit_late(&s->tn, &other));
+	other = key;
+	other.port = &s->v6.main;
+	KUNIT_EXPECT_FALSE(test, tftpk_limit_late(&s->tn, &other));
+}
+
+/* ---- state ---- */
+
+static int limit_init(struct kunit *test)
+{
+	struct limit_state *s = kunit_kzalloc(test, sizeof(*s), GFP_KERNEL);
+	int err;
+
+	if (!s)
+		return -ENOMEM;
+	s->tn.net = &init_net;
+	mutex_init(&s->tn.mutex);
+	INIT_LIST_HEAD(&s->tn.trusted);
+	/* So slow that it does not matter how long a test takes. */
+	s->tn.settings.source_rate = 1;
+	s->tn.settings.source_burst = 64;
+	s->v4.name.family = AF_INET;
+	s->v4.tn = &s->tn;
+	s->v4.main.listener = &s->v4;
+	s->v6.name.family = AF_INET6;
+	s->v6.tn = &s->tn;
+	s->v6.main.listener = &s->v6;
+	mutex_lock(&s->tn.mutex);
+	err = tftpk_limit_init(&s->tn);
+	mutex_unlock(&s->tn.mutex);
+	test->priv = s;
+	return err;
+}
+
+static void limit_exit(struct kunit *test)
+{
+	struct limit_state *s = test->priv;
+
+	if (s)
+		tftpk_limit_exit(&s->tn);
+}
+
+static struct kunit_case limit_cases[] = {
+	KUNIT_CASE_PARAM(limit_burst_test, burst_gen_params),
+	KUNIT_CASE_PARAM(limit_share_test, share_gen_params),
+	KUNIT_CASE(limit_rate_test),
+	KUNIT_CASE(limit_flood_test),
+	KUNIT_CASE(limit_trust_test),
+	KUNIT_CASE(limit_late_test),
+	{}
+};
+
+static struct kunit_suite limit_suite = {
+	.name		= "tftpk-limit",
+	.init		= limit_init,
+	.exit		= limit_exit,
+	.test_cases	= limit_cases,
+};
+
+kunit_test_suite(limit_suite);
