@@ -368,6 +368,7 @@ struct tftpk_text {
  * @lock: protects all below but what only the work touches
  * @ref: one for the tables, one for queued work
  * @dead: ended; nothing may be queued or sent any more
+ * @reaped: the work has begun to take it apart
  * @hashed: bit 0: @request is in the table, bit 1: @tid is
  * @state: for people and for what a timeout means
  * @announced: listeners to events know of it
@@ -419,6 +420,7 @@ struct tftpk_transfer {
 	spinlock_t lock;	/* all below, but what only the work uses */
 	refcount_t ref;
 	bool dead;
+	bool reaped;
 	u8 hashed;
 	u8 state;
 	bool announced;

@@ -725,19 +725,24 @@ static void tftpk_transfer_work(struct work_struct *work)
 {
 	struct tftpk_transfer *t = container_of(work, struct tftpk_transfer,
 						work);
-	bool dead;
+	bool dead, reap;
 	u8 state;
 
 	spin_lock_bh(&t->lock);
 	dead = t->dead;
 	state = t->state;
+	/* The end may come between this work's beginning and this lock, and
+	 * queues it once more.
+	 */
+	reap = dead && !t->reaped;
+	t->reaped = dead;
 	spin_unlock_bh(&t->lock);
 
-	if (dead)
+	if (reap)
 		tftpk_transfer_reap(t);
-	else if (state == TFTPK_STATE_OPENING)
+	else if (!dead && state == TFTPK_STATE_OPENING)
 		tftpk_transfer_open(t);
-	else
+	else if (!dead)
 		tftpk_transfer_feed(t);
 	tftpk_transfer_put(t);
 }

@@ -180,8 +180,8 @@ static u8 *output_check_headers(struct kunit *test, u16 family, u32 len)
 
 		uh = (struct udphdr *)(iph + 1);
 		udp_len = len - sizeof(*iph);
-		KUNIT_EXPECT_EQ(test, iph->version, 4);
-		KUNIT_EXPECT_EQ(test, iph->ihl, 5);
+		KUNIT_EXPECT_TRUE(test, iph->version == 4);
+		KUNIT_EXPECT_TRUE(test, iph->ihl == 5);
 		KUNIT_EXPECT_EQ(test, iph->ttl, 33);
 		KUNIT_EXPECT_EQ(test, iph->protocol, IPPROTO_UDP);
 		KUNIT_EXPECT_EQ(test, iph->saddr, key->local.s6_addr32[3]);
@@ -194,7 +194,7 @@ static u8 *output_check_headers(struct kunit *test, u16 family, u32 len)
 
 		uh = (struct udphdr *)(ip6h + 1);
 		udp_len = len - sizeof(*ip6h);
-		KUNIT_EXPECT_EQ(test, ip6h->version, 6);
+		KUNIT_EXPECT_TRUE(test, ip6h->version == 6);
 		KUNIT_EXPECT_EQ(test, ip6h->hop_limit, 33);
 		KUNIT_EXPECT_EQ(test, ip6h->nexthdr, IPPROTO_UDP);
 		KUNIT_EXPECT_MEMEQ(test, &ip6h->saddr, &key->local, 16);
@@ -298,7 +298,7 @@ static u32 output_check_skb(struct kunit *test, const struct output_case *c,
 			s->t.dst->dev->hard_header_len);
 	KUNIT_EXPECT_NULL(test, skb->sk);
 	KUNIT_EXPECT_NULL(test, skb->destructor);
-	KUNIT_EXPECT_EQ(test, skb->ip_summed, CHECKSUM_PARTIAL);
+	KUNIT_EXPECT_TRUE(test, skb->ip_summed == CHECKSUM_PARTIAL);
 	KUNIT_EXPECT_EQ(test, skb_network_offset(skb), 0);
 	KUNIT_EXPECT_EQ(test, skb_transport_offset(skb), ip_len);
 	KUNIT_EXPECT_EQ(test, skb_checksum_start_offset(skb), ip_len);
@@ -485,7 +485,7 @@ static void output_df_test(struct kunit *test)
 	skb = __skb_dequeue(&s->out);
 	KUNIT_ASSERT_NOT_NULL(test, skb);
 	KUNIT_EXPECT_EQ(test, ip_hdr(skb)->frag_off, htons(IP_DF));
-	KUNIT_EXPECT_FALSE(test, skb->ignore_df);
+	KUNIT_EXPECT_FALSE(test, !!skb->ignore_df);
 	kfree_skb(skb);
 	skb_queue_purge(&s->out);
 
