@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-2.0
+# `make help` tells what there is. The kernel's build reads Kbuild instead.
+
+KVER ?= $(shell uname -r)
+KDIR ?= /lib/modules/$(KVER)/build
+
+export TESTS V
+
+.PHONY: all modules tools modules_install install clean check demo lint help
+
+all: modules tools
+
+# Debian's kernels ask for BTF and signatures of modules, but their headers do
+# not bring the key, nor those of 6.1 a vmlinux: spare the user the messages.
+lacking := $(if $(wildcard $(KDIR)/vmlinux),,CONFIG_DEBUG_INFO_BTF_MODULES=) \
+	$(if $(wildcard $(KDIR)/certs/signing_key.*),,CONFIG_MODULE_SIG_ALL=)
+
+modules modules_install: $(KDIR)/Makefile
+	$(MAKE) -C $(KDIR) M=$(CURDIR) $(lacking) $@
+
+tools:
+	$(MAKE) -C ctl
+
+install:
+	$(MAKE) -C ctl $@
+
+clean:
+	$(MAKE) -C ctl $@
+	find . -path ./ctl -prune -o -path ./.git -prune -o -type f \( \
+		-name '*.o' -o -name '*.ko' -o -name '*.mod' -o -name '*.mod.c' -o \
+		-name '.*.cmd' -o -name modules.order -o -name Module.symvers \
+		\) -exec rm {} +
+	rm -rf build
+
+check:
+	@scripts/install-deps
+	@tools/testing/vm/kernels 6.1 6.12 >/dev/null
+	@tools/testing/check $(SUITES)
+
+demo:
+	@scripts/install-deps build vm
+	@tools/testing/vm/demo
+
+lint:
+	@scripts/install-deps build lint
+	@scripts/lint
+
+help:
+	@echo 'make                   build the module, and tftpkctl'
+	@echo 'make modules           the module only, for the running kernel or KDIR='
+	@echo 'make tools             tftpkctl only'
+	@echo 'make modules_install   install the module; INSTALL_MOD_PATH= is its root'
+	@echo 'make install           install tftpkctl, its manual and completions;'
+	@echo '                       PREFIX=/usr/local DESTDIR='
+	@echo 'make clean             remove what was built here'
+	@echo ''
+	@echo 'These bring along all that they need, kernels too, and load nothing on'
+	@echo 'this machine. The kernels stay in ~/.cache/tftpk, or in TFTPK_CACHE.'
+	@echo ''
+	@echo 'make demo              boot a VM, serve a kernel and an initrd in it'
+	@echo 'make check             all tests; SUITES="6.12 lint" TESTS="basic" for some'
+	@echo 'make lint              the linters'
+	@echo 'tools/testing/vm/run --shell   a VM to try things in; --help for more'
+
+$(KDIR)/Makefile:
+	@echo 'No headers for building modules in $(KDIR).' >&2
+	@echo 'For the running kernel, if it is one of Debian'\''s:' >&2
+	@echo '    apt-get install linux-headers-$(KVER)' >&2
+	@echo 'For another kernel: make KDIR=<its build folder>' >&2
+	@echo 'make demo and make check bring kernels and headers of their own.' >&2
+	@false
