@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# Shared by the scripts of this tree; sourced, never run.
+
+# The tree that these scripts belong to.
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+# Whatever is fetched or built for tests lives here, outside the tree, and
+# survives `make clean`.
+cache=${TFTPK_CACHE:-${XDG_CACHE_HOME:-${HOME:=~}/.cache}/tftpk}
+
+# Builds are per checkout, so that several do not mix.
+# shellcheck disable=SC2034 # used by those who source this
+work=$cache/tree-$(printf %s "$top" | sha256sum | cut -c1-12)
+
+note() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
+die() {
+	note "$@"
+	exit 1
+}
+
+# usage: print the comment that heads the script, which is its manual, and
+# exit as for a wrong command line.
+usage() {
+	sed -n '3,/^[^#]/ { s/^# \{0,1\}//p }' "$0" >&2
+	exit 2
+}
+
+# with_lock NAME: hold the lock NAME until this shell ends.
+with_lock() {
+	mkdir -p "$cache"
+	exec {lock_fd}>"$cache/.lock-$1"
+	flock "$lock_fd"
+}
+
+# libraries DIR: the shared libraries that the ELF files beneath DIR need, the
+# dynamic linker included, one path a line.
+libraries() {
+	{ find "$1" -type f \( -perm /111 -o -name '*.so*' \) -print0 |
+		xargs -0r ldd 2>/dev/null || true; } | awk '
+		$2 == "=>" && $3 ~ /^\// { print $3 }
+		NF == 2 && $1 ~ /^\// && $2 ~ /^\(/ { print $1 }' | sort -u
+}
