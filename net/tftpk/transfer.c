@@ -274,6 +274,19 @@ static u64 tftpk_transfer_goal(const struct tftpk_transfer *t)
 	return min(goal, t->size);
 }
 
+/* Has the file changed? Then the transfer ends: what is sent are its pages as
+ * they are now.
+ */
+static bool tftpk_transfer_changed(struct tftpk_transfer *t,
+				   struct sk_buff_head *out)
+{
+	if (!READ_ONCE(t->tn->settings.detect_changes) ||
+	    !tftpk_file_changed(t))
+		return false;
+	tftpk_transfer_unreadable(t, -ESTALE, out);
+	return true;
+}
+
 /* Send what the window allows, if the ring holds all of it. If not, the work
  * fills the ring and sends: a client answers the end of a window, so half of
  * one gains nothing, and two CPUs sending one window could reorder it.
@@ -287,11 +300,8 @@ static void tftpk_transfer_push(struct tftpk_transfer *t, u64 now_ns,
 
 	lockdep_assert_held(&t->lock);
 
-	if (READ_ONCE(t->tn->settings.detect_changes) &&
-	    tftpk_file_changed(t)) {
-		tftpk_transfer_unreadable(t, -ESTALE, out);
+	if (tftpk_transfer_changed(t, out))
 		return;
-	}
 
 	room = tftpk_window_room(w);
 	ready = tftpk_transfer_ready(t);
@@ -350,6 +360,8 @@ static void tftpk_transfer_probe(struct tftpk_transfer *t,
 {
 	struct tftpk_window *w = &t->window;
 
+	if (tftpk_transfer_changed(t, out))
+		return;
 	trace_tftpk_retransmit(t, true);
 	tftpk_window_probe(w);
 	if (tftpk_output_blocks(t, w->next - 1, 1, out)) {
