@@ -10,17 +10,31 @@
 
 #include "tftpkctl.h"
 
+#define UNPRIVILEGED	65534
+
 static const struct field export_fields[] = {
 	FIELD(TFTPK_A_EXPORT_ID, FIELD_NUMBER, "id"),
 	FIELD(TFTPK_A_EXPORT_PATH, FIELD_STRING, "path"),
+	FIELD(TFTPK_A_EXPORT_PREFIX, FIELD_STRING, "prefix"),
 	FIELD(TFTPK_A_EXPORT_UID, FIELD_NUMBER, "uid"),
 	FIELD(TFTPK_A_EXPORT_GID, FIELD_NUMBER, "gid"),
+	FIELD(TFTPK_A_EXPORT_NO_SYMLINKS, FIELD_FLAG, "no-symlinks"),
 };
 
 int dump_exports(struct ctl *ctl, json_t **list)
 {
 	return nl_dump(ctl, TFTPK_CMD_EXPORT_GET, export_fields,
 		       COUNT(export_fields), list);
+}
+
+static char *prefix_column(const json_t *row, const char *name)
+{
+	char *prefix = string_text(row, name);
+	char *shown = text("/%s", json_is_string(look_up(row, name)) ? prefix :
+								       "");
+
+	free(prefix);
+	return shown;
 }
 
 static char *user_column(const json_t *row, const char *name)
@@ -35,11 +49,18 @@ static char *user_column(const json_t *row, const char *name)
 	return user;
 }
 
+static char *options_column(const json_t *row, const char *name)
+{
+	return text(json_is_true(look_up(row, name)) ? name : "-");
+}
+
 void print_exports(const json_t *list)
 {
 	static const struct column columns[] = {
 		{ "ID", true, number_text, "id" },
+		{ "PREFIX", false, prefix_column, "prefix" },
 		{ "UID:GID", false, user_column, "" },
+		{ "OPTIONS", false, options_column, "no-symlinks" },
 		{ "FOLDER", false, string_text, "path" },
 	};
 
@@ -55,6 +76,7 @@ static char *resolve(const char *dir)
 	if (path && !stat(path, &st) && S_ISDIR(st.st_mode))
 		return path;
 
+	blame(dir);
 	if (path && S_ISREG(st.st_mode))
 		complain("export %s: not a folder (export the folder that holds the file)",
 			 dir);
@@ -94,6 +116,182 @@ static bool parse_id(const char *string, bool group, uint32_t *id)
 	}
 }
 
+/*
+ * Copy @path with one slash before each component, or only between them if it
+ * is @relative, and without empty and "." components.
+ */
+static char *tidy(const char *path, bool relative)
+{
+	char *copy = text("/%s", path), *from, *to;
+
+	for (from = to = copy; *from;) {
+		size_t len;
+
+		from += strspn(from, "/");
+		len = strcspn(from, "/");
+		if (len && !(len == 1 && *from == '.')) {
+			if (to != copy || !relative)
+				*to++ = '/';
+			memmove(to, from, len);
+			to += len;
+		}
+		from += len;
+	}
+	if (to == copy && !relative)
+		*to++ = '/';
+	*to = '\0';
+	return copy;
+}
+
+/* The prefix that --as gives, or NULL after a complaint. */
+static char *parse_prefix(const char *string)
+{
+	char *prefix = tidy(string, true);
+	const char *part;
+
+	for (part = prefix; part; part = strchr(part, '/')) {
+		part += *part == '/';
+		if (part[0] == '.' && part[1] == '.' &&
+		    (!part[2] || part[2] == '/')) {
+			blame(string);
+			complain("--as %s: '..' leads nowhere: give the path that clients see, such as /boot/arm",
+				 string);
+			free(prefix);
+			return NULL;
+		}
+	}
+	if (strlen(prefix) <= TFTPK_PATH_MAX)
+		return prefix;
+	blame(string);
+	complain("--as: the path is too long: %u bytes are the most",
+		 TFTPK_PATH_MAX);
+	free(prefix);
+	return NULL;
+}
+
+/**
+ * parse_export() - read the arguments of an export
+ * @ctl: its options
+ * @dir: the folder
+ * @export: where it goes, as an object like those of dump_exports()
+ *
+ * Complains by itself.
+ *
+ * Return: 0, or an exit code.
+ */
+int parse_export(const struct ctl *ctl, const char *dir, json_t **export)
+{
+	const char *as = ctl->option[OPTION_AS];
+	const char *user = ctl->option[OPTION_UID];
+	const char *group = ctl->option[OPTION_GID];
+	uint32_t uid = UNPRIVILEGED, gid = UNPRIVILEGED;
+	char *path, *prefix;
+
+	if (user && !parse_id(user, false, &uid)) {
+		blame(user);
+		return usage_error("export: --uid %s: no such user", user);
+	}
+	if (group && !parse_id(group, true, &gid)) {
+		blame(group);
+		return usage_error("export: --gid %s: no such group", group);
+	}
+	prefix = parse_prefix(as ? as : "");
+	if (!prefix)
+		return EXIT_USAGE;
+	path = resolve(dir);
+	if (!path) {
+		free(prefix);
+		return EXIT_FAILURE;
+	}
+
+	*export = checked(json_object());
+	put(*export, "path", json_bytes(path, strlen(path)));
+	put(*export, "prefix", json_bytes(prefix, strlen(prefix)));
+	put(*export, "uid", json_integer(uid));
+	put(*export, "gid", json_integer(gid));
+	put(*export, "no-symlinks",
+	    json_boolean(ctl->option[OPTION_NO_SYMLINKS]));
+	free(prefix);
+	free(path);
+	return 0;
+}
+
+/**
+ * export_words() - an export as a line of a file
+ * @export: an object as of dump_exports()
+ *
+ * Return: the arguments of 'export', for the caller to free.
+ */
+char *export_words(const json_t *export)
+{
+	long long uid = number(export, "uid"), gid = number(export, "gid");
+	char *raw = raw_text(export, "path"), *path = quoted(raw);
+	char *as = raw_text(export, "prefix"), *prefix = quoted(as);
+	char *user = text(" --uid %lld", uid), *group = text(" --gid %lld", gid);
+	char *words = text("%s%s%s%s%s%s", path, *as ? " --as " : "",
+			   *as ? prefix : "", uid == UNPRIVILEGED ? "" : user,
+			   gid == UNPRIVILEGED ? "" : group,
+			   json_is_true(look_up(export, "no-symlinks")) ?
+				   " --no-symlinks" : "");
+
+	free(group);
+	free(user);
+	free(prefix);
+	free(as);
+	free(path);
+	free(raw);
+	return words;
+}
+
+static void put_string(struct nlmsghdr *nlh, uint16_t attr, const json_t *object,
+		       const char *name)
+{
+	char *raw = raw_text(object, name);
+
+	mnl_attr_put_strz(nlh, attr, raw);
+	free(raw);
+}
+
+/* add_export() - serve what parse_export() read; @reply may be NULL. */
+int add_export(struct ctl *ctl, const json_t *export, json_t **reply)
+{
+	struct nlmsghdr *nlh = nl_request(ctl, TFTPK_CMD_EXPORT_ADD);
+
+	put_string(nlh, TFTPK_A_EXPORT_PATH, export, "path");
+	put_string(nlh, TFTPK_A_EXPORT_PREFIX, export, "prefix");
+	mnl_attr_put_u32(nlh, TFTPK_A_EXPORT_UID,
+			 (uint32_t)number(export, "uid"));
+	mnl_attr_put_u32(nlh, TFTPK_A_EXPORT_GID,
+			 (uint32_t)number(export, "gid"));
+	if (json_is_true(look_up(export, "no-symlinks")))
+		mnl_attr_put(nlh, TFTPK_A_EXPORT_NO_SYMLINKS, 0, NULL);
+	return nl_do(ctl, export_fields, COUNT(export_fields), reply);
+}
+
+/* delete_export() - end "path" under "prefix", or under all if that is null. */
+int delete_export(struct ctl *ctl, const json_t *export)
+{
+	struct nlmsghdr *nlh = nl_request(ctl, TFTPK_CMD_EXPORT_DEL);
+
+	put_string(nlh, TFTPK_A_EXPORT_PATH, export, "path");
+	if (!json_is_null(look_up(export, "prefix")))
+		put_string(nlh, TFTPK_A_EXPORT_PREFIX, export, "prefix");
+	return nl_do(ctl, NULL, 0, NULL);
+}
+
+/* "/srv/tftp as /boot", without what is the root or null. */
+static char *place(const json_t *export)
+{
+	char *path = string_text(export, "path");
+	char *prefix = prefix_column(export, "prefix");
+	char *string = text("%s%s%s", path, prefix[1] ? " as " : "",
+			    prefix[1] ? prefix : "");
+
+	free(prefix);
+	free(path);
+	return string;
+}
+
 /* The end of "serving /srv/tftp on [::]:69, 0.0.0.0:69". */
 static void print_places(const json_t *listeners)
 {
@@ -112,38 +310,22 @@ static void print_places(const json_t *listeners)
 
 int run_export(struct ctl *ctl, int argc, char **argv)
 {
-	const char *user = ctl->option[OPTION_UID];
-	const char *group = ctl->option[OPTION_GID];
-	json_t *export = NULL, *listeners = NULL;
-	uint32_t uid = 0, gid = 0;
-	struct nlmsghdr *nlh;
-	char *path;
+	json_t *wanted, *export = NULL, *listeners = NULL;
+	char *what;
+	int ret;
 
 	(void)argc;
-	if (user && !parse_id(user, false, &uid))
-		return usage_error("export: --uid %s: no such user", user);
-	if (group && !parse_id(group, true, &gid))
-		return usage_error("export: --gid %s: no such group", group);
-	path = resolve(argv[0]);
-	if (!path)
-		return EXIT_FAILURE;
+	ret = parse_export(ctl, argv[0], &wanted);
+	if (ret)
+		return ret;
 	if (nl_open(ctl)) {
-		free(path);
+		json_decref(wanted);
 		return EXIT_FAILURE;
 	}
-
-	nlh = nl_request(ctl, TFTPK_CMD_EXPORT_ADD);
-	mnl_attr_put_strz(nlh, TFTPK_A_EXPORT_PATH, path);
-	if (user)
-		mnl_attr_put_u32(nlh, TFTPK_A_EXPORT_UID, uid);
-	if (group)
-		mnl_attr_put_u32(nlh, TFTPK_A_EXPORT_GID, gid);
-	if (nl_do(ctl, export_fields, COUNT(export_fields), &export)) {
-		nl_fail(ctl, "export %s", argv[0]);
-		free(path);
-		return EXIT_FAILURE;
-	}
-	free(path);
+	ret = add_export(ctl, wanted, &export);
+	json_decref(wanted);
+	if (ret)
+		return nl_fail(ctl, "export %s", argv[0]);
 
 	/* The export stands, even if nobody can tell where it is served. */
 	if (dump_listeners(ctl, &listeners))
@@ -151,81 +333,81 @@ int run_export(struct ctl *ctl, int argc, char **argv)
 	if (ctl->json)
 		return print_json(json_pack("{s:o, s:o?}", "export", export,
 					    "listeners", listeners));
-	path = string_text(export, "path");
-	printf("serving %s", path);
+	what = place(export);
+	printf("serving %s", what);
 	print_places(listeners);
-	free(path);
+	free(what);
 	json_decref(listeners);
 	json_decref(export);
 	return EXIT_SUCCESS;
 }
 
 /*
- * @dir as an absolute path without empty and "." components, for the kernel to
- * compare with the names of exports whose folder is gone.
+ * @dir as an absolute path, for the kernel to compare with the names of exports
+ * whose folder is gone; or NULL after a complaint.
  */
 static char *absolute(const char *dir)
 {
 	char *cwd = *dir == '/' ? NULL : getcwd(NULL, 0);
-	char *path, *from, *to;
+	char *joined, *path;
 
-	if (*dir != '/' && !cwd)
+	if (*dir != '/' && !cwd) {
+		complain("unexport %s: the current folder is gone (give an absolute path)",
+			 dir);
 		return NULL;
-	path = text("%s/%s", cwd ? cwd : "", dir);
-	free(cwd);
-
-	for (from = to = path; *from;) {
-		size_t len;
-
-		from += strspn(from, "/");
-		len = strcspn(from, "/");
-		if (len && !(len == 1 && *from == '.')) {
-			*to++ = '/';
-			memmove(to, from, len);
-			to += len;
-		}
-		from += len;
 	}
-	if (to == path)
-		*to++ = '/';
-	*to = '\0';
-	return path;
+	joined = text("%s/%s", cwd ? cwd : "", dir);
+	path = tidy(joined, false);
+	free(joined);
+	free(cwd);
+	if (strlen(path) <= TFTPK_PATH_MAX)
+		return path;
+	complain("unexport %s: the path is too long", dir);
+	free(path);
+	return NULL;
 }
 
 int run_unexport(struct ctl *ctl, int argc, char **argv)
 {
-	char *path = absolute(argv[0]), *shown;
+	const char *as = ctl->option[OPTION_AS];
+	char *prefix = NULL, *path, *what;
 	int ret = EXIT_FAILURE;
-	struct nlmsghdr *nlh;
 	json_t *export;
 
 	(void)argc;
-	if (!path || strlen(path) > TFTPK_PATH_MAX) {
-		complain("unexport %s: %s", argv[0], path ?
-			 "the path is too long" :
-			 "the current folder is gone (give an absolute path)");
-		goto out;
+	if (as) {
+		prefix = parse_prefix(as);
+		if (!prefix)
+			return EXIT_USAGE;
 	}
-	if (nl_open(ctl))
-		goto out;
-	nlh = nl_request(ctl, TFTPK_CMD_EXPORT_DEL);
-	mnl_attr_put_strz(nlh, TFTPK_A_EXPORT_PATH, path);
-	if (nl_do(ctl, NULL, 0, NULL)) {
-		nl_fail(ctl, "unexport %s", argv[0]);
-		goto out;
+	path = absolute(argv[0]);
+	if (!path) {
+		free(prefix);
+		return EXIT_FAILURE;
 	}
-
 	export = checked(json_object());
 	put(export, "path", json_bytes(path, strlen(path)));
-	shown = string_text(export, "path");
-	if (ctl->json)
+	put(export, "prefix",
+	    prefix ? json_bytes(prefix, strlen(prefix)) : json_null());
+	free(prefix);
+	free(path);
+
+	if (nl_open(ctl))
+		goto out;
+	if (delete_export(ctl, export)) {
+		nl_fail(ctl, "unexport %s%s%s", argv[0], as ? " --as " : "",
+			as ? as : "");
+		goto out;
+	}
+	if (ctl->json) {
 		print_json(json_pack("{s:O}", "unexport", export));
-	else
-		printf("no longer serving %s\n", shown);
-	free(shown);
-	json_decref(export);
+	} else {
+		what = place(export);
+		printf("no longer serving %s\n", what);
+		free(what);
+	}
 	ret = EXIT_SUCCESS;
 out:
-	free(path);
+	json_decref(export);
 	return ret;
 }

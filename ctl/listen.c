@@ -17,14 +17,6 @@ static const struct field listener_fields[] = {
 	FIELD(TFTPK_A_LISTENER_BROADCAST, FIELD_FLAG, "broadcast"),
 };
 
-struct endpoint {
-	struct in6_addr address;	/* of an IPv4 address the first 4 bytes */
-	size_t len;			/* 4 or 16, 0 for any of both families */
-	uint32_t ifindex;		/* 0 for any */
-	uint16_t port;
-	bool single_port, broadcast;
-};
-
 int dump_listeners(struct ctl *ctl, json_t **list)
 {
 	return nl_dump(ctl, TFTPK_CMD_LISTENER_GET, listener_fields,
@@ -91,16 +83,23 @@ static int parse_interface(const char *name, uint32_t *ifindex)
 	return 0;
 }
 
-/*
- * Read ADDR, ADDR:PORT, [ADDR]:PORT or *:PORT, where an IPv6 address may carry
- * its interface after a percent sign. Returns 0 or an exit code.
+/**
+ * parse_endpoint() - read an address and a port
+ * @string: ADDR, ADDR:PORT, [ADDR]:PORT or *:PORT, where an IPv6 address may
+ *	carry its interface after a percent sign
+ * @endpoint: takes what is given; the port stays if there is none
+ *
+ * Complains by itself.
+ *
+ * Return: 0, or an exit code.
  */
-static int parse_endpoint(const char *string, struct endpoint *endpoint)
+int parse_endpoint(const char *string, struct endpoint *endpoint)
 {
 	char *copy = checked(strdup(string));
 	char *host = copy, *port = NULL, *scope, *colon = strchr(copy, ':');
 	int ret = 0;
 
+	blame(string);
 	if (*copy == '[') {
 		char *end = strchr(copy, ']');
 
@@ -144,53 +143,136 @@ static int parse_args(int argc, char **argv, struct endpoint *endpoint)
 {
 	int ret;
 
-	if (argc == 2 || (argc == 3 && strcmp(argv[1], "dev") != 0))
+	if (argc == 2 || (argc == 3 && strcmp(argv[1], "dev") != 0)) {
+		blame(argv[1]);
 		return usage_error("unexpected '%s': give ADDR[:PORT] [dev IF]",
 				   argv[1]);
+	}
 	ret = parse_endpoint(argv[0], endpoint);
-	if (!ret && argc == 3)
+	if (!ret && argc == 3) {
+		blame(argv[2]);
 		ret = parse_interface(argv[2], &endpoint->ifindex);
+	}
+	blame(argv[0]);
 	if (!ret && endpoint->len == sizeof(struct in6_addr) &&
 	    IN6_IS_ADDR_LINKLOCAL(&endpoint->address) && !endpoint->ifindex)
 		ret = usage_error("%s: a link-local address needs its interface: add 'dev IF'",
 				  argv[0]);
-	if (!ret && endpoint->len == sizeof(struct in6_addr) &&
-	    endpoint->broadcast)
-		ret = usage_error("%s: IPv6 has no broadcast: leave --broadcast away",
-				  argv[0]);
 	return ret;
 }
 
-static json_t *endpoint_json(const struct endpoint *endpoint, bool listen)
+static json_t *listener_json(const struct endpoint *endpoint,
+			     const struct ctl *ctl)
 {
+	bool v6 = endpoint->len == sizeof(struct in6_addr);
 	json_t *object = checked(json_object());
 
 	put(object, "address", json_address(&endpoint->address, endpoint->len));
 	put(object, "port", json_integer(endpoint->port));
 	put_interface(object, endpoint->ifindex);
-	if (listen) {
-		put(object, "single-port", json_boolean(endpoint->single_port));
-		put(object, "broadcast", json_boolean(endpoint->broadcast));
-	}
+	put(object, "single-port",
+	    json_boolean(ctl->option[OPTION_SINGLE_PORT]));
+	put(object, "broadcast",
+	    json_boolean(ctl->option[OPTION_BROADCAST] && !v6));
 	return object;
 }
 
-static int request(struct ctl *ctl, uint8_t command,
-		   const struct endpoint *endpoint)
+/**
+ * parse_listeners() - read the arguments of a listener
+ * @ctl: its options
+ * @argc: number of arguments
+ * @argv: ADDR[:PORT] [dev IF]
+ * @list: where the listeners go, as an array of objects like those of
+ *	dump_listeners(); of "*" two, for IPv6, which has no broadcast, and IPv4
+ *
+ * Complains by itself.
+ *
+ * Return: 0, or an exit code.
+ */
+int parse_listeners(const struct ctl *ctl, int argc, char **argv, json_t **list)
 {
-	struct nlmsghdr *nlh = nl_request(ctl, command);
+	struct endpoint endpoint = { .port = TFTP_PORT };
+	int ret = parse_args(argc, argv, &endpoint);
+	bool both = !endpoint.len;
 
-	mnl_attr_put(nlh, TFTPK_A_LISTENER_ADDRESS, endpoint->len,
-		     &endpoint->address);
-	mnl_attr_put_u16(nlh, TFTPK_A_LISTENER_PORT, htons(endpoint->port));
-	if (endpoint->ifindex)
-		mnl_attr_put_u32(nlh, TFTPK_A_LISTENER_IFINDEX,
-				 endpoint->ifindex);
-	if (endpoint->single_port)
+	if (ret)
+		return ret;
+	if (endpoint.len == sizeof(struct in6_addr) &&
+	    ctl->option[OPTION_BROADCAST])
+		return usage_error("%s: IPv6 has no broadcast: leave --broadcast away",
+				   argv[0]);
+
+	*list = checked(json_array());
+	if (both)
+		endpoint.len = sizeof(struct in6_addr);
+	append(*list, listener_json(&endpoint, ctl));
+	if (both) {
+		endpoint.len = sizeof(struct in_addr);
+		append(*list, listener_json(&endpoint, ctl));
+	}
+	return 0;
+}
+
+/**
+ * listener_words() - a listener as a line of a file
+ * @listener: an object as of dump_listeners()
+ * @both: it stands for both families, see parse_listeners()
+ *
+ * Return: the arguments of 'listen', for the caller to free.
+ */
+char *listener_words(const json_t *listener, bool both)
+{
+	char *raw = raw_text(listener, "interface"), *dev = quoted(raw);
+	char *address = string_text(listener, "address");
+	bool v6 = strchr(address, ':');
+	char *words = text("%s%s%s:%lld%s%s%s%s", v6 && !both ? "[" : "",
+			   both ? "*" : address, v6 && !both ? "]" : "",
+			   number(listener, "port"), *raw ? " dev " : "",
+			   *raw ? dev : "",
+			   json_is_true(look_up(listener, "single-port")) ?
+				   " --single-port" : "",
+			   json_is_true(look_up(listener, "broadcast")) ?
+				   " --broadcast" : "");
+
+	free(address);
+	free(dev);
+	free(raw);
+	return words;
+}
+
+static int request(struct ctl *ctl, uint8_t command, const json_t *listener)
+{
+	const char *address = json_string_value(look_up(listener, "address"));
+	struct nlmsghdr *nlh = nl_request(ctl, command);
+	uint32_t ifindex = (uint32_t)number(listener, "ifindex");
+	struct in6_addr binary = { 0 };
+	bool v6 = strchr(address, ':');
+
+	inet_pton(v6 ? AF_INET6 : AF_INET, address, &binary);
+	mnl_attr_put(nlh, TFTPK_A_LISTENER_ADDRESS,
+		     v6 ? sizeof(struct in6_addr) : sizeof(struct in_addr),
+		     &binary);
+	mnl_attr_put_u16(nlh, TFTPK_A_LISTENER_PORT,
+			 htons((uint16_t)number(listener, "port")));
+	if (ifindex)
+		mnl_attr_put_u32(nlh, TFTPK_A_LISTENER_IFINDEX, ifindex);
+	if (command == TFTPK_CMD_LISTENER_ADD &&
+	    json_is_true(look_up(listener, "single-port")))
 		mnl_attr_put(nlh, TFTPK_A_LISTENER_SINGLE_PORT, 0, NULL);
-	if (endpoint->broadcast)
+	if (command == TFTPK_CMD_LISTENER_ADD &&
+	    json_is_true(look_up(listener, "broadcast")))
 		mnl_attr_put(nlh, TFTPK_A_LISTENER_BROADCAST, 0, NULL);
 	return nl_do(ctl, NULL, 0, NULL);
+}
+
+int add_listener(struct ctl *ctl, const json_t *listener)
+{
+	return request(ctl, TFTPK_CMD_LISTENER_ADD, listener);
+}
+
+int delete_listener(struct ctl *ctl, const json_t *listener)
+{
+	return request(ctl, TFTPK_CMD_LISTENER_DEL, listener);
 }
 
 /* Tell of the listeners made or closed; @done is given away. */
@@ -223,58 +305,51 @@ static int report(const struct ctl *ctl, bool listen, json_t *done)
 }
 
 /*
- * "*" is an IPv6 and an IPv4 listener, but for machines that lack one of the
- * families: split it, with IPv6, which has no broadcast, first.
+ * Carry out one or both families: for machines that lack one of them, one is
+ * enough.
  */
-static int split(const struct endpoint *endpoint, struct endpoint each[2])
-{
-	each[0] = *endpoint;
-	each[1] = *endpoint;
-	if (endpoint->len)
-		return 1;
-	each[0].len = sizeof(struct in6_addr);
-	each[0].broadcast = false;
-	each[1].len = sizeof(struct in_addr);
-	return 2;
-}
-
-/* Ask for one or both families; @done holds those that were granted. */
 static int change(struct ctl *ctl, int argc, char **argv, bool listen)
 {
-	struct endpoint endpoint = {
-		.port = TFTP_PORT,
-		.single_port = ctl->option[OPTION_SINGLE_PORT],
-		.broadcast = ctl->option[OPTION_BROADCAST],
-	};
-	struct endpoint each[2];
-	json_t *done;
-	int i, n, ret;
+	json_t *list, *done;
+	size_t i, n;
+	int ret;
 
-	ret = parse_args(argc, argv, &endpoint);
+	ret = parse_listeners(ctl, argc, argv, &list);
 	if (ret)
 		return ret;
-	if (nl_open(ctl))
+	if (nl_open(ctl)) {
+		json_decref(list);
 		return EXIT_FAILURE;
+	}
 
 	done = checked(json_array());
-	n = split(&endpoint, each);
+	n = json_array_size(list);
 	for (i = 0; i < n; i++) {
-		if (!request(ctl, listen ? TFTPK_CMD_LISTENER_ADD :
-					   TFTPK_CMD_LISTENER_DEL, &each[i]))
-			append(done, endpoint_json(&each[i], listen));
-		else if (ctl->error != EAFNOSUPPORT &&
-			 (listen || ctl->error != ENOENT))
+		json_t *listener = json_array_get(list, i);
+
+		if (!(listen ? add_listener : delete_listener)(ctl, listener)) {
+			if (!listen) {
+				json_object_del(listener, "single_port");
+				json_object_del(listener, "broadcast");
+			}
+			append(done, json_incref(listener));
+		} else if (ctl->error != EAFNOSUPPORT &&
+			   (listen || ctl->error != ENOENT)) {
 			break;
+		}
 	}
-	if (i == n && json_array_size(done))
+	if (i == n && json_array_size(done)) {
+		json_decref(list);
 		return report(ctl, listen, done);
+	}
 
 	ret = nl_fail(ctl, "%s %s%s%s", listen ? "listen" : "unlisten",
 		      argv[0], argc > 2 ? " dev " : "", argc > 2 ? argv[2] : "");
 	if (listen && json_array_size(done) &&
-	    request(ctl, TFTPK_CMD_LISTENER_DEL, &each[0]))
+	    delete_listener(ctl, json_array_get(done, 0)))
 		nl_fail(ctl, "listen %s: the IPv6 half remains", argv[0]);
 	json_decref(done);
+	json_decref(list);
 	return ret;
 }
 

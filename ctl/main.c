@@ -18,18 +18,30 @@ static int run_help(struct ctl *ctl, int argc, char **argv);
 
 static const struct command commands[] = {
 	{
-		.name = "export", .args = "DIR [--uid USER] [--gid GROUP]",
+		.name = "export",
+		.args = "DIR [--as PREFIX] [--uid USER] [--gid GROUP] [--no-symlinks]",
 		.summary = "serve the files beneath a folder",
 		.details =
 "The first export listens on UDP port 69 of all addresses, IPv4 and IPv6,\n"
-"unless a listener was configured before. Files are opened as USER and GROUP,\n"
-"by name or number, 65534 (nobody) by default: what these may not read is not\n"
-"served.\n",
-		.options = BIT(OPTION_UID) | BIT(OPTION_GID),
+"unless a listener was configured before.\n\n"
+"--as PREFIX serves the folder as if it were PREFIX: of --as /boot a client gets\n"
+"DIR/x by asking for boot/x. The longest PREFIX that fits a request wins; of\n"
+"several exports with one PREFIX, the first that has the file.\n"
+"--uid, --gid: files are opened as USER and GROUP, by name or number, 65534\n"
+"(nobody) by default: what these may not read is not served.\n"
+"--no-symlinks follows no symbolic links. Else they are followed, and stay\n"
+"beneath DIR as in a chroot.\n",
+		.options = BIT(OPTION_AS) | BIT(OPTION_UID) | BIT(OPTION_GID) |
+			   BIT(OPTION_NO_SYMLINKS),
 		.min_args = 1, .max_args = 1, .run = run_export,
+		.configure = configure_export,
 	}, {
-		.name = "unexport", .args = "DIR",
+		.name = "unexport", .args = "DIR [--as PREFIX]",
 		.summary = "stop serving a folder, ending its transfers",
+		.details =
+"--as PREFIX ends the export under that PREFIX only, which is / for one that was\n"
+"made without --as. Else the folder is no longer served at all.\n",
+		.options = BIT(OPTION_AS),
 		.min_args = 1, .max_args = 1, .run = run_unexport,
 	}, {
 		.name = "listen",
@@ -45,6 +57,7 @@ static const struct command commands[] = {
 "--broadcast answers requests that were sent to a broadcast address, too.\n",
 		.options = BIT(OPTION_SINGLE_PORT) | BIT(OPTION_BROADCAST),
 		.min_args = 1, .max_args = 3, .run = run_listen,
+		.configure = configure_listen,
 	}, {
 		.name = "unlisten", .args = "ADDR[:PORT] [dev IF]",
 		.summary = "close a listener, ending its transfers",
@@ -59,6 +72,7 @@ static const struct command commands[] = {
 "at once and source-rate per second after that. Others may request a quarter of\n"
 "the burst, and those of an IPv6 /64 share it.\n",
 		.min_args = 1, .max_args = 1, .run = run_trust,
+		.configure = configure_trust,
 	}, {
 		.name = "untrust", .args = "NETWORK[/LEN]",
 		.summary = "trust a network no longer",
@@ -73,10 +87,89 @@ static const struct command commands[] = {
 		.summary = "list the transfers that are running",
 		.run = run_transfers,
 	}, {
-		.name = "stats", .args = "",
+		.name = "save", .args = "[FILE]",
+		.summary = "print the configuration, or write it to FILE",
+		.details =
+"As commands that 'restore' and 'sync' understand, see tftpk.conf(5). FILE is\n"
+"replaced as a whole or not at all.\n",
+		.max_args = 1, .run = run_save,
+	}, {
+		.name = "restore", .args = "FILE",
+		.summary = "configure a server that serves nothing yet",
+		.details =
+"FILE is a configuration as of 'save', or - for standard input. All of it is\n"
+"checked first. Fails if there are exports, listeners or trusted networks.\n",
+		.min_args = 1, .max_args = 1, .run = run_restore,
+	}, {
+		.name = "sync", .args = "FILE",
+		.summary = "make the configuration what FILE says",
+		.details =
+"FILE is a configuration as of 'save', or - for standard input. All of it is\n"
+"checked first. What FILE has is added, what it lacks is removed, settings that\n"
+"it lacks get their defaults; what does not differ is left alone, and so are its\n"
+"transfers. Prints what it changed, as commands.\n",
+		.min_args = 1, .max_args = 1, .run = run_sync,
+	}, {
+		.name = "kill", .args = "ID|CLIENT[:PORT]",
+		.summary = "end transfers",
+		.details =
+"ID is the number of a transfer, as 'transfers' and 'monitor' tell it. CLIENT is\n"
+"an address: all of its transfers end, or the one from PORT. The clients are told\n"
+"by an ERROR; most ask anew.\n",
+		.min_args = 1, .max_args = 1, .run = run_kill,
+	}, {
+		.name = "drain", .args = "[--wait[=TIME]]",
+		.summary = "take no requests and let the running transfers end",
+		.details =
+"--wait waits until no transfer is running, but not longer than TIME, such as 30s\n"
+"or 5m, if that is given: it fails then, and requests are still not taken.\n",
+		.options = BIT(OPTION_WAIT), .run = run_drain,
+	}, {
+		.name = "undrain", .args = "",
+		.summary = "take requests again after 'drain'",
+		.run = run_undrain,
+	}, {
+		.name = "test", .args = "NAME [--from ADDR]",
+		.summary = "tell what a client would get that asks for NAME",
+		.details =
+"Prints the file, its size and its export, or why NAME would be refused; the exit\n"
+"status is 1 then. Nothing is sent.\n"
+"--from also tells how many requests the client ADDR may send: whether it is\n"
+"trusted, on the link, or behind a router as far as the main routing table knows.\n",
+		.options = BIT(OPTION_FROM),
+		.min_args = 1, .max_args = 1, .run = run_test,
+	}, {
+		.name = "monitor", .args = "[--timestamp]",
+		.summary = "print events as they happen, a line each",
+		.details =
+"A line begins with request, start, progress, complete, probe, abort, refused or\n"
+"lost. A client's line is made of its address, the number of the transfer, the\n"
+"file and what was asked for. For lines of progress say how often, in percent:\n"
+"'tftpkctl set progress 10'.\n"
+"--timestamp puts the local time before each line. JSON is one object a line.\n",
+		.options = BIT(OPTION_TIMESTAMP), .run = run_monitor,
+	}, {
+		.name = "top", .args = "",
+		.summary = "watch the transfers on the terminal",
+		.details =
+"A line for each: client, file, how much of it the client has acknowledged, rate,\n"
+"round-trip time, and blocks that were sent again. q quits, the arrows and the\n"
+"page keys scroll.\n",
+		.run = run_top,
+	}, {
+		.name = "warm", .args = "PATH",
+		.summary = "read a file, or the files of a folder, into the page cache",
+		.details =
+"So that those who boot first do not wait for the disk. Symbolic links within a\n"
+"folder are not followed.\n",
+		.min_args = 1, .max_args = 1, .run = run_warm,
+	}, {
+		.name = "stats", .args = "[--openmetrics]",
 		.summary = "print the counters",
 		.details =
+"--openmetrics prints them as Prometheus and its like read them.\n"
 "They count since the network namespace began or the module was loaded:\n\n",
+		.options = BIT(OPTION_OPENMETRICS),
 		.explain = explain_stats, .run = run_stats,
 	}, {
 		.name = "set", .args = "KEY VALUE [KEY VALUE]...",
@@ -86,6 +179,7 @@ static const struct command commands[] = {
 "mebibytes as 512, 512M, 512MiB, 2G or 2GiB. The settings are:\n\n",
 		.explain = explain_settings,
 		.min_args = 2, .max_args = INT_MAX, .run = run_set,
+		.configure = configure_set,
 	}, {
 		.name = "get", .args = "[KEY]",
 		.summary = "print the settings, or the value of one",
@@ -104,10 +198,16 @@ static const struct option long_options[] = {
 	{ "json", no_argument, NULL, 'j' },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
+	{ "as", required_argument, NULL, 256 + OPTION_AS },
 	{ "uid", required_argument, NULL, 256 + OPTION_UID },
 	{ "gid", required_argument, NULL, 256 + OPTION_GID },
+	{ "no-symlinks", no_argument, NULL, 256 + OPTION_NO_SYMLINKS },
 	{ "single-port", no_argument, NULL, 256 + OPTION_SINGLE_PORT },
 	{ "broadcast", no_argument, NULL, 256 + OPTION_BROADCAST },
+	{ "wait", optional_argument, NULL, 256 + OPTION_WAIT },
+	{ "from", required_argument, NULL, 256 + OPTION_FROM },
+	{ "timestamp", no_argument, NULL, 256 + OPTION_TIMESTAMP },
+	{ "openmetrics", no_argument, NULL, 256 + OPTION_OPENMETRICS },
 	{ "list", no_argument, NULL, 256 + OPTION_LIST },
 	{ 0 }
 };
@@ -237,17 +337,11 @@ static int enter_netns(const char *name)
 	return ret;
 }
 
-static int run(struct ctl *ctl, int argc, char **argv)
+/* Are these options, and so many other words, what the command takes? */
+static int check_usage(const struct ctl *ctl, const struct command *command,
+		       int argc)
 {
-	const struct command *command;
 	const struct option *option;
-	int ret;
-
-	if (!argc)
-		return usage_error("no command given: 'tftpkctl help' lists them");
-	command = find(argv[0]);
-	if (!command)
-		return EXIT_USAGE;
 
 	for (option = long_options; option->name; option++) {
 		int own = option->val - 256;
@@ -257,27 +351,56 @@ static int run(struct ctl *ctl, int argc, char **argv)
 			return usage_error("%s takes no --%s", command->name,
 					   option->name);
 	}
-	argc--;
-	argv++;
 	if (argc < command->min_args || argc > command->max_args)
 		return usage_error("usage: tftpkctl %s%s%s", command->name,
 				   *command->args ? " " : "", command->args);
+	return 0;
+}
 
+static int run(struct ctl *ctl, int argc, char **argv)
+{
+	const struct command *command;
+	int ret;
+
+	if (!argc)
+		return usage_error("no command given: 'tftpkctl help' lists them");
+	command = find(argv[0]);
+	if (!command)
+		return EXIT_USAGE;
+	ret = check_usage(ctl, command, argc - 1);
+	if (ret)
+		return ret;
 	if (ctl->netns && enter_netns(ctl->netns))
 		return EXIT_FAILURE;
-	ret = command->run(ctl, argc, argv);
+	ret = command->run(ctl, argc - 1, argv + 1);
 	nl_close(ctl);
 	return ret;
 }
 
-static int parse(struct ctl *ctl, int argc, char **argv)
+/*
+ * Read the options into @ctl: those of commands and, unless this is the line of
+ * a file, those of the tool. Puts the other words last, from optind on, and
+ * returns 0 or an exit code; @ending takes -h or -V.
+ */
+static int parse_options(struct ctl *ctl, int argc, char **argv, bool is_line,
+			 int *ending)
 {
-	bool help = false;
 	int option;
 
 	opterr = 0;
-	while ((option = getopt_long(argc, argv, ":n:jhV", long_options,
-				     NULL)) != -1) {
+	optind = 0;
+	while ((option = getopt_long(argc, argv, is_line ? ":" : ":n:jhV",
+				     long_options, NULL)) != -1) {
+		const char *word = argv[optind - 1];
+
+		if (is_line) {
+			/* Its value, if it has one, may be the next word. */
+			if (option < 256 && optarg == word)
+				word = argv[optind - 2];
+			blame(word);
+			if (option < 256 && option != ':')
+				option = '?';
+		}
 		switch (option) {
 		case 'n':
 			ctl->netns = optarg;
@@ -286,29 +409,71 @@ static int parse(struct ctl *ctl, int argc, char **argv)
 			ctl->json = true;
 			break;
 		case 'h':
-			help = true;
-			break;
 		case 'V':
-			puts("tftpkctl " VERSION);
-			return EXIT_SUCCESS;
+			*ending = option;
+			break;
 		case ':':
-			return usage_error("%s: the value is missing",
-					   argv[optind - 1]);
+			return usage_error("%s: the value is missing", word);
 		case '?':
-			if (optopt && optopt < 256 && !strchr("njhV", optopt))
+			if (!is_line && optopt && optopt < 256 &&
+			    !strchr("njhV", optopt))
 				return usage_error("no option '-%c': 'tftpkctl help' lists them",
 						   optopt);
-			return usage_error("no option '%s': 'tftpkctl help' lists them",
-					   argv[optind - 1]);
+			return usage_error("no option '%s'%s: 'tftpkctl help' lists them",
+					   word, is_line ? " here" : "");
 		default:
 			ctl->option[option - 256] = optarg ? optarg : "";
 			break;
 		}
 	}
+	return 0;
+}
 
-	if (help)
+/**
+ * configure() - carry out a line of a file
+ * @ctl: the context; takes the line's options
+ * @config: what takes the configuration
+ * @argc: number of words
+ * @argv: the words, a command first, and a NULL
+ *
+ * Complains by itself.
+ *
+ * Return: 0, or an exit code.
+ */
+int configure(struct ctl *ctl, json_t *config, int argc, char **argv)
+{
+	const struct command *command = find(argv[0]);
+	int ending = 0, ret;
+
+	if (!command)
+		return EXIT_USAGE;
+	if (!command->configure)
+		return usage_error("'%s' is not for files, which hold set, trust, listen and export",
+				   argv[0]);
+	memset(ctl->option, 0, sizeof(ctl->option));
+	ret = parse_options(ctl, argc, argv, true, &ending);
+	if (ret)
+		return ret;
+	blame(argv[0]);
+	ret = check_usage(ctl, command, argc - optind);
+	if (ret)
+		return ret;
+	return command->configure(ctl, config, argc - optind, argv + optind);
+}
+
+static int parse(struct ctl *ctl, int argc, char **argv)
+{
+	int ending = 0, ret;
+
+	ret = parse_options(ctl, argc, argv, false, &ending);
+	if (ret)
+		return ret;
+	if (ending == 'h')
 		return run_help(ctl, optind < argc, argv + optind);
-	return run(ctl, argc - optind, argv + optind);
+	if (ending != 'V')
+		return run(ctl, argc - optind, argv + optind);
+	puts("tftpkctl " VERSION);
+	return EXIT_SUCCESS;
 }
 
 int main(int argc, char **argv)

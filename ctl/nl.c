@@ -174,16 +174,60 @@ struct nlmsghdr *nl_request(struct ctl *ctl, uint8_t command)
 	return nlh;
 }
 
-static void read_family(const struct nlmsghdr *nlh, void *data)
+/* A family as the kernel tells of it, and one of its multicast groups. */
+struct family {
+	const char *group;	/* the one that is wanted, or NULL */
+	uint16_t id;
+	uint32_t group_id;	/* 0 if there is no such group */
+};
+
+static void read_group(const struct nlattr *group, struct family *family)
 {
 	const struct nlattr *attr;
-	uint16_t *family = data;
+	const char *name = "";
+	uint32_t id = 0;
+
+	mnl_attr_for_each_nested(attr, group) {
+		if (mnl_attr_get_type(attr) == CTRL_ATTR_MCAST_GRP_NAME &&
+		    !mnl_attr_validate(attr, MNL_TYPE_NUL_STRING))
+			name = mnl_attr_get_str(attr);
+		else if (mnl_attr_get_type(attr) == CTRL_ATTR_MCAST_GRP_ID &&
+			 !mnl_attr_validate(attr, MNL_TYPE_U32))
+			id = mnl_attr_get_u32(attr);
+	}
+	if (family->group && !strcmp(name, family->group))
+		family->group_id = id;
+}
+
+static void read_family(const struct nlmsghdr *nlh, void *data)
+{
+	const struct nlattr *attr, *group;
+	struct family *family = data;
 
 	mnl_attr_for_each(attr, nlh, GENL_HDRLEN) {
 		if (mnl_attr_get_type(attr) == CTRL_ATTR_FAMILY_ID &&
-		    mnl_attr_get_payload_len(attr) >= sizeof(*family))
-			*family = mnl_attr_get_u16(attr);
+		    mnl_attr_get_payload_len(attr) >= sizeof(family->id))
+			family->id = mnl_attr_get_u16(attr);
+		if (mnl_attr_get_type(attr) != CTRL_ATTR_MCAST_GROUPS)
+			continue;
+		mnl_attr_for_each_nested(group, attr)
+			read_group(group, family);
 	}
+}
+
+/* Ask the kernel for a family by its name. */
+static int find_family(struct ctl *ctl, const char *name, struct family *family)
+{
+	uint16_t before = ctl->family;
+	struct nlmsghdr *nlh;
+	int ret;
+
+	ctl->family = GENL_ID_CTRL;
+	nlh = nl_request(ctl, CTRL_CMD_GETFAMILY);
+	mnl_attr_put_strz(nlh, CTRL_ATTR_FAMILY_NAME, name);
+	ret = exchange(ctl, read_family, family, NULL);
+	ctl->family = before;
+	return ret;
 }
 
 /**
@@ -197,7 +241,7 @@ static void read_family(const struct nlmsghdr *nlh, void *data)
  */
 int nl_open(struct ctl *ctl)
 {
-	struct nlmsghdr *nlh;
+	struct family family = { 0 };
 	int on = 1;
 
 	ctl->nl = mnl_socket_open2(NETLINK_GENERIC, SOCK_CLOEXEC);
@@ -212,13 +256,10 @@ int nl_open(struct ctl *ctl)
 	mnl_socket_setsockopt(ctl->nl, NETLINK_GET_STRICT_CHK, &on, sizeof(on));
 	ctl->seq = (uint32_t)time(NULL);
 
-	ctl->family = GENL_ID_CTRL;
-	nlh = nl_request(ctl, CTRL_CMD_GETFAMILY);
-	mnl_attr_put_strz(nlh, CTRL_ATTR_FAMILY_NAME, TFTPK_FAMILY_NAME);
-	if (!exchange(ctl, read_family, &ctl->family, NULL) &&
-	    ctl->family != GENL_ID_CTRL)
+	if (!find_family(ctl, TFTPK_FAMILY_NAME, &family) && family.id) {
+		ctl->family = family.id;
 		return 0;
-
+	}
 	if (ctl->error == ENOENT)
 		complain("the tftpk module is not loaded: modprobe tftpk (or insmod tftpk.ko)");
 	else
@@ -229,20 +270,22 @@ int nl_open(struct ctl *ctl)
 
 void nl_close(struct ctl *ctl)
 {
+	if (ctl->events)
+		mnl_socket_close(ctl->events);
 	if (ctl->nl)
 		mnl_socket_close(ctl->nl);
+	ctl->events = NULL;
 	ctl->nl = NULL;
 }
 
-static const char *state_name(unsigned long long state)
+/* What a number stands for. */
+static const char *word_of(const char *const *words, unsigned long long number)
 {
-	static const char *const names[] = {
-		[TFTPK_STATE_OPENING] = "opening",
-		[TFTPK_STATE_NEGOTIATING] = "negotiating",
-		[TFTPK_STATE_SENDING] = "sending",
-	};
-
-	return state < COUNT(names) ? names[state] : "unknown";
+	while (*words && number) {
+		words++;
+		number--;
+	}
+	return *words ? *words : "unknown";
 }
 
 /* An unsigned integer of the host's byte order and any width. */
@@ -306,8 +349,9 @@ static void decode_attr(json_t *object, const struct field *field,
 		return;
 	if (field->type == FIELD_BOOLEAN)
 		put(object, field->name, json_boolean(value));
-	else if (field->type == FIELD_STATE)
-		put(object, field->name, json_string(state_name(value)));
+	else if (field->type == FIELD_WORD)
+		put(object, field->name,
+		    json_string(word_of(field->words, value)));
 	else if (field->type == FIELD_INTERFACE)
 		put_interface(object, (uint32_t)value);
 	else
@@ -387,7 +431,7 @@ int nl_do(struct ctl *ctl, const struct field *fields, size_t count,
 	struct decoder decoder = { fields, count, checked(json_array()) };
 	int ret = exchange(ctl, decode, &decoder, NULL);
 
-	if (!ret && ctl->extack[0])
+	if (!ret && ctl->extack[0] && !ctl->quiet)
 		complain("warning: %s", ctl->extack);
 	if (!ret && reply) {
 		*reply = json_incref(json_array_get(decoder.list, 0));
@@ -431,8 +475,104 @@ int nl_dump(struct ctl *ctl, uint8_t command, const struct field *fields,
 		}
 	}
 
-	if (torn)
+	if (torn && !ctl->quiet)
 		complain("warning: the list changed while it was read; it may be incomplete");
+	*list = decoder.list;
+	return 0;
+}
+
+/* Join a group of a family; @ctl->nl is for asking, @ctl->events joins. */
+static int join(struct ctl *ctl, const char *name, const char *group)
+{
+	struct family family = { .group = group };
+
+	if (find_family(ctl, name, &family))
+		return -1;
+	ctl->error = EOPNOTSUPP;
+	if (!family.group_id)
+		return -1;
+	if (mnl_socket_setsockopt(ctl->events, NETLINK_ADD_MEMBERSHIP,
+				  &family.group_id, sizeof(family.group_id))) {
+		ctl->error = errno;
+		return -1;
+	}
+	return 0;
+}
+
+/**
+ * nl_subscribe() - have the module's events come in by a socket of their own
+ * @ctl: the context, after nl_open(); nl_events() reads them
+ * @room: bytes that the socket is to buffer, as far as this user may ask for
+ *
+ * Return: 0, or -1 with ctl->error set.
+ */
+int nl_subscribe(struct ctl *ctl, int room)
+{
+	int on = 1, fd;
+
+	ctl->events = mnl_socket_open2(NETLINK_GENERIC, SOCK_CLOEXEC);
+	if (!ctl->events ||
+	    mnl_socket_bind(ctl->events, 0, MNL_SOCKET_AUTOPID) < 0) {
+		ctl->error = errno;
+		return -1;
+	}
+	fd = mnl_socket_get_fd(ctl->events);
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room)))
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
+	/* The module counts what does not fit. */
+	mnl_socket_setsockopt(ctl->events, NETLINK_BROADCAST_ERROR, &on,
+			      sizeof(on));
+	/* Of the others, that the module goes is of interest. */
+	return join(ctl, "nlctrl", "notify") ||
+	       join(ctl, TFTPK_FAMILY_NAME, TFTPK_MCGRP_EVENTS) ? -1 : 0;
+}
+
+/**
+ * nl_events() - wait for events
+ * @ctl: the context, after nl_subscribe()
+ * @fields: what each holds
+ * @count: number of @fields
+ * @list: where the array goes, which may be empty, for the caller to release
+ *
+ * Return: 0, or -1 with ctl->error set: ENOBUFS where some were lost before the
+ * next, ENODEV where the module was unloaded.
+ */
+int nl_events(struct ctl *ctl, const struct field *fields, size_t count,
+	      json_t **list)
+{
+	struct decoder decoder = { fields, count, NULL };
+	const struct nlmsghdr *nlh;
+	ssize_t got;
+	int left;
+
+	got = mnl_socket_recvfrom(ctl->events, ctl->answer,
+				  sizeof(ctl->answer));
+	if (got < 0) {
+		ctl->error = errno;
+		return -1;
+	}
+	decoder.list = checked(json_array());
+	left = (int)got;
+	for (nlh = (struct nlmsghdr *)ctl->answer; mnl_nlmsg_ok(nlh, left);
+	     nlh = mnl_nlmsg_next(nlh, &left)) {
+		const struct genlmsghdr *genl = mnl_nlmsg_get_payload(nlh);
+		struct family family = { 0 };
+
+		if (mnl_nlmsg_get_payload_len(nlh) < GENL_HDRLEN)
+			continue;
+		if (nlh->nlmsg_type == ctl->family &&
+		    genl->cmd == TFTPK_CMD_EVENT) {
+			decode(nlh, &decoder);
+		} else if (nlh->nlmsg_type == GENL_ID_CTRL &&
+			   genl->cmd == CTRL_CMD_DELFAMILY) {
+			read_family(nlh, &family);
+			if (family.id != ctl->family)
+				continue;
+			json_decref(decoder.list);
+			ctl->error = ENODEV;
+			return -1;
+		}
+	}
 	*list = decoder.list;
 	return 0;
 }

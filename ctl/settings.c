@@ -2,6 +2,7 @@
 /* set, get, show: what can be tuned, and all that is configured. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/sysinfo.h>
 
 #include "tftpkctl.h"
 
@@ -11,14 +12,13 @@
 #define AMOUNT(a, n, min_, max_, preset_, u, d) \
 	{ .attr = TFTPK_A_SETTINGS_##a, .type = FIELD_NUMBER, .name = (n), \
 	  .min = (min_), .max = (max_), .preset = (preset_), .unit = (u), \
-	  .doc = (d) }
+	  .zero = "no limit", .doc = (d) }
 #define PORTS(a, n, d) \
 	{ .attr = TFTPK_A_SETTINGS_##a, .type = FIELD_RANGE, .name = (n), \
 	  .min = 1, .max = UINT16_MAX, .preset_text = ANY, .unit = "ports", \
 	  .doc = (d) }
 
 #define ANY	"any"
-#define NO_LIMIT	", 0 for no limit"
 
 /* A setting is a line here; commands, help and completion follow. */
 static const struct field settings[] = {
@@ -56,11 +56,11 @@ static const struct field settings[] = {
 	       "requests from a client after those"),
 	SWITCH(REPLY_AT_LIMIT, "reply-at-limit", 0,
 	       "refuse what is above a limit by ERROR 0; off drops it"),
-};
-
-/* What a setting was given; @last is of a range only. */
-struct value {
-	uint32_t first, last;
+	SWITCH(DRAINING, "draining", 0,
+	       "finish what runs, take no requests; see drain"),
+	{ .attr = TFTPK_A_SETTINGS_PROGRESS, .type = FIELD_NUMBER,
+	  .name = "progress", .max = 100, .unit = "percent", .zero = "never",
+	  .doc = "part of a file after which monitor tells of progress" },
 };
 
 static const struct {
@@ -131,36 +131,44 @@ static void print_settings(const json_t *values)
 	size_t i;
 
 	for (i = 0; i < COUNT(settings); i++) {
-		const char *unit = settings[i].unit;
+		const struct field *setting = &settings[i];
+		bool zero;
 		char *value;
 
-		if (!look_up(values, settings[i].name))
+		if (!look_up(values, setting->name))
 			continue;
-		value = value_text(&settings[i], values);
-		printf("%-15s %s%s%s%s\n", settings[i].name, value,
-		       unit ? " " : "", unit ? unit : "",
-		       unit && !strcmp(value, "0") ? " (no limit)" : "");
+		value = value_text(setting, values);
+		zero = setting->zero && !strcmp(value, "0");
+		printf("%-15s %s%s%s", setting->name, value,
+		       setting->unit ? " " : "",
+		       setting->unit ? setting->unit : "");
+		if (zero)
+			printf(" (%s)", setting->zero);
+		putchar('\n');
 		free(value);
 	}
 }
 
-static int parse_switch(const struct field *setting, const char *string,
-			struct value *value)
+/* What comes after the range of an amount. */
+static char *zero_text(const struct field *setting)
+{
+	return setting->min ? text("%s", "") :
+			      text(", 0 for %s", setting->zero);
+}
+
+static json_t *parse_switch(const struct field *setting, const char *string)
 {
 	size_t i;
 
 	for (i = 0; i < COUNT(switch_words); i++) {
-		if (strcmp(switch_words[i].word, string) != 0)
-			continue;
-		value->first = switch_words[i].value;
-		return 0;
+		if (!strcmp(switch_words[i].word, string))
+			return json_boolean(switch_words[i].value);
 	}
-	return usage_error("set %s %s: must be on or off", setting->name,
-			   string);
+	complain("set %s %s: must be on or off", setting->name, string);
+	return NULL;
 }
 
-static int parse_range(const struct field *setting, const char *string,
-		       struct value *value)
+static json_t *parse_range(const struct field *setting, const char *string)
 {
 	uint64_t low = 0, high = 0;
 	const char *rest;
@@ -168,17 +176,15 @@ static int parse_range(const struct field *setting, const char *string,
 	if (strcmp(string, ANY) != 0 &&
 	    (!parse_number(string, &rest, &low) || *rest != '-' ||
 	     !parse_number(rest + 1, &rest, &high) || *rest ||
-	     low < setting->min || low > high || high > setting->max))
-		return usage_error("set %s %s: must be LOW-HIGH, from %u to %u, or " ANY,
-				   setting->name, string, setting->min,
-				   setting->max);
-	value->first = (uint32_t)low;
-	value->last = (uint32_t)high;
-	return 0;
+	     low < setting->min || low > high || high > setting->max)) {
+		complain("set %s %s: must be LOW-HIGH, from %u to %u, or " ANY,
+			 setting->name, string, setting->min, setting->max);
+		return NULL;
+	}
+	return json_range((uint32_t)low, (uint32_t)high);
 }
 
-static int parse_amount(const struct field *setting, const char *string,
-			struct value *value)
+static json_t *parse_amount(const struct field *setting, const char *string)
 {
 	uint64_t amount, factor = 0;
 	const char *rest;
@@ -194,98 +200,208 @@ static int parse_amount(const struct field *setting, const char *string,
 	}
 	/* The first comparison keeps the product from wrapping. */
 	if (!factor || amount > setting->max ||
-	    amount * factor > setting->max || amount * factor < setting->min)
-		return usage_error("set %s %s: must be %u to %u %s%s",
-				   setting->name, string, setting->min,
-				   setting->max, setting->unit,
-				   setting->min ? "" : NO_LIMIT);
-	value->first = (uint32_t)(amount * factor);
+	    amount * factor > setting->max || amount * factor < setting->min) {
+		char *zero = zero_text(setting);
+
+		complain("set %s %s: must be %u to %u %s%s", setting->name,
+			 string, setting->min, setting->max, setting->unit,
+			 zero);
+		free(zero);
+		return NULL;
+	}
+	return json_integer((json_int_t)(amount * factor));
+}
+
+/* The value as JSON, or NULL after a complaint. */
+static json_t *parse_value(const struct field *setting, const char *string)
+{
+	switch (setting->type) {
+	case FIELD_BOOLEAN:
+		return parse_switch(setting, string);
+	case FIELD_RANGE:
+		return parse_range(setting, string);
+	default:
+		return parse_amount(setting, string);
+	}
+}
+
+/**
+ * parse_settings() - read the arguments of 'set'
+ * @argc: number of arguments
+ * @argv: KEY VALUE [KEY VALUE]...
+ * @values: object that takes the values; what is in it already is given twice
+ *
+ * Complains by itself.
+ *
+ * Return: 0, or an exit code.
+ */
+int parse_settings(int argc, char **argv, json_t *values)
+{
+	int arg;
+
+	for (arg = 0; arg < argc; arg += 2) {
+		const struct field *setting;
+		json_t *value;
+
+		blame(argv[arg]);
+		if (arg + 1 == argc)
+			return usage_error("set %s: the value is missing",
+					   argv[arg]);
+		setting = find(argv[arg]);
+		if (!setting)
+			return EXIT_USAGE;
+		if (look_up(values, setting->name))
+			return usage_error("set %s: given twice", argv[arg]);
+		blame(argv[arg + 1]);
+		value = parse_value(setting, argv[arg + 1]);
+		if (!value)
+			return EXIT_USAGE;
+		put(values, setting->name, value);
+	}
 	return 0;
 }
 
-static int parse_value(const struct field *setting, const char *string,
-		       struct value *value)
+/* max-pinned as the module chooses it: a quarter of the memory. */
+static json_int_t preset_pinned(void)
 {
+	struct sysinfo info;
+	uint64_t quarter = 0;
+
+	if (!sysinfo(&info))
+		quarter = (uint64_t)info.totalram * info.mem_unit / (4U << 20);
+	return quarter ? (json_int_t)quarter : 1;
+}
+
+/* preset_settings() - all settings as they are at first. */
+json_t *preset_settings(void)
+{
+	json_t *values = checked(json_object());
+	size_t i;
+
+	for (i = 0; i < COUNT(settings); i++) {
+		const struct field *setting = &settings[i];
+
+		if (setting->type == FIELD_BOOLEAN)
+			put(values, setting->name,
+			    json_boolean(setting->preset));
+		else if (setting->type == FIELD_RANGE)
+			put(values, setting->name, json_range(0, 0));
+		else if (setting->preset_text)
+			put(values, setting->name,
+			    json_integer(preset_pinned()));
+		else
+			put(values, setting->name,
+			    json_integer(setting->preset));
+	}
+	return values;
+}
+
+/**
+ * different_settings() - what must be set to change settings into others
+ * @from: values that are
+ * @to: values that are wanted
+ *
+ * Return: those of @to that differ. What the module does not tell does not.
+ */
+json_t *different_settings(const json_t *from, const json_t *to)
+{
+	json_t *values = checked(json_object());
+	size_t i;
+
+	for (i = 0; i < COUNT(settings); i++) {
+		json_t *old = look_up(from, settings[i].name);
+		json_t *new = look_up(to, settings[i].name);
+		bool told = !json_is_null(old) && !json_is_null(new);
+
+		if (!json_equal(old, new) &&
+		    (told || settings[i].type == FIELD_RANGE))
+			put(values, settings[i].name, json_incref(new));
+	}
+	return values;
+}
+
+/* setting_lines() - settings as the arguments of 'set', one string each. */
+json_t *setting_lines(const json_t *values)
+{
+	json_t *lines = checked(json_array());
+	size_t i;
+
+	for (i = 0; i < COUNT(settings); i++) {
+		char *value;
+
+		if (!look_up(values, settings[i].name))
+			continue;
+		value = value_text(&settings[i], values);
+		append(lines, json_sprintf("%s %s", settings[i].name, value));
+		free(value);
+	}
+	return lines;
+}
+
+/* Add a setting to the request. */
+static void request_setting(struct nlmsghdr *nlh, const struct field *setting,
+			    const json_t *value)
+{
+	uint64_t low = 0, high = 0;
+	const char *rest;
+
 	switch (setting->type) {
 	case FIELD_BOOLEAN:
-		return parse_switch(setting, string, value);
+		mnl_attr_put_u8(nlh, setting->attr, json_is_true(value));
+		break;
 	case FIELD_RANGE:
-		return parse_range(setting, string, value);
+		if (json_is_string(value)) {
+			parse_number(json_string_value(value), &rest, &low);
+			parse_number(rest + 1, &rest, &high);
+		}
+		mnl_attr_put_u32(nlh, setting->attr, (uint32_t)low);
+		mnl_attr_put_u32(nlh, setting->attr + 1, (uint32_t)high);
+		break;
 	default:
-		return parse_amount(setting, string, value);
+		mnl_attr_put_u32(nlh, setting->attr,
+				 (uint32_t)json_integer_value(value));
+		break;
 	}
 }
 
-/* Add a setting to the request, and to what is told of it. */
-static void request_setting(struct nlmsghdr *nlh, json_t *told,
-			    const struct field *setting,
-			    const struct value *value)
+/* change_settings() - set those that @values holds. */
+int change_settings(struct ctl *ctl, const json_t *values)
 {
-	switch (setting->type) {
-	case FIELD_BOOLEAN:
-		mnl_attr_put_u8(nlh, setting->attr, (uint8_t)value->first);
-		put(told, setting->name, json_boolean(value->first));
-		break;
-	case FIELD_RANGE:
-		mnl_attr_put_u32(nlh, setting->attr, value->first);
-		mnl_attr_put_u32(nlh, setting->attr + 1, value->last);
-		put(told, setting->name, json_range(value->first, value->last));
-		break;
-	default:
-		mnl_attr_put_u32(nlh, setting->attr, value->first);
-		put(told, setting->name, json_integer(value->first));
-		break;
+	struct nlmsghdr *nlh = nl_request(ctl, TFTPK_CMD_SETTINGS_SET);
+	size_t i;
+
+	for (i = 0; i < COUNT(settings); i++) {
+		const json_t *value = look_up(values, settings[i].name);
+
+		if (value)
+			request_setting(nlh, &settings[i], value);
 	}
+	return nl_do(ctl, NULL, 0, NULL);
 }
 
 int run_set(struct ctl *ctl, int argc, char **argv)
 {
-	struct value values[COUNT(settings)] = { 0 };
-	bool given[COUNT(settings)] = { false };
-	struct nlmsghdr *nlh;
-	json_t *result;
-	size_t i;
-	int arg;
+	json_t *values = checked(json_object());
+	int ret;
 
-	if (argc % 2)
-		return usage_error("set %s: the value is missing",
-				   argv[argc - 1]);
-	for (arg = 0; arg < argc; arg += 2) {
-		const struct field *setting = find(argv[arg]);
-		int ret;
-
-		if (!setting)
-			return EXIT_USAGE;
-		i = (size_t)(setting - settings);
-		if (given[i])
-			return usage_error("set %s: given twice", argv[arg]);
-		given[i] = true;
-		ret = parse_value(setting, argv[arg + 1], &values[i]);
-		if (ret)
-			return ret;
-	}
-	if (nl_open(ctl))
-		return EXIT_FAILURE;
-
-	result = checked(json_object());
-	nlh = nl_request(ctl, TFTPK_CMD_SETTINGS_SET);
-	for (i = 0; i < COUNT(settings); i++) {
-		if (given[i])
-			request_setting(nlh, result, &settings[i], &values[i]);
-	}
-	if (nl_do(ctl, NULL, 0, NULL)) {
-		json_decref(result);
-		return nl_fail(ctl, "set %s %s%s", argv[0], argv[1],
-			       argc > 2 ? " ..." : "");
+	ret = parse_settings(argc, argv, values);
+	if (!ret && nl_open(ctl))
+		ret = EXIT_FAILURE;
+	else if (!ret && change_settings(ctl, values))
+		ret = nl_fail(ctl, "set %s %s%s", argv[0], argv[1],
+			      argc > 2 ? " ..." : "");
+	if (ret) {
+		json_decref(values);
+		return ret;
 	}
 	if (ctl->json)
-		return print_json(json_pack("{s:o}", "set", result));
-	print_settings(result);
-	json_decref(result);
+		return print_json(json_pack("{s:o}", "set", values));
+	print_settings(values);
+	json_decref(values);
 	return EXIT_SUCCESS;
 }
 
-static int read_settings(struct ctl *ctl, json_t **values)
+int read_settings(struct ctl *ctl, json_t **values)
 {
 	nl_request(ctl, TFTPK_CMD_SETTINGS_GET);
 	return nl_do(ctl, settings, COUNT(settings), values);
@@ -326,49 +442,74 @@ int run_get(struct ctl *ctl, int argc, char **argv)
 	return EXIT_SUCCESS;
 }
 
-int run_show(struct ctl *ctl, int argc, char **argv)
+/**
+ * read_config() - all that is configured
+ * @ctl: the context
+ * @config: where it goes, as the object that 'show' prints
+ *
+ * Return: 0, or -1 with ctl->error set.
+ */
+int read_config(struct ctl *ctl, json_t **config)
 {
 	json_t *exports = NULL, *listeners = NULL, *trusted = NULL;
 	json_t *values = NULL;
-	int ret = EXIT_SUCCESS;
+
+	if (dump_exports(ctl, &exports) || dump_listeners(ctl, &listeners) ||
+	    dump_trusted(ctl, &trusted) || read_settings(ctl, &values)) {
+		json_decref(trusted);
+		json_decref(listeners);
+		json_decref(exports);
+		return -1;
+	}
+	*config = checked(json_pack("{s:o, s:o, s:o, s:o}",
+				    "exports", exports, "listeners", listeners,
+				    "trusted", trusted, "settings", values));
+	return 0;
+}
+
+static void print_config(const json_t *config)
+{
+	const json_t *exports = look_up(config, "exports");
+	const json_t *listeners = look_up(config, "listeners");
+	const json_t *trusted = look_up(config, "trusted");
+	const json_t *values = look_up(config, "settings");
+
+	if (json_is_true(look_up(values, "draining")))
+		puts("draining, no requests are taken: tftpkctl undrain\n");
+	if (json_array_size(exports))
+		print_exports(exports);
+	else
+		puts("nothing is exported: tftpkctl export DIR");
+	putchar('\n');
+	if (json_array_size(listeners))
+		print_listeners(listeners);
+	else
+		puts(json_array_size(exports) ?
+		     "nothing listens: tftpkctl listen '*'" :
+		     "nothing listens: the first export changes that");
+	putchar('\n');
+	if (json_array_size(trusted)) {
+		print_trusted(trusted);
+		putchar('\n');
+	}
+	print_settings(values);
+}
+
+int run_show(struct ctl *ctl, int argc, char **argv)
+{
+	json_t *config;
 
 	(void)argc;
 	(void)argv;
 	if (nl_open(ctl))
 		return EXIT_FAILURE;
-	if (dump_exports(ctl, &exports) || dump_listeners(ctl, &listeners) ||
-	    dump_trusted(ctl, &trusted) || read_settings(ctl, &values)) {
-		ret = nl_fail(ctl, "show");
-	} else if (ctl->json) {
-		return print_json(json_pack("{s:o, s:o, s:o, s:o}",
-					    "exports", exports,
-					    "listeners", listeners,
-					    "trusted", trusted,
-					    "settings", values));
-	} else {
-		if (json_array_size(exports))
-			print_exports(exports);
-		else
-			puts("nothing is exported: tftpkctl export DIR");
-		putchar('\n');
-		if (json_array_size(listeners))
-			print_listeners(listeners);
-		else
-			puts(json_array_size(exports) ?
-			     "nothing listens: tftpkctl listen '*'" :
-			     "nothing listens: the first export changes that");
-		putchar('\n');
-		if (json_array_size(trusted)) {
-			print_trusted(trusted);
-			putchar('\n');
-		}
-		print_settings(values);
-	}
-	json_decref(values);
-	json_decref(trusted);
-	json_decref(listeners);
-	json_decref(exports);
-	return ret;
+	if (read_config(ctl, &config))
+		return nl_fail(ctl, "show");
+	if (ctl->json)
+		return print_json(config);
+	print_config(config);
+	json_decref(config);
+	return EXIT_SUCCESS;
 }
 
 /* The default, of a switch as a number. */
@@ -387,16 +528,19 @@ void explain_settings(void)
 		char *preset = preset_text(setting);
 
 		printf("  %-15s %s\n  %-15s ", setting->name, setting->doc, "");
-		if (setting->type == FIELD_BOOLEAN)
+		if (setting->type == FIELD_BOOLEAN) {
 			printf("on or off, default %s\n",
 			       setting->preset ? "on" : "off");
-		else if (setting->type == FIELD_RANGE)
+		} else if (setting->type == FIELD_RANGE) {
 			printf("LOW-HIGH, from %u to %u, or " ANY ", default %s\n",
 			       setting->min, setting->max, preset);
-		else
+		} else {
+			char *zero = zero_text(setting);
+
 			printf("%u to %u %s%s, default %s\n", setting->min,
-			       setting->max, setting->unit,
-			       setting->min ? "" : NO_LIMIT, preset);
+			       setting->max, setting->unit, zero, preset);
+			free(zero);
+		}
 		free(preset);
 	}
 }

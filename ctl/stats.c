@@ -29,7 +29,7 @@ static const struct field counters[] = {
 	COUNTER(TRANSFERS_FAILED, "transfers-failed",
 		"transfers ended by a timeout, an error or a command"),
 	COUNTER(TRANSFERS_ABORTED, "transfers-aborted",
-		"transfers ended by their client, mere probes included"),
+		"transfers ended by their client, mere probes not included"),
 	COUNTER(TRANSFERS_ACTIVE, "transfers-active",
 		"transfers that are running now"),
 	COUNTER(BLOCKS_SENT, "blocks-sent",
@@ -62,6 +62,10 @@ static const struct field counters[] = {
 		"packets to a transfer's port from elsewhere, answered by ERROR 5"),
 	COUNTER(CLIENTS_UNREACHABLE, "clients-unreachable",
 		"transfers ended by an ICMP port unreachable"),
+	COUNTER(CLIENTS_PROBING, "clients-probing",
+		"transfers ended by their client right after the OACK"),
+	COUNTER(EVENTS_DROPPED, "events-dropped",
+		"events that could not be built, or that a monitor missed"),
 };
 
 void explain_stats(void)
@@ -72,6 +76,40 @@ void explain_stats(void)
 		printf("  %-21s %s\n", counters[i].name, counters[i].doc);
 }
 
+/* read_stats() - the counters as an object. Returns 0, or -1. */
+int read_stats(struct ctl *ctl, json_t **stats)
+{
+	nl_request(ctl, TFTPK_CMD_STATS_GET);
+	return nl_do(ctl, counters, COUNT(counters), stats);
+}
+
+/*
+ * OpenMetrics 1.0: a family has its type, its help and one sample; a counter's
+ * ends in _total. What is not told has no sample.
+ */
+static void print_openmetrics(const json_t *stats)
+{
+	size_t i;
+
+	for (i = 0; i < COUNT(counters); i++) {
+		const struct field *counter = &counters[i];
+		bool gauge = counter->attr == TFTPK_A_STATS_TRANSFERS_ACTIVE;
+		char *name = text("tftpk_%s", counter->name), *c;
+
+		for (c = name; *c; c++) {
+			if (*c == '-')
+				*c = '_';
+		}
+		printf("# TYPE %s %s\n# HELP %s %s\n", name,
+		       gauge ? "gauge" : "counter", name, counter->doc);
+		if (number(stats, counter->name) >= 0)
+			printf("%s%s %lld\n", name, gauge ? "" : "_total",
+			       number(stats, counter->name));
+		free(name);
+	}
+	puts("# EOF");
+}
+
 int run_stats(struct ctl *ctl, int argc, char **argv)
 {
 	json_t *stats;
@@ -79,14 +117,20 @@ int run_stats(struct ctl *ctl, int argc, char **argv)
 
 	(void)argc;
 	(void)argv;
+	if (ctl->json && ctl->option[OPTION_OPENMETRICS])
+		return usage_error("stats: either -j or --openmetrics");
 	if (nl_open(ctl))
 		return EXIT_FAILURE;
-	nl_request(ctl, TFTPK_CMD_STATS_GET);
-	if (nl_do(ctl, counters, COUNT(counters), &stats))
+	if (read_stats(ctl, &stats))
 		return nl_fail(ctl, "stats");
 	if (ctl->json)
 		return print_json(stats);
 
+	if (ctl->option[OPTION_OPENMETRICS]) {
+		print_openmetrics(stats);
+		json_decref(stats);
+		return EXIT_SUCCESS;
+	}
 	for (i = 0; i < COUNT(counters); i++) {
 		char *value = number_text(stats, counters[i].name);
 

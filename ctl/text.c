@@ -5,10 +5,45 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "tftpkctl.h"
 
 #define MAX_COLUMNS	16
+
+/* The line of a file that is being carried out, if it is one. */
+static struct {
+	const char *file;
+	unsigned int number;
+	const char *start, *end;
+	const char *blamed;
+} origin;
+
+/**
+ * set_origin() - say where the next words come from
+ * @file: name of the file, or NULL for the command line
+ * @number: number of the line, from 1 on
+ * @line: the line
+ * @len: its length
+ *
+ * Complaints begin with file, line and column then.
+ */
+void set_origin(const char *file, unsigned int number, const char *line,
+		size_t len)
+{
+	origin.file = file;
+	origin.number = number;
+	origin.start = line;
+	origin.end = line + len;
+	origin.blamed = line;
+}
+
+/* blame() - the next complaint is about this word; one of a line has a column. */
+void blame(const char *word)
+{
+	if (origin.file && word >= origin.start && word <= origin.end)
+		origin.blamed = word;
+}
 
 /* complain() - one line on stderr. */
 void complain(const char *format, ...)
@@ -20,7 +55,11 @@ void complain(const char *format, ...)
 	if (vasprintf(&line, format, args) < 0)
 		line = NULL;
 	va_end(args);
-	fprintf(stderr, "tftpkctl: %s\n", line ? line : "out of memory");
+	fputs("tftpkctl: ", stderr);
+	if (origin.file)
+		fprintf(stderr, "%s:%u:%td: ", origin.file, origin.number,
+			origin.blamed - origin.start + 1);
+	fprintf(stderr, "%s\n", line ? line : "out of memory");
 	free(line);
 }
 
@@ -32,6 +71,15 @@ void *checked(void *pointer)
 		exit(EXIT_FAILURE);
 	}
 	return pointer;
+}
+
+/* monotonic() - seconds since some time in the past. */
+double monotonic(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
 /* text() - a formatted string, for the caller to free. */
@@ -99,12 +147,18 @@ static bool is_control(uint32_t c)
 	       (c >= 0x2066 && c <= 0x2069);
 }
 
+/* What escape() does besides writing as \xHH what is not UTF-8. */
+enum escape {
+	ESCAPE_BACKSLASH = 1,	/* put a backslash before backslashes */
+	ESCAPE_QUOTE = 2,	/* and before double quotes */
+	ESCAPE_CONTROL = 4,	/* write control characters as \xHH, too */
+};
+
 /*
- * Copy @bytes with what is not UTF-8 written as \xHH and a backslash doubled,
- * so that nothing is lost; or, for a string that went through this before, with
- * the control characters written as \xHH.
+ * Copy @bytes. With ESCAPE_BACKSLASH nothing is lost; a string that went
+ * through this once takes ESCAPE_CONTROL alone.
  */
-static char *escape(const unsigned char *bytes, size_t len, bool for_terminal)
+static char *escape(const unsigned char *bytes, size_t len, unsigned int how)
 {
 	size_t size, n, i;
 	char *string = NULL;
@@ -114,12 +168,13 @@ static char *escape(const unsigned char *bytes, size_t len, bool for_terminal)
 		uint32_t code = 0;
 
 		n = utf8_at(bytes, len, &code);
-		if (!n || (for_terminal && is_control(code))) {
+		if (!n || ((how & ESCAPE_CONTROL) && is_control(code))) {
 			n = n ? n : 1;
 			for (i = 0; i < n; i++)
 				fprintf(out, "\\x%02x", bytes[i]);
 		} else {
-			if (!for_terminal && code == '\\')
+			if (((how & ESCAPE_BACKSLASH) && code == '\\') ||
+			    ((how & ESCAPE_QUOTE) && code == '"'))
 				fputc('\\', out);
 			fwrite(bytes, 1, n, out);
 		}
@@ -132,11 +187,79 @@ static char *escape(const unsigned char *bytes, size_t len, bool for_terminal)
 /* json_bytes() - a string of bytes that need not be UTF-8, see escape(). */
 json_t *json_bytes(const void *bytes, size_t len)
 {
-	char *string = escape(bytes, len, false);
+	char *string = escape(bytes, len, ESCAPE_BACKSLASH);
 	json_t *value = json_string(string);
 
 	free(string);
 	return value;
+}
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+/**
+ * unescape() - the byte that an escape stands for
+ * @string: what follows a backslash; moved past the escape
+ *
+ * A backslash and a double quote stand for themselves, xHH for any byte but 0.
+ *
+ * Return: the byte, or -1 if this is no escape.
+ */
+int unescape(const char **string)
+{
+	const char *s = *string;
+
+	if (*s == '\\' || *s == '"') {
+		*string = s + 1;
+		return *s;
+	}
+	if (*s != 'x' || hex_digit(s[1]) < 0 || hex_digit(s[2]) < 0 ||
+	    (s[1] == '0' && s[2] == '0'))
+		return -1;
+	*string = s + 3;
+	return hex_digit(s[1]) << 4 | hex_digit(s[2]);
+}
+
+/* raw_text() - the bytes that json_bytes() made a string of, or "". */
+char *raw_text(const json_t *object, const char *name)
+{
+	const char *from = json_string_value(look_up(object, name));
+	char *raw, *to;
+
+	raw = checked(strdup(from ? from : ""));
+	for (from = to = raw; *from; to++) {
+		int c = (unsigned char)*from++;
+
+		if (c == '\\')
+			c = unescape(&from);
+		*to = (char)c;
+	}
+	*to = '\0';
+	return raw;
+}
+
+/* quoted() - a word as a file holds it, within quotes if it needs them. */
+char *quoted(const char *raw)
+{
+	size_t len = strlen(raw);
+	char *inner = escape((const unsigned char *)raw, len, ESCAPE_BACKSLASH |
+			     ESCAPE_QUOTE | ESCAPE_CONTROL);
+	char *word;
+
+	/* Whatever had to be escaped made it longer. */
+	if (len && strlen(inner) == len && !strpbrk(raw, " #"))
+		return inner;
+	word = text("\"%s\"", inner);
+	free(inner);
+	return word;
 }
 
 /* json_address() - an IP address of 4 or 16 bytes as a string, or null. */
@@ -221,6 +344,19 @@ char *number_text(const json_t *object, const char *name)
 	return value < 0 ? text("-") : text("%lld", value);
 }
 
+/* amount_text() - "3.4 GB", in decimal units. */
+char *amount_text(double bytes)
+{
+	static const char units[] = " kMGTPE";
+	size_t i = 0;
+
+	while (bytes >= 999.95 && units[i + 1]) {
+		bytes /= 1000.0;
+		i++;
+	}
+	return i ? text("%.1f %cB", bytes, units[i]) : text("%.0f B", bytes);
+}
+
 char *string_text(const json_t *object, const char *name)
 {
 	const json_t *value = look_up(object, name);
@@ -229,7 +365,7 @@ char *string_text(const json_t *object, const char *name)
 	if (!string)
 		return text("-");
 	return escape((const unsigned char *)string, json_string_length(value),
-		      true);
+		      ESCAPE_CONTROL);
 }
 
 /*
@@ -321,6 +457,15 @@ int print_json(json_t *value)
 	putchar('\n');
 	json_decref(value);
 	return EXIT_SUCCESS;
+}
+
+/* print_json_line() - print a value that is given away on a line of its own. */
+void print_json_line(json_t *value)
+{
+	checked(value);
+	json_dumpf(value, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
+	putchar('\n');
+	json_decref(value);
 }
 
 /* Levenshtein's distance; words beyond the table's size are far off. */

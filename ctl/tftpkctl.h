@@ -7,6 +7,7 @@
 #error "apt-get install libmnl-dev libjansson-dev"
 #endif
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -24,27 +25,35 @@
 
 /* Long options that belong to a command; their texts are in ctl.option[]. */
 enum command_option {
+	OPTION_AS,
 	OPTION_UID,
 	OPTION_GID,
+	OPTION_NO_SYMLINKS,
 	OPTION_SINGLE_PORT,
 	OPTION_BROADCAST,
+	OPTION_WAIT,
+	OPTION_FROM,
+	OPTION_TIMESTAMP,
+	OPTION_OPENMETRICS,
 	OPTION_LIST,
 	OPTION_COUNT,
 };
 
 struct ctl {
 	bool json;
+	bool quiet;		/* warn of nothing */
 	const char *netns;
 	const char *option[OPTION_COUNT];
 
-	struct mnl_socket *nl;
+	struct mnl_socket *nl;		/* for requests */
+	struct mnl_socket *events;	/* for what comes unasked, or NULL */
 	uint16_t family;
 	uint32_t seq;
 	int error;		/* errno of the last request, 0 if it went well */
 	char extack[256];	/* what the kernel said about it, or empty */
 
 	/* An alignment that suits struct nlmsghdr. */
-	uint64_t request[1024];
+	uint64_t request[2048];
 	uint64_t answer[4096];
 };
 
@@ -56,26 +65,29 @@ enum field_type {
 	FIELD_STRING,
 	FIELD_ADDRESS,
 	FIELD_INTERFACE,	/* ifindex; adds a key "interface" */
-	FIELD_STATE,
+	FIELD_WORD,		/* a number that stands for one of .words[] */
 	FIELD_RANGE,		/* two u32, @attr and the one after it; 0 is any */
 };
 
 /*
  * An attribute of the netlink family. Its name is the one in the spec; in JSON
- * the dashes become underscores. The members below @doc are for settings; an
- * amount that may be 0 is not limited then.
+ * the dashes become underscores. The members below @doc are for settings.
  */
 struct field {
 	uint16_t attr;
 	enum field_type type;
 	const char *name;
+	const char *const *words;	/* up to a NULL */
 	const char *doc;
 	const char *unit;
+	const char *zero;	/* what an amount of 0 means if it may be 0 */
 	uint32_t min, max, preset;
 	const char *preset_text;	/* of a default that is no constant */
 };
 
 #define FIELD(a, t, n)	{ .attr = (a), .type = (t), .name = (n) }
+#define WORDS(a, n, w) \
+	{ .attr = (a), .type = FIELD_WORD, .name = (n), .words = (w) }
 
 struct command {
 	const char *name;
@@ -86,6 +98,16 @@ struct command {
 	unsigned int options;	/* BIT(OPTION_...) of those that it takes */
 	int min_args, max_args;
 	int (*run)(struct ctl *ctl, int argc, char **argv);
+	/* As a line of a file: add to what the file configures. */
+	int (*configure)(struct ctl *ctl, json_t *config, int argc,
+			 char **argv);
+};
+
+struct endpoint {
+	struct in6_addr address;	/* of an IPv4 address the first 4 bytes */
+	size_t len;			/* 4 or 16, 0 for any of both families */
+	uint32_t ifindex;		/* 0 for any */
+	uint16_t port;
 };
 
 struct column {
@@ -103,16 +125,26 @@ int nl_do(struct ctl *ctl, const struct field *fields, size_t count,
 	  json_t **reply);
 int nl_dump(struct ctl *ctl, uint8_t command, const struct field *fields,
 	    size_t count, json_t **list);
+int nl_subscribe(struct ctl *ctl, int room);
+int nl_events(struct ctl *ctl, const struct field *fields, size_t count,
+	      json_t **list);
 int nl_fail(const struct ctl *ctl, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /* text.c: text in and out, human and JSON. */
+void set_origin(const char *file, unsigned int number, const char *line,
+		size_t len);
+void blame(const char *word);
 void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 #define usage_error(...)	(complain(__VA_ARGS__), EXIT_USAGE)
 void *checked(void *pointer);
+double monotonic(void);
 char *text(const char *format, ...) __attribute__((format(printf, 1, 2)));
 bool parse_number(const char *string, const char **rest, uint64_t *value);
+int unescape(const char **string);
 json_t *json_bytes(const void *bytes, size_t len);
+char *raw_text(const json_t *object, const char *name);
+char *quoted(const char *raw);
 json_t *json_address(const void *address, size_t len);
 json_t *json_range(uint32_t low, uint32_t high);
 void append(json_t *list, json_t *value);
@@ -121,37 +153,93 @@ json_t *look_up(const json_t *object, const char *name);
 void put_interface(json_t *object, uint32_t ifindex);
 long long number(const json_t *object, const char *name);
 char *number_text(const json_t *object, const char *name);
+char *amount_text(double bytes);
 char *string_text(const json_t *object, const char *name);
 char *endpoint_text(const json_t *object, const char *prefix);
 void print_table(const struct column *columns, size_t count,
 		 const json_t *rows);
 int print_json(json_t *value);
+void print_json_line(json_t *value);
 const char *nearest(const char *word, const char *(*name)(size_t index));
+
+/* main.c */
+int configure(struct ctl *ctl, json_t *config, int argc, char **argv);
+
+/* config.c: a configuration as text. */
+extern const char *const export_name[], *const listener_name[];
+json_t *find_entry(const json_t *list, const json_t *wanted,
+		   const char *const *keys);
+json_t *other_half(const json_t *list, const json_t *listener);
+int configure_export(struct ctl *ctl, json_t *config, int argc, char **argv);
+int configure_listen(struct ctl *ctl, json_t *config, int argc, char **argv);
+int configure_trust(struct ctl *ctl, json_t *config, int argc, char **argv);
+int configure_set(struct ctl *ctl, json_t *config, int argc, char **argv);
+int read_file(struct ctl *ctl, const char *file, json_t **config);
+json_t *config_lines(const json_t *config);
 
 /* One file a command group. */
 int run_export(struct ctl *ctl, int argc, char **argv);
 int run_unexport(struct ctl *ctl, int argc, char **argv);
+int parse_export(const struct ctl *ctl, const char *dir, json_t **export);
+char *export_words(const json_t *export);
+int add_export(struct ctl *ctl, const json_t *export, json_t **reply);
+int delete_export(struct ctl *ctl, const json_t *export);
 int dump_exports(struct ctl *ctl, json_t **list);
 void print_exports(const json_t *list);
 
 int run_listen(struct ctl *ctl, int argc, char **argv);
 int run_unlisten(struct ctl *ctl, int argc, char **argv);
+int parse_endpoint(const char *string, struct endpoint *endpoint);
+int parse_listeners(const struct ctl *ctl, int argc, char **argv,
+		    json_t **list);
+char *listener_words(const json_t *listener, bool both);
+int add_listener(struct ctl *ctl, const json_t *listener);
+int delete_listener(struct ctl *ctl, const json_t *listener);
 int dump_listeners(struct ctl *ctl, json_t **list);
 void print_listeners(const json_t *list);
 
 int run_trust(struct ctl *ctl, int argc, char **argv);
 int run_untrust(struct ctl *ctl, int argc, char **argv);
+int parse_trust(const char *string, char **shown);
+int add_trust(struct ctl *ctl, const char *shown);
+int delete_trust(struct ctl *ctl, const char *shown);
 int dump_trusted(struct ctl *ctl, json_t **list);
 void print_trusted(const json_t *list);
 
 int run_transfers(struct ctl *ctl, int argc, char **argv);
+int run_kill(struct ctl *ctl, int argc, char **argv);
+int dump_transfers(struct ctl *ctl, json_t **list);
+char *rtt_column(const json_t *row, const char *name);
+
+int run_drain(struct ctl *ctl, int argc, char **argv);
+int run_undrain(struct ctl *ctl, int argc, char **argv);
+
+int run_save(struct ctl *ctl, int argc, char **argv);
+int run_restore(struct ctl *ctl, int argc, char **argv);
+int run_sync(struct ctl *ctl, int argc, char **argv);
+
+int run_test(struct ctl *ctl, int argc, char **argv);
+
+int run_monitor(struct ctl *ctl, int argc, char **argv);
+
+int run_top(struct ctl *ctl, int argc, char **argv);
+
+int run_warm(struct ctl *ctl, int argc, char **argv);
 
 int run_stats(struct ctl *ctl, int argc, char **argv);
+int read_stats(struct ctl *ctl, json_t **stats);
 void explain_stats(void);
 
 int run_set(struct ctl *ctl, int argc, char **argv);
 int run_get(struct ctl *ctl, int argc, char **argv);
 int run_show(struct ctl *ctl, int argc, char **argv);
+int parse_settings(int argc, char **argv, json_t *values);
+json_t *preset_settings(void);
+json_t *different_settings(const json_t *from, const json_t *to);
+json_t *setting_lines(const json_t *values);
+int change_settings(struct ctl *ctl, const json_t *values);
+int read_settings(struct ctl *ctl, json_t **values);
+int read_config(struct ctl *ctl, json_t **config);
 void explain_settings(void);
 void list_settings(void);
 

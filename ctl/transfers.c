@@ -1,12 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
-/* transfers: the files on their way. */
+/* transfers, kill: the files on their way. */
+#include <arpa/inet.h>
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "tftpkctl.h"
 
+static const char *const states[] = {
+	[TFTPK_STATE_OPENING] = "opening",
+	[TFTPK_STATE_NEGOTIATING] = "negotiating",
+	[TFTPK_STATE_SENDING] = "sending",
+	NULL
+};
+
 static const struct field transfer_fields[] = {
 	FIELD(TFTPK_A_TRANSFER_ID, FIELD_NUMBER, "id"),
-	FIELD(TFTPK_A_TRANSFER_STATE, FIELD_STATE, "state"),
+	WORDS(TFTPK_A_TRANSFER_STATE, "state", states),
 	FIELD(TFTPK_A_TRANSFER_CLIENT_ADDRESS, FIELD_ADDRESS, "client-address"),
 	FIELD(TFTPK_A_TRANSFER_CLIENT_PORT, FIELD_PORT, "client-port"),
 	FIELD(TFTPK_A_TRANSFER_SERVER_ADDRESS, FIELD_ADDRESS, "server-address"),
@@ -25,6 +35,12 @@ static const struct field transfer_fields[] = {
 	FIELD(TFTPK_A_TRANSFER_AGE, FIELD_NUMBER, "age"),
 };
 
+int dump_transfers(struct ctl *ctl, json_t **list)
+{
+	return nl_dump(ctl, TFTPK_CMD_TRANSFER_GET, transfer_fields,
+		       COUNT(transfer_fields), list);
+}
+
 static char *percent_column(const json_t *row, const char *name)
 {
 	long long size = number(row, "size");
@@ -35,7 +51,8 @@ static char *percent_column(const json_t *row, const char *name)
 	return text("%.0f", 100.0 * (double)acknowledged / (double)size);
 }
 
-static char *rtt_column(const json_t *row, const char *name)
+/* rtt_column() - microseconds as milliseconds, of which 0 are not known. */
+char *rtt_column(const json_t *row, const char *name)
 {
 	long long rtt = number(row, name);
 
@@ -71,12 +88,85 @@ int run_transfers(struct ctl *ctl, int argc, char **argv)
 	(void)argv;
 	if (nl_open(ctl))
 		return EXIT_FAILURE;
-	if (nl_dump(ctl, TFTPK_CMD_TRANSFER_GET, transfer_fields,
-		    COUNT(transfer_fields), &list))
+	if (dump_transfers(ctl, &list))
 		return nl_fail(ctl, "transfers");
 	if (ctl->json)
 		return print_json(list);
 	print_table(columns, COUNT(columns), list);
 	json_decref(list);
+	return EXIT_SUCCESS;
+}
+
+/* Which transfers are to end: the one of an id, or all of a client. */
+struct victims {
+	uint32_t id;			/* 0 if a client is given */
+	struct endpoint client;		/* port 0 for all */
+};
+
+static int parse_victims(const char *string, struct victims *victims)
+{
+	const char *rest;
+	uint64_t id;
+	int ret;
+
+	if (parse_number(string, &rest, &id) && !*rest) {
+		if (!id || id > UINT32_MAX)
+			return usage_error("kill %s: no transfer has that number: 'tftpkctl transfers' lists them",
+					   string);
+		victims->id = (uint32_t)id;
+		return 0;
+	}
+	ret = parse_endpoint(string, &victims->client);
+	if (!ret && !victims->client.len)
+		ret = usage_error("kill %s: give the number of a transfer, or a client's ADDR[:PORT]",
+				  string);
+	return ret;
+}
+
+int run_kill(struct ctl *ctl, int argc, char **argv)
+{
+	struct victims victims = { 0 };
+	const struct endpoint *client = &victims.client;
+	struct nlmsghdr *nlh;
+	json_t *killed;
+	int ret;
+
+	(void)argc;
+	ret = parse_victims(argv[0], &victims);
+	if (ret)
+		return ret;
+	if (nl_open(ctl))
+		return EXIT_FAILURE;
+
+	nlh = nl_request(ctl, TFTPK_CMD_TRANSFER_KILL);
+	if (victims.id) {
+		mnl_attr_put_u32(nlh, TFTPK_A_TRANSFER_ID, victims.id);
+	} else {
+		mnl_attr_put(nlh, TFTPK_A_TRANSFER_CLIENT_ADDRESS, client->len,
+			     &client->address);
+		if (client->port)
+			mnl_attr_put_u16(nlh, TFTPK_A_TRANSFER_CLIENT_PORT,
+					 htons(client->port));
+	}
+	ret = nl_do(ctl, NULL, 0, NULL);
+	if (ret && ctl->error == ENOENT) {
+		complain("kill %s: no such transfer ('tftpkctl transfers' lists them)",
+			 argv[0]);
+		return EXIT_FAILURE;
+	}
+	if (ret)
+		return nl_fail(ctl, "kill %s", argv[0]);
+
+	killed = checked(json_object());
+	put(killed, "id", victims.id ? json_integer(victims.id) : json_null());
+	put(killed, "client-address",
+	    json_address(&client->address, client->len));
+	put(killed, "client-port",
+	    client->port ? json_integer(client->port) : json_null());
+	if (ctl->json)
+		return print_json(json_pack("{s:o}", "kill", killed));
+	json_decref(killed);
+	printf("ended %s %s\n", victims.id || client->port ?
+	       "transfer" : "all transfers of", argv[0]);
 	return EXIT_SUCCESS;
 }

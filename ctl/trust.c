@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* trust, untrust: the networks that are treated as if they were on the link. */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -97,36 +98,80 @@ static int parse_network(const char *string, struct network *network)
 	return 0;
 }
 
-static int change(struct ctl *ctl, const char *arg, bool trust)
+/**
+ * parse_trust() - read the argument of 'trust'
+ * @string: NETWORK or NETWORK/LEN
+ * @shown: where it goes, as dump_trusted() has it, for the caller to free
+ *
+ * Complains by itself.
+ *
+ * Return: 0, or an exit code.
+ */
+int parse_trust(const char *string, char **shown)
+{
+	struct network network = { 0 };
+	json_t *address;
+	int ret;
+
+	blame(string);
+	ret = parse_network(string, &network);
+	if (ret)
+		return ret;
+	address = checked(json_address(&network.address, network.len));
+	*shown = text("%s/%u", json_string_value(address), network.prefix);
+	json_decref(address);
+	return 0;
+}
+
+static int request(struct ctl *ctl, uint8_t command, const char *shown)
 {
 	struct network network = { 0 };
 	struct nlmsghdr *nlh;
-	json_t *address;
-	char *shown;
-	int ret;
 
-	ret = parse_network(arg, &network);
-	if (ret)
-		return ret;
-	if (nl_open(ctl))
-		return EXIT_FAILURE;
-	nlh = nl_request(ctl, trust ? TFTPK_CMD_TRUST_ADD :
-				      TFTPK_CMD_TRUST_DEL);
+	if (parse_network(shown, &network)) {
+		ctl->error = EPROTO;
+		return -1;
+	}
+	nlh = nl_request(ctl, command);
 	mnl_attr_put(nlh, TFTPK_A_TRUST_ADDRESS, network.len, &network.address);
 	mnl_attr_put_u8(nlh, TFTPK_A_TRUST_PREFIX_LENGTH, network.prefix);
-	if (nl_do(ctl, NULL, 0, NULL))
-		return nl_fail(ctl, "%s %s", trust ? "trust" : "untrust", arg);
+	return nl_do(ctl, NULL, 0, NULL);
+}
 
-	address = checked(json_address(&network.address, network.len));
-	shown = text("%s/%u", json_string_value(address), network.prefix);
+int add_trust(struct ctl *ctl, const char *shown)
+{
+	return request(ctl, TFTPK_CMD_TRUST_ADD, shown);
+}
+
+int delete_trust(struct ctl *ctl, const char *shown)
+{
+	return request(ctl, TFTPK_CMD_TRUST_DEL, shown);
+}
+
+static int change(struct ctl *ctl, const char *arg, bool trust)
+{
+	char *shown = NULL;
+	int ret;
+
+	ret = parse_trust(arg, &shown);
+	if (ret)
+		return ret;
+	ret = EXIT_FAILURE;
+	if (nl_open(ctl))
+		goto out;
+	if ((trust ? add_trust : delete_trust)(ctl, shown)) {
+		nl_fail(ctl, "%s %s", trust ? "trust" : "untrust", arg);
+		goto out;
+	}
+	ret = EXIT_SUCCESS;
 	if (ctl->json)
 		print_json(json_pack("{s:s}", trust ? "trust" : "untrust",
 				     shown));
 	else
 		printf("%strusting %s\n", trust ? "" : "no longer ", shown);
+out:
 	free(shown);
-	json_decref(address);
-	return EXIT_SUCCESS;
+	return ret;
 }
 
 int run_trust(struct ctl *ctl, int argc, char **argv)

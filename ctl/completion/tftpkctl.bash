@@ -34,7 +34,7 @@ _tftpkctl()
 	COMPREPLY=()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		-n | --netns | --uid | --gid) ((i++)) ;;
+		-n | --netns | --as | --uid | --gid | --from) ((i++)) ;;
 		-*) ;;
 		*)
 			if [[ $command ]]; then
@@ -52,6 +52,7 @@ _tftpkctl()
 		;;
 	--uid:*) words=$(compgen -u) ;;
 	--gid:*) words=$(compgen -g) ;;
+	--as:* | --from:*) ;;
 	*)
 		if [[ $cur == -* ]]; then
 			words=$(_tftpkctl_words option "$command")
@@ -65,6 +66,18 @@ _tftpkctl()
 			mapfile -t COMPREPLY < <(compgen -d -- "$cur")
 			return
 		fi
+		;;
+	*:save:0 | *:restore:0 | *:sync:0 | *:warm:0)
+		if [[ $cur != -* ]]; then
+			compopt -o filenames 2>/dev/null
+			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+			return
+		fi
+		;;
+	*:kill:0)
+		words=$(tftpkctl transfers 2>/dev/null |
+			while read -r i _; do echo "$i"; done)
+		words=${words#ID}
 		;;
 	*:listen:0 | *:unlisten:0) ;;
 	dev:listen:* | dev:unlisten:*) words=$(ls /sys/class/net) ;;

@@ -21,15 +21,26 @@ _tftpkctl()
 		'(-j --json)'{-j,--json}'[print JSON]' \
 		'(- *)'{-h,--help}'[explain]' \
 		'(- *)'{-V,--version}'[print the version]' \
+		'--as[prefix that the folder is served under]:prefix:' \
 		'--uid[user that files are opened as]:user:_users' \
 		'--gid[group that files are opened as]:group:_groups' \
+		'--no-symlinks[follow no symbolic links]' \
 		'--single-port[answer from the listening port]' \
 		'--broadcast[answer requests to a broadcast address, too]' \
+		'--wait=-[wait until no transfer is running]::time:' \
+		'--from[client to judge]:address:' \
+		'--timestamp[begin lines with the time]' \
+		'--openmetrics[print as Prometheus reads it]' \
 		'1: :->command' '*:: :->arguments'
 
 	case $state:$line[1]:$CURRENT in
 	command:*) _tftpkctl_words 'command *' ;;
 	*:export:2 | *:unexport:2) _files -/ ;;
+	*:save:2 | *:restore:2 | *:sync:2 | *:warm:2) _files ;;
+	*:kill:2)
+		compadd -- ${${(f)"$(tftpkctl transfers 2>/dev/null |
+			while read -r id rest; do echo $id; done)"}:#ID}
+		;;
 	*:listen:3 | *:unlisten:3) compadd dev ;;
 	*:listen:4 | *:unlisten:4) _net_interfaces ;;
 	*:get:2 | *:set:*[02468]) _tftpkctl_words 'setting *' ;;

@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A configuration as text: commands a line each, made of words. In memory it is
+ * the object that 'show' prints.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tftpkctl.h"
+
+/* More than all settings take. */
+#define MAX_WORDS	128
+
+const char *const export_name[] = { "path", "prefix", NULL };
+const char *const listener_name[] = { "address", "port", "ifindex", NULL };
+
+static const char blanks[] = " \t\r\n\f\v";
+
+/*
+ * End the quoted word that begins at @from, and resolve its escapes, in place.
+ * Returns what follows the word, or NULL after a complaint.
+ */
+static char *split_quoted(char *from)
+{
+	char *start = from, *to = from;
+	const char *escape;
+	int c;
+
+	for (from++; *from != '"'; *to++ = (char)c) {
+		if (!*from || *from == '\n') {
+			blame(start);
+			complain("the quote is not closed");
+			return NULL;
+		}
+		c = (unsigned char)*from++;
+		if (c != '\\')
+			continue;
+		escape = from;
+		c = unescape(&escape);
+		if (c < 0) {
+			blame(from - 1);
+			complain("no such escape: within quotes there are \\\\, \\\" and \\xHH, two hexadecimal digits that are not 00");
+			return NULL;
+		}
+		from += escape - from;
+	}
+	*to = '\0';
+	from++;
+	if (!*from || strchr(blanks, *from))
+		return from;
+	blame(from);
+	complain("a blank must follow the quote");
+	return NULL;
+}
+
+/* End the bare word that begins at @from; as split_quoted(). */
+static char *split_bare(char *from)
+{
+	for (; *from && !strchr(blanks, *from); from++) {
+		if (*from == '"' || *from == '\\' ||
+		    (unsigned char)*from < ' ' || *from == 0x7f) {
+			blame(from);
+			complain("a word with quotes, backslashes or control characters must be quoted as a whole");
+			return NULL;
+		}
+	}
+	return from;
+}
+
+/*
+ * Split a line into words, in place: each begins where it began in the line, a
+ * quoted one with its quote. Returns their number, or -1 after a complaint.
+ */
+static int split(char *line, char *words[MAX_WORDS])
+{
+	int n = 0;
+
+	for (;;) {
+		char *end;
+
+		line += strspn(line, blanks);
+		if (!*line || *line == '#')
+			break;
+		if (n == MAX_WORDS - 1) {
+			blame(line);
+			complain("too many words: begin another line");
+			return -1;
+		}
+		words[n++] = line;
+		end = *line == '"' ? split_quoted(line) : split_bare(line);
+		if (!end)
+			return -1;
+		line = end;
+		if (*line)
+			*line++ = '\0';
+	}
+	words[n] = NULL;
+	return n;
+}
+
+/* The entry with the same values of keys as @wanted, or NULL. */
+json_t *find_entry(const json_t *list, const json_t *wanted,
+		   const char *const *keys)
+{
+	size_t i, k;
+
+	for (i = 0; i < json_array_size(list); i++) {
+		json_t *entry = json_array_get(list, i);
+
+		for (k = 0; keys[k]; k++) {
+			if (!json_equal(look_up(entry, keys[k]),
+					look_up(wanted, keys[k])))
+				break;
+		}
+		if (!keys[k])
+			return entry;
+	}
+	return NULL;
+}
+
+int configure_export(struct ctl *ctl, json_t *config, int argc, char **argv)
+{
+	json_t *list = look_up(config, "exports"), *export;
+	int ret;
+
+	(void)argc;
+	blame(argv[0]);
+	if (*argv[0] != '/')
+		return usage_error("export %s: must be an absolute path here",
+				   argv[0]);
+	ret = parse_export(ctl, argv[0], &export);
+	if (ret)
+		return ret;
+	blame(argv[0]);
+	if (find_entry(list, export, export_name)) {
+		json_decref(export);
+		return usage_error("export %s: given twice", argv[0]);
+	}
+	append(list, export);
+	return 0;
+}
+
+int configure_listen(struct ctl *ctl, json_t *config, int argc, char **argv)
+{
+	json_t *list = look_up(config, "listeners"), *listeners;
+	size_t i;
+	int ret;
+
+	ret = parse_listeners(ctl, argc, argv, &listeners);
+	if (ret)
+		return ret;
+	blame(argv[0]);
+	for (i = 0; i < json_array_size(listeners); i++) {
+		json_t *listener = json_array_get(listeners, i);
+
+		if (find_entry(list, listener, listener_name)) {
+			json_decref(listeners);
+			return usage_error("listen %s: given twice", argv[0]);
+		}
+		append(list, json_incref(listener));
+	}
+	json_decref(listeners);
+	return 0;
+}
+
+int configure_trust(struct ctl *ctl, json_t *config, int argc, char **argv)
+{
+	json_t *list = look_up(config, "trusted");
+	char *network;
+	size_t i;
+	int ret;
+
+	(void)ctl;
+	(void)argc;
+	ret = parse_trust(argv[0], &network);
+	if (ret)
+		return ret;
+	for (i = 0; i < json_array_size(list); i++) {
+		if (!strcmp(json_string_value(json_array_get(list, i)),
+			    network))
+			ret = usage_error("trust %s: given twice", argv[0]);
+	}
+	if (!ret)
+		append(list, json_string(network));
+	free(network);
+	return ret;
+}
+
+int configure_set(struct ctl *ctl, json_t *config, int argc, char **argv)
+{
+	(void)ctl;
+	return parse_settings(argc, argv, look_up(config, "settings"));
+}
+
+/* Carry out a line on @config. Returns -1 after a complaint. */
+static int read_line(struct ctl *ctl, json_t *config, char *line, size_t len)
+{
+	char *words[MAX_WORDS];
+	int n;
+
+	if (strlen(line) != len) {
+		blame(line + strlen(line));
+		complain("a NUL byte: this is no text");
+		return -1;
+	}
+	n = split(line, words);
+	if (n <= 0)
+		return n;
+	blame(words[0]);
+	return configure(ctl, config, n, words) ? -1 : 0;
+}
+
+/**
+ * read_file() - read a configuration
+ * @ctl: the context; its command's options are lost
+ * @file: name of the file, or "-" for standard input
+ * @config: where it goes, as an object like that of read_config(); the settings
+ *	are complete, of the listeners none stand for those of the first export
+ *
+ * Complains by itself, with file, line and column.
+ *
+ * Return: 0, or -1.
+ */
+int read_file(struct ctl *ctl, const char *file, json_t **config)
+{
+	bool is_stdin = !strcmp(file, "-");
+	FILE *in = is_stdin ? stdin : fopen(file, "re");
+	json_t *values = preset_settings();
+	unsigned int number = 0;
+	char *line = NULL;
+	size_t size = 0;
+	ssize_t len = 0;
+	int ret = 0;
+
+	if (!in) {
+		complain("cannot open %s: %s", file, strerror(errno));
+		json_decref(values);
+		return -1;
+	}
+	*config = checked(json_pack("{s:[], s:[], s:[], s:{}}", "exports",
+				    "listeners", "trusted", "settings"));
+	errno = 0;
+	while (!ret && (len = getline(&line, &size, in)) >= 0) {
+		set_origin(is_stdin ? "stdin" : file, ++number, line,
+			   (size_t)len);
+		ret = read_line(ctl, *config, line, (size_t)len);
+		errno = 0;
+	}
+	set_origin(NULL, 0, NULL, 0);
+	if (!ret && ferror(in)) {
+		complain("cannot read %s: %s", file,
+			 strerror(errno ? errno : EIO));
+		ret = -1;
+	}
+	free(line);
+	if (!is_stdin)
+		fclose(in);
+
+	/* What the file does not set is as it was at first. */
+	json_object_update(values, look_up(*config, "settings"));
+	json_object_set_new(*config, "settings", values);
+	if (ret)
+		json_decref(*config);
+	return ret;
+}
+
+/*
+ * other_half() - the listener that makes "*" of this one, or NULL
+ *
+ * Where the kernel lacks one of the families, the other is enough then.
+ */
+json_t *other_half(const json_t *list, const json_t *listener)
+{
+	static const char *const alike[] = {
+		"address", "port", "ifindex", "single-port", NULL
+	};
+	const char *address = json_string_value(look_up(listener, "address"));
+	bool v6 = !strcmp(address, "::");
+	json_t *half, *found;
+
+	if (!v6 && strcmp(address, "0.0.0.0") != 0)
+		return NULL;
+	half = checked(json_copy((json_t *)listener));
+	put(half, "address", json_string(v6 ? "0.0.0.0" : "::"));
+	found = find_entry(list, half, alike);
+	json_decref(half);
+	return found;
+}
+
+static void listen_lines(json_t *lines, const json_t *list)
+{
+	size_t i;
+
+	for (i = 0; i < json_array_size(list); i++) {
+		const json_t *listener = json_array_get(list, i);
+		const json_t *other = other_half(list, listener);
+		char *address = string_text(listener, "address");
+		char *words = NULL;
+
+		/* Only IPv4 may have broadcasts: that half tells of both. */
+		if (!json_is_true(look_up(listener, "implicit")) &&
+		    (!other || !strchr(address, ':')))
+			words = listener_words(listener, other);
+		if (words)
+			append(lines, json_sprintf("listen %s", words));
+		free(words);
+		free(address);
+	}
+}
+
+/**
+ * config_lines() - a configuration as lines of a file
+ * @config: as of read_config()
+ *
+ * Return: an array of strings: what differs from a server that serves nothing.
+ */
+json_t *config_lines(const json_t *config)
+{
+	const json_t *trusted = look_up(config, "trusted");
+	const json_t *exports = look_up(config, "exports");
+	json_t *presets = preset_settings(), *values, *settings;
+	json_t *lines = checked(json_array());
+	size_t i;
+
+	values = different_settings(presets, look_up(config, "settings"));
+	/* A state that should not outlive a restart. */
+	json_object_del(values, "draining");
+	settings = setting_lines(values);
+	for (i = 0; i < json_array_size(settings); i++)
+		append(lines, json_sprintf("set %s", json_string_value(
+				json_array_get(settings, i))));
+	json_decref(settings);
+	json_decref(values);
+	json_decref(presets);
+
+	for (i = 0; i < json_array_size(trusted); i++)
+		append(lines, json_sprintf("trust %s", json_string_value(
+				json_array_get(trusted, i))));
+	listen_lines(lines, look_up(config, "listeners"));
+	for (i = 0; i < json_array_size(exports); i++) {
+		char *words = export_words(json_array_get(exports, i));
+
+		append(lines, json_sprintf("export %s", words));
+		free(words);
+	}
+	return lines;
+}

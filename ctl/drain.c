@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0
+/* drain, undrain: let the transfers end and take no new ones. */
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "tftpkctl.h"
+
+#define POLL_MS	200
+
+/* Read seconds, as 'set' takes them. */
+static bool parse_seconds(const char *string, uint64_t *seconds)
+{
+	const char *rest;
+
+	if (!parse_number(string, &rest, seconds) || *seconds > UINT32_MAX)
+		return false;
+	if (!strcmp(rest, "m"))
+		*seconds *= 60;
+	else if (!strcmp(rest, "h"))
+		*seconds *= 3600;
+	else
+		return !*rest || !strcmp(rest, "s");
+	return true;
+}
+
+static int set_draining(struct ctl *ctl, bool on)
+{
+	json_t *values = checked(json_object());
+	int ret;
+
+	put(values, "draining", json_boolean(on));
+	ret = change_settings(ctl, values);
+	json_decref(values);
+	return ret;
+}
+
+/* The transfers that are running, or -1. */
+static long long active(struct ctl *ctl)
+{
+	json_t *stats;
+	long long n;
+
+	if (read_stats(ctl, &stats))
+		return -1;
+	n = number(stats, "transfers-active");
+	json_decref(stats);
+	return n;
+}
+
+/* Wait until no transfer runs, or for @seconds unless they are 0. */
+static long long wait_for_none(struct ctl *ctl, uint64_t seconds)
+{
+	const struct timespec nap = { .tv_nsec = POLL_MS * 1000000L };
+	uint64_t naps = seconds * (1000 / POLL_MS);
+	long long n = active(ctl);
+
+	while (n > 0 && (!seconds || naps--)) {
+		nanosleep(&nap, NULL);
+		n = active(ctl);
+	}
+	return n;
+}
+
+int run_drain(struct ctl *ctl, int argc, char **argv)
+{
+	const char *wait = ctl->option[OPTION_WAIT];
+	uint64_t seconds = 0;
+	long long n;
+
+	(void)argc;
+	(void)argv;
+	if (wait && *wait && (!parse_seconds(wait, &seconds) || !seconds))
+		return usage_error("drain --wait=%s: must be a time such as 30s, 5m or 1h",
+				   wait);
+	if (nl_open(ctl))
+		return EXIT_FAILURE;
+	if (set_draining(ctl, true))
+		return nl_fail(ctl, "drain");
+
+	n = wait ? wait_for_none(ctl, seconds) : active(ctl);
+	if (n < 0)
+		return nl_fail(ctl, "drain: no requests are taken any more, but");
+	if (wait && n) {
+		complain("drain: %lld transfer%s still running after %s ('tftpkctl transfers' lists them, 'tftpkctl kill' ends them)",
+			 n, n == 1 ? " is" : "s are", wait);
+		return EXIT_FAILURE;
+	}
+	if (ctl->json)
+		return print_json(json_pack("{s:{s:I}}", "drain", "transfers",
+					    (json_int_t)n));
+	if (n)
+		printf("taking no requests; %lld transfer%s running\n", n,
+		       n == 1 ? " is" : "s are");
+	else
+		puts("taking no requests; no transfer is running");
+	return EXIT_SUCCESS;
+}
+
+int run_undrain(struct ctl *ctl, int argc, char **argv)
+{
+	long long n;
+
+	(void)argc;
+	(void)argv;
+	if (nl_open(ctl))
+		return EXIT_FAILURE;
+	if (set_draining(ctl, false))
+		return nl_fail(ctl, "undrain");
+	if (!ctl->json) {
+		puts("taking requests");
+		return EXIT_SUCCESS;
+	}
+	n = active(ctl);
+	return print_json(json_pack("{s:{s:I}}", "undrain", "transfers",
+				    (json_int_t)(n < 0 ? 0 : n)));
+}

@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: GPL-2.0
+/* monitor: what happens, as it happens. */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tftpkctl.h"
+
+/* Bytes of events that wait while the output is slow. */
+#define ROOM	(4 << 20)
+
+/*
+ * Transfers whose requested name is remembered. Numbers of transfers ascend:
+ * one is forgotten when so many have begun after it.
+ */
+#define NAMES	8192
+
+static const char *const types[] = {
+	[TFTPK_EVENT_TYPE_REQUEST] = "request",
+	[TFTPK_EVENT_TYPE_START] = "start",
+	[TFTPK_EVENT_TYPE_PROGRESS] = "progress",
+	[TFTPK_EVENT_TYPE_END] = "end",
+	[TFTPK_EVENT_TYPE_REFUSED] = "refused",
+	NULL
+};
+
+/* What a line begins with, and why it ended if the event does not tell. */
+static const struct {
+	const char *outcome, *word, *why;
+} endings[] = {
+	{ "completed", "complete", NULL },
+	{ "probed", "probe", NULL },
+	{ "aborted", "abort", "the client began anew, or somebody forged its request" },
+	{ "unreachable", "abort", "the client is gone" },
+	{ "timed-out", "abort", "the client fell silent" },
+	{ "changed", "abort", "the file changed" },
+	{ "unreadable", "abort", "the file cannot be read" },
+	{ "killed", "abort", "by command" },
+	{ "evicted", "abort", "it gave way to newer requests" },
+};
+
+static const char *const outcomes[] = {
+	[TFTPK_OUTCOME_COMPLETED] = "completed",
+	[TFTPK_OUTCOME_PROBED] = "probed",
+	[TFTPK_OUTCOME_ABORTED] = "aborted",
+	[TFTPK_OUTCOME_UNREACHABLE] = "unreachable",
+	[TFTPK_OUTCOME_TIMED_OUT] = "timed-out",
+	[TFTPK_OUTCOME_CHANGED] = "changed",
+	[TFTPK_OUTCOME_UNREADABLE] = "unreadable",
+	[TFTPK_OUTCOME_KILLED] = "killed",
+	[TFTPK_OUTCOME_EVICTED] = "evicted",
+	NULL
+};
+
+static const struct field event_fields[] = {
+	WORDS(TFTPK_A_EVENT_TYPE, "type", types),
+	FIELD(TFTPK_A_EVENT_ID, FIELD_NUMBER, "id"),
+	FIELD(TFTPK_A_EVENT_CLIENT_ADDRESS, FIELD_ADDRESS, "client-address"),
+	FIELD(TFTPK_A_EVENT_CLIENT_PORT, FIELD_PORT, "client-port"),
+	FIELD(TFTPK_A_EVENT_SERVER_ADDRESS, FIELD_ADDRESS, "server-address"),
+	FIELD(TFTPK_A_EVENT_IFINDEX, FIELD_INTERFACE, "ifindex"),
+	FIELD(TFTPK_A_EVENT_NAME, FIELD_STRING, "name"),
+	FIELD(TFTPK_A_EVENT_FILE, FIELD_STRING, "file"),
+	FIELD(TFTPK_A_EVENT_SIZE, FIELD_NUMBER, "size"),
+	FIELD(TFTPK_A_EVENT_ACKNOWLEDGED, FIELD_NUMBER, "acknowledged"),
+	FIELD(TFTPK_A_EVENT_BLOCK_SIZE, FIELD_NUMBER, "block-size"),
+	FIELD(TFTPK_A_EVENT_WINDOW_SIZE, FIELD_NUMBER, "window-size"),
+	FIELD(TFTPK_A_EVENT_TIMEOUT, FIELD_NUMBER, "timeout"),
+	FIELD(TFTPK_A_EVENT_RTT, FIELD_NUMBER, "rtt"),
+	FIELD(TFTPK_A_EVENT_BLOCKS_RETRANSMITTED, FIELD_NUMBER,
+	      "blocks-retransmitted"),
+	FIELD(TFTPK_A_EVENT_DURATION, FIELD_NUMBER, "duration"),
+	WORDS(TFTPK_A_EVENT_OUTCOME, "outcome", outcomes),
+	FIELD(TFTPK_A_EVENT_ERROR_CODE, FIELD_NUMBER, "error-code"),
+	FIELD(TFTPK_A_EVENT_REASON, FIELD_STRING, "reason"),
+};
+
+/*
+ * Only what happens first tells the name that was asked for: remember it, and
+ * add it to what comes later.
+ */
+static void add_name(json_t *event)
+{
+	static struct {
+		long long id;
+		json_t *name;
+	} slots[NAMES];
+	json_t *name = look_up(event, "name");
+	long long id = number(event, "id");
+	size_t slot = (size_t)id % NAMES;
+
+	if (id < 0)
+		return;
+	if (json_is_string(name)) {
+		json_decref(slots[slot].name);
+		slots[slot].name = json_incref(name);
+		slots[slot].id = id;
+	} else if (slots[slot].name && slots[slot].id == id) {
+		put(event, "name", json_incref(slots[slot].name));
+	}
+}
+
+/* Bytes per second over the whole time, or -1. */
+static double rate(const json_t *event)
+{
+	long long bytes = number(event, "acknowledged");
+	long long ms = number(event, "duration");
+
+	if (bytes < 0 || ms < 0)
+		return -1;
+	/* The clock has ticks of milliseconds. */
+	return (double)bytes * 1000.0 / (double)(ms ? ms : 1);
+}
+
+/* A string that others chose, in quotes if it could be read as several. */
+static char *word(const json_t *event, const char *name)
+{
+	char *raw = raw_text(event, name), *string;
+
+	string = json_is_string(look_up(event, name)) ? quoted(raw) : text("-");
+	free(raw);
+	return string;
+}
+
+/* "/srv/tftp/a as a": the file, and what was asked for if that is known. */
+static void print_file(const json_t *event)
+{
+	char *file = word(event, "file"), *name = word(event, "name");
+
+	if (strcmp(file, "-") != 0 && strcmp(name, "-") != 0)
+		printf(" %s as %s", file, name);
+	else
+		printf(" %s", strcmp(file, "-") != 0 ? file : name);
+	free(name);
+	free(file);
+}
+
+static void print_options(const json_t *event)
+{
+	long long timeout = number(event, "timeout");
+
+	printf(", blocks of %lld, window %lld", number(event, "block-size"),
+	       number(event, "window-size"));
+	if (timeout > 0)
+		printf(", timeout %lld s", timeout);
+}
+
+static void print_end(const json_t *event, const char *why)
+{
+	char *speed = amount_text(rate(event)), *rtt = rtt_column(event, "rtt");
+	long long acknowledged = number(event, "acknowledged");
+	long long size = number(event, "size");
+	char *reason = string_text(event, "reason");
+	long long code = number(event, "error-code");
+
+	if (acknowledged == size)
+		printf(", %lld bytes", size);
+	else
+		printf(", %lld of %lld bytes", acknowledged, size);
+	printf(" in %.3f s, %s/s, %lld resent, RTT %s",
+	       (double)number(event, "duration") / 1000.0, speed,
+	       number(event, "blocks-retransmitted"), rtt);
+	print_options(event);
+	if (code >= 0)
+		printf(": ERROR %lld, %s", code, reason);
+	else if (why)
+		printf(": %s", why);
+	free(reason);
+	free(rtt);
+	free(speed);
+}
+
+static void print_event(const json_t *event)
+{
+	const char *type = json_string_value(look_up(event, "type"));
+	const char *outcome = json_string_value(look_up(event, "outcome"));
+	long long code = number(event, "error-code");
+	char *client = endpoint_text(event, "client-");
+	char *reason = string_text(event, "reason");
+	long long size = number(event, "size");
+	long long id = number(event, "id");
+	const char *why = NULL;
+	size_t i;
+
+	type = type ? type : "unknown";
+	for (i = 0; outcome && i < COUNT(endings); i++) {
+		if (!strcmp(endings[i].outcome, outcome)) {
+			type = endings[i].word;
+			why = endings[i].why;
+		}
+	}
+
+	printf("%-8s %s", type, client);
+	if (id >= 0)
+		printf(" #%lld", id);
+	print_file(event);
+	if (!strcmp(type, "start") || !strcmp(type, "probe")) {
+		printf(", %lld bytes", size);
+		print_options(event);
+	} else if (outcome) {
+		print_end(event, why);
+	} else if (!strcmp(type, "progress")) {
+		char *speed = amount_text(rate(event));
+
+		printf(", %.0f%% of %lld bytes, %s/s", size > 0 ?
+		       100.0 * (double)number(event, "acknowledged") /
+		       (double)size : 0.0, size, speed);
+		free(speed);
+	} else if (!strcmp(type, "refused")) {
+		if (code > 0)
+			printf(": ERROR %lld, %s", code, reason);
+		else
+			printf(": %s", code < 0 ? "it was replaced" : reason);
+	}
+	putchar('\n');
+	free(reason);
+	free(client);
+}
+
+static void print_loss(const json_t *event)
+{
+	long long dropped = number(event, "events-dropped");
+
+	fputs("lost     events came faster than they were read", stdout);
+	if (dropped >= 0)
+		printf(", %lld so far with those of other monitors", dropped);
+	putchar('\n');
+}
+
+/* Print what happened, and when. */
+static void tell(const struct ctl *ctl, const json_t *event)
+{
+	struct timespec now;
+	struct tm tm;
+	char stamp[32];
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (ctl->json) {
+		json_t *line = checked(json_object());
+		double speed = rate(event);
+
+		put(line, "time",
+		    json_integer((json_int_t)now.tv_sec * 1000 +
+				 now.tv_nsec / 1000000));
+		json_object_update(line, (json_t *)event);
+		if (look_up(event, "acknowledged"))
+			put(line, "rate", speed < 0 ? json_null() :
+				   json_integer((json_int_t)speed));
+		print_json_line(line);
+		return;
+	}
+	if (ctl->option[OPTION_TIMESTAMP]) {
+		strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S",
+			 localtime_r(&now.tv_sec, &tm));
+		printf("%s.%03ld ", stamp, now.tv_nsec / 1000000);
+	}
+	if (look_up(event, "events-dropped"))
+		print_loss(event);
+	else
+		print_event(event);
+}
+
+/* The socket's buffer was full: say so and go on. */
+static void tell_loss(struct ctl *ctl)
+{
+	json_t *event = checked(json_object()), *stats;
+
+	put(event, "type", json_string("lost"));
+	if (read_stats(ctl, &stats)) {
+		put(event, "events-dropped", json_null());
+	} else {
+		put(event, "events-dropped",
+		    json_incref(look_up(stats, "events-dropped")));
+		json_decref(stats);
+	}
+	tell(ctl, event);
+	json_decref(event);
+}
+
+/* Wait for events, or for nobody to be left who reads of them. */
+static bool is_read(const struct ctl *ctl)
+{
+	struct pollfd fds[] = {
+		{ .fd = mnl_socket_get_fd(ctl->events), .events = POLLIN },
+		{ .fd = STDOUT_FILENO },
+	};
+
+	while (poll(fds, COUNT(fds), -1) < 0) {
+		if (errno != EINTR)
+			return false;
+	}
+	return !(fds[1].revents & (POLLERR | POLLNVAL));
+}
+
+int run_monitor(struct ctl *ctl, int argc, char **argv)
+{
+	json_t *events;
+	size_t i;
+
+	(void)argc;
+	(void)argv;
+	if (nl_open(ctl))
+		return EXIT_FAILURE;
+	if (nl_subscribe(ctl, ROOM))
+		return nl_fail(ctl, "monitor");
+
+	while (is_read(ctl)) {
+		if (!nl_events(ctl, event_fields, COUNT(event_fields),
+			       &events)) {
+			for (i = 0; i < json_array_size(events); i++) {
+				json_t *event = json_array_get(events, i);
+
+				add_name(event);
+				tell(ctl, event);
+			}
+			json_decref(events);
+		} else if (ctl->error == ENOBUFS) {
+			tell_loss(ctl);
+		} else if (ctl->error == ENODEV) {
+			complain("monitor: the tftpk module was unloaded");
+			return EXIT_FAILURE;
+		} else if (ctl->error != EINTR && ctl->error != EAGAIN) {
+			return nl_fail(ctl, "monitor");
+		}
+		if (fflush(stdout)) {
+			complain("cannot write the output: %s",
+				 strerror(errno));
+			clearerr(stdout);
+			return EXIT_FAILURE;
+		}
+	}
+	return EXIT_SUCCESS;
+}

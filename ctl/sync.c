@@ -1,0 +1,513 @@
+// SPDX-License-Identifier: GPL-2.0
+/* save, restore, sync: the whole configuration to and from a file. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tftpkctl.h"
+
+/* An export with its options is another one. */
+static const char *const whole_export[] = {
+	"path", "prefix", "uid", "gid", "no-symlinks", NULL
+};
+
+static const char *const whole_listener[] = {
+	"address", "port", "ifindex", "single-port", "broadcast", NULL
+};
+
+struct sync {
+	struct ctl *ctl;
+	const char *what;	/* "sync FILE", for complaints */
+	json_t *now;		/* the configuration as it was */
+	const json_t *want;
+	json_t *done;		/* commands that were carried out */
+};
+
+/* Note what was carried out, or why it was not; @command is given away. */
+static int note(struct sync *sync, int ret, char *command)
+{
+	if (!ret)
+		append(sync->done, json_string(command));
+	else
+		nl_fail(sync->ctl, "%s: %s", sync->what, command);
+	free(command);
+	return ret;
+}
+
+static int sync_settings(struct sync *sync)
+{
+	json_t *values = different_settings(look_up(sync->now, "settings"),
+					    look_up(sync->want, "settings"));
+	json_t *lines = setting_lines(values);
+	int ret = 0;
+	size_t i;
+
+	if (json_object_size(values))
+		ret = change_settings(sync->ctl, values);
+	for (i = 0; i < json_array_size(lines); i++) {
+		const char *line = json_string_value(json_array_get(lines, i));
+
+		note(sync, ret, text("set %s", line));
+		/* All of them were refused, for one reason. */
+		if (ret)
+			break;
+	}
+	json_decref(lines);
+	json_decref(values);
+	return ret;
+}
+
+static bool has_string(const json_t *list, const json_t *string)
+{
+	size_t i;
+
+	for (i = 0; i < json_array_size(list); i++) {
+		if (json_equal(json_array_get(list, i), string))
+			return true;
+	}
+	return false;
+}
+
+static int sync_trust(struct sync *sync)
+{
+	const json_t *now = look_up(sync->now, "trusted");
+	const json_t *want = look_up(sync->want, "trusted");
+	int ret = 0;
+	size_t i;
+
+	for (i = 0; i < json_array_size(now) && !ret; i++) {
+		const json_t *entry = json_array_get(now, i);
+		const char *network = json_string_value(entry);
+
+		if (!has_string(want, entry))
+			ret = note(sync, delete_trust(sync->ctl, network),
+				   text("untrust %s", network));
+	}
+	for (i = 0; i < json_array_size(want) && !ret; i++) {
+		const json_t *entry = json_array_get(want, i);
+		const char *network = json_string_value(entry);
+
+		if (!has_string(now, entry))
+			ret = note(sync, add_trust(sync->ctl, network),
+				   text("trust %s", network));
+	}
+	return ret;
+}
+
+/* "unlisten ..." or "listen ..." */
+static char *listen_command(const json_t *listener, bool listen)
+{
+	char *words = listener_words(listener, false), *command;
+
+	if (!listen && strstr(words, " --"))
+		*strstr(words, " --") = '\0';
+	command = text("%slisten %s", listen ? "" : "un", words);
+	free(words);
+	return command;
+}
+
+/* What the first export listens on, unless something was configured. */
+static json_t *implicit_listeners(void)
+{
+	static const char *const addresses[] = { "0.0.0.0", "::" };
+	json_t *list = checked(json_array());
+	size_t i;
+
+	for (i = 0; i < COUNT(addresses); i++) {
+		json_t *listener = checked(json_object());
+
+		put(listener, "address", json_string(addresses[i]));
+		put(listener, "port", json_integer(TFTP_PORT));
+		put_interface(listener, 0);
+		put(listener, "single-port", json_false());
+		put(listener, "broadcast", json_false());
+		append(list, listener);
+	}
+	return list;
+}
+
+/*
+ * Close the listeners that are not wanted, then open those that are not there.
+ * The module replaces implicit ones by itself.
+ */
+static int change_listeners(struct sync *sync, const json_t *want,
+			    bool implicit)
+{
+	const json_t *now = look_up(sync->now, "listeners");
+	struct ctl *ctl = sync->ctl;
+	int ret = 0;
+	size_t i;
+
+	for (i = 0; i < json_array_size(now) && !ret; i++) {
+		const json_t *listener = json_array_get(now, i);
+
+		if (!json_is_true(look_up(listener, "implicit")) &&
+		    !find_entry(want, listener, whole_listener))
+			ret = note(sync, delete_listener(ctl, listener),
+				   listen_command(listener, false));
+	}
+	for (i = 0; i < json_array_size(want) && !ret; i++) {
+		const json_t *listener = json_array_get(want, i);
+		const json_t *found = find_entry(now, listener, whole_listener);
+
+		if (found && (implicit ||
+			      !json_is_true(look_up(found, "implicit"))))
+			continue;
+		ret = add_listener(ctl, listener);
+		/* Of "*", one family is enough where the other is off. */
+		if (ret && ctl->error == EAFNOSUPPORT &&
+		    other_half(want, listener))
+			ret = 0;
+		else
+			note(sync, ret, listen_command(listener, true));
+	}
+	return ret;
+}
+
+static int sync_listeners(struct sync *sync)
+{
+	const json_t *now = look_up(sync->now, "listeners");
+	const json_t *want = look_up(sync->want, "listeners");
+	bool implicit = !json_array_size(want) &&
+			json_array_size(look_up(sync->want, "exports"));
+	json_t *list;
+	int ret;
+
+	/* The first export does it. */
+	if (implicit && !json_array_size(now) &&
+	    !json_array_size(look_up(sync->now, "exports")))
+		return 0;
+	list = implicit ? implicit_listeners() : json_incref((json_t *)want);
+	ret = change_listeners(sync, list, implicit);
+	json_decref(list);
+	return ret;
+}
+
+static char *export_command(const json_t *export)
+{
+	char *words = export_words(export);
+	char *command = text("export %s", words);
+
+	free(words);
+	return command;
+}
+
+static char *unexport_command(const json_t *export)
+{
+	char *raw = raw_text(export, "path"), *path = quoted(raw);
+	char *as = raw_text(export, "prefix"), *prefix = quoted(as);
+	char *command = text("unexport %s --as %s", path, *as ? prefix : "/");
+
+	free(prefix);
+	free(as);
+	free(path);
+	free(raw);
+	return command;
+}
+
+/*
+ * Does the path of an export still lead to where it did? If not, adding it once
+ * more does not fail, and the stale one is to go.
+ */
+static bool is_stale(struct ctl *ctl, const json_t *export)
+{
+	return !add_export(ctl, export, NULL);
+}
+
+/*
+ * Mark by a key "keep" those exports of both configurations that stay.
+ *
+ * Of several exports with one prefix, the first that has a file serves it: so
+ * one that stays must not have to move behind one that is added.
+ */
+static void mark_exports(struct sync *sync)
+{
+	static const char *const keys[] = { "prefix", NULL };
+	const json_t *now = look_up(sync->now, "exports");
+	const json_t *want = look_up(sync->want, "exports");
+	json_t *last = checked(json_array());
+	size_t i;
+
+	for (i = 0; i < json_array_size(want); i++) {
+		json_t *export = json_array_get(want, i);
+		json_t *found = find_entry(now, export, whole_export);
+		json_t *before = find_entry(last, export, keys);
+		bool keep = found && (!before || number(before, "id") <
+						 number(found, "id")) &&
+			    !is_stale(sync->ctl, export);
+
+		put(export, "keep", json_boolean(keep));
+		if (found)
+			put(found, "keep", json_boolean(keep));
+		if (!before) {
+			before = checked(json_object());
+			put(before, "prefix",
+			    json_incref(look_up(export, "prefix")));
+			append(last, before);
+		}
+		/* Behind one that is added, nothing can stay. */
+		put(before, "id", json_integer(keep ? number(found, "id") :
+						      INT64_MAX));
+	}
+	json_decref(last);
+}
+
+static int sync_exports(struct sync *sync)
+{
+	const json_t *now = look_up(sync->now, "exports");
+	const json_t *want = look_up(sync->want, "exports");
+	int ret = 0;
+	size_t i;
+
+	mark_exports(sync);
+	for (i = 0; i < json_array_size(now) && !ret; i++) {
+		const json_t *export = json_array_get(now, i);
+
+		if (!json_is_true(look_up(export, "keep")))
+			ret = note(sync, delete_export(sync->ctl, export),
+				   unexport_command(export));
+	}
+	for (i = 0; i < json_array_size(want) && !ret; i++) {
+		const json_t *export = json_array_get(want, i);
+
+		if (!json_is_true(look_up(export, "keep")))
+			ret = note(sync, add_export(sync->ctl, export, NULL),
+				   export_command(export));
+	}
+	return ret;
+}
+
+/* Change what differs from @want; stops at the first failure. */
+static int carry_out(struct sync *sync, const json_t *want)
+{
+	int ret;
+
+	sync->want = want;
+	if (read_config(sync->ctl, &sync->now))
+		return nl_fail(sync->ctl, "%s", sync->what);
+	ret = sync_settings(sync) || sync_trust(sync) ||
+	      sync_listeners(sync) || sync_exports(sync);
+	if (!ret) {
+		json_decref(sync->now);
+		sync->now = NULL;
+	}
+	return ret ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/* Put a configuration back after one that could not be had. */
+static void undo(struct sync *sync, json_t *before)
+{
+	struct sync back = {
+		.ctl = sync->ctl,
+		.what = "putting the configuration back",
+		.done = checked(json_array()),
+	};
+	json_t *listeners = checked(json_array());
+	size_t i;
+
+	/* Implicit listeners are what none stand for. */
+	for (i = 0; i < json_array_size(look_up(before, "listeners")); i++) {
+		json_t *listener = json_array_get(look_up(before, "listeners"),
+						  i);
+
+		if (!json_is_true(look_up(listener, "implicit")))
+			append(listeners, json_incref(listener));
+	}
+	put(before, "listeners", listeners);
+	carry_out(&back, before);
+	json_decref(back.now);
+	json_decref(back.done);
+}
+
+static bool is_empty(const json_t *config)
+{
+	return !json_array_size(look_up(config, "exports")) &&
+	       !json_array_size(look_up(config, "listeners")) &&
+	       !json_array_size(look_up(config, "trusted"));
+}
+
+static int configure_as(struct ctl *ctl, const char *file, bool restore)
+{
+	const char *name = restore ? "restore" : "sync";
+	struct sync sync = { .ctl = ctl };
+	json_t *want, *now;
+	char *what;
+	int ret;
+	size_t i;
+
+	if (read_file(ctl, file, &want))
+		return EXIT_FAILURE;
+	if (nl_open(ctl)) {
+		json_decref(want);
+		return EXIT_FAILURE;
+	}
+	what = text("%s %s", name, file);
+	sync.what = what;
+	sync.done = checked(json_array());
+
+	ret = EXIT_FAILURE;
+	if (restore && read_config(ctl, &now)) {
+		nl_fail(ctl, "%s", what);
+		goto out;
+	}
+	if (restore) {
+		bool empty = is_empty(now);
+
+		json_decref(now);
+		if (!empty) {
+			complain("%s: something is configured already ('tftpkctl show' tells what, 'tftpkctl sync' replaces it)",
+				 what);
+			goto out;
+		}
+	}
+	ret = carry_out(&sync, want);
+	if (ret) {
+		if (sync.now)
+			undo(&sync, sync.now);
+		goto out;
+	}
+	if (ctl->json) {
+		print_json(json_pack("{s:O}", name, sync.done));
+		goto out;
+	}
+	for (i = 0; i < json_array_size(sync.done); i++)
+		puts(json_string_value(json_array_get(sync.done, i)));
+	if (!i)
+		puts("nothing to change");
+out:
+	json_decref(sync.now);
+	json_decref(sync.done);
+	json_decref(want);
+	free(what);
+	return ret;
+}
+
+int run_restore(struct ctl *ctl, int argc, char **argv)
+{
+	(void)argc;
+	return configure_as(ctl, argv[0], true);
+}
+
+int run_sync(struct ctl *ctl, int argc, char **argv)
+{
+	(void)argc;
+	return configure_as(ctl, argv[0], false);
+}
+
+/* The configuration as a file. */
+static void write_lines(FILE *out, const json_t *lines)
+{
+	size_t i;
+
+	fputs("# Configuration of tftpk, the in-kernel TFTP server; see tftpk.conf(5).\n"
+	      "# Written by 'tftpkctl save'. 'tftpkctl sync' makes it so again.\n",
+	      out);
+	if (!json_array_size(lines))
+		fputs("# Nothing is configured.\n", out);
+	for (i = 0; i < json_array_size(lines); i++)
+		fprintf(out, "%s\n", json_string_value(json_array_get(lines, i)));
+}
+
+/* Write and close. Returns 0 or an errno. */
+static int write_all(FILE *out, const json_t *lines)
+{
+	int error = 0;
+
+	write_lines(out, lines);
+	if (fflush(out) || (fsync(fileno(out)) && errno != EINVAL &&
+			    errno != EROFS))
+		error = errno;
+	if (fclose(out) && !error)
+		error = errno;
+	return error;
+}
+
+/*
+ * Write a file beside @target and rename it, so that there is always a whole
+ * one. It keeps mode and owner, as far as that may be. Returns 0 or an errno.
+ */
+static int replace_file(const char *target, mode_t mode, const struct stat *old,
+			const json_t *lines)
+{
+	char *name = text("%s.XXXXXX", target);
+	int fd = mkostemp(name, O_CLOEXEC), error = 0;
+	FILE *out;
+
+	if (fd < 0) {
+		error = errno;
+		goto out;
+	}
+	if ((old && fchown(fd, old->st_uid, old->st_gid) && errno != EPERM) ||
+	    fchmod(fd, mode))
+		error = errno;
+	out = error ? NULL : fdopen(fd, "w");
+	if (out) {
+		error = write_all(out, lines);
+	} else {
+		error = error ? error : errno;
+		close(fd);
+	}
+	if (!error && rename(name, target))
+		error = errno;
+	if (error)
+		unlink(name);
+out:
+	free(name);
+	return error;
+}
+
+/* Write to a file, or to what else bears its name. Returns 0 or an errno. */
+static int save_to(const char *file, const json_t *lines)
+{
+	mode_t mask = umask(0);
+	struct stat st;
+	char *real;
+	FILE *out;
+	int error;
+
+	umask(mask);
+	if (lstat(file, &st) && errno == ENOENT)
+		return replace_file(file, 0666 & ~mask, NULL, lines);
+	real = !stat(file, &st) && S_ISREG(st.st_mode) ? realpath(file, NULL) :
+							 NULL;
+	if (real) {
+		error = replace_file(real, st.st_mode & 07777, &st, lines);
+		free(real);
+		return error;
+	}
+	out = fopen(file, "we");
+	return out ? write_all(out, lines) : errno;
+}
+
+int run_save(struct ctl *ctl, int argc, char **argv)
+{
+	json_t *config, *lines;
+	int error = 0;
+
+	if (nl_open(ctl))
+		return EXIT_FAILURE;
+	if (read_config(ctl, &config))
+		return nl_fail(ctl, "save");
+	if (json_array_size(look_up(config, "exports")) &&
+	    !json_array_size(look_up(config, "listeners")))
+		complain("warning: nothing listens, but with this configuration something will");
+	lines = config_lines(config);
+	json_decref(config);
+
+	if (argc)
+		error = save_to(argv[0], lines);
+	if (error)
+		complain("save: cannot write %s: %s", argv[0],
+			 strerror(error));
+	else if (ctl->json)
+		print_json(json_pack("{s:{s:o, s:O}}", "save", "file", argc ?
+				     json_bytes(argv[0], strlen(argv[0])) :
+				     json_null(), "lines", lines));
+	else if (!argc)
+		write_lines(stdout, lines);
+	json_decref(lines);
+	return error ? EXIT_FAILURE : EXIT_SUCCESS;
+}

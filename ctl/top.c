@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: GPL-2.0
+/* top: the transfers as they go. */
+#include <locale.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <wchar.h>
+
+#define NCURSES_WIDECHAR	1
+#define NCURSES_NOMACROS
+#include <curses.h>
+
+#include "tftpkctl.h"
+
+#define PERIOD		1.0	/* seconds */
+#define HEAD_LINES	3	/* above the transfers */
+#define FILE_MIN	10
+
+struct view {
+	json_t *transfers, *stats;
+	json_t *before;		/* acknowledged bytes by number, one period ago */
+	bool draining;
+	double at;		/* when @transfers were read */
+	double elapsed;		/* since @before, 0 at first */
+	size_t first;		/* transfer in the first line */
+};
+
+struct cell {
+	const char *title;
+	int width;		/* 0 for what the others leave */
+	bool right;
+	char *(*text)(const struct view *view, const json_t *transfer);
+};
+
+/* The number of a transfer as a key. */
+static const char *id_key(const json_t *transfer)
+{
+	static char key[24];
+
+	snprintf(key, sizeof(key), "%lld", number(transfer, "id"));
+	return key;
+}
+
+/* Bytes per second in the last period, or since the transfer began. */
+static double speed(const struct view *view, const json_t *transfer)
+{
+	const json_t *old = json_object_get(view->before, id_key(transfer));
+	long long bytes = number(transfer, "acknowledged");
+	long long age = number(transfer, "age");
+
+	if (bytes < 0)
+		return 0;
+	if (old && view->elapsed > 0)
+		return (double)(bytes - json_integer_value(old)) /
+		       view->elapsed;
+	return age > 0 ? (double)bytes * 1000.0 / (double)age : 0;
+}
+
+/* Read it all anew. Returns -1 with ctl->error set. */
+static int refresh_view(struct ctl *ctl, struct view *view)
+{
+	json_t *transfers = NULL, *stats = NULL, *values = NULL, *before;
+	double time = monotonic();
+	size_t i;
+
+	if (dump_transfers(ctl, &transfers) || read_stats(ctl, &stats) ||
+	    read_settings(ctl, &values)) {
+		json_decref(stats);
+		json_decref(transfers);
+		return -1;
+	}
+	before = checked(json_object());
+	for (i = 0; i < json_array_size(view->transfers); i++) {
+		const json_t *t = json_array_get(view->transfers, i);
+		long long bytes = number(t, "acknowledged");
+
+		json_object_set_new(before, id_key(t),
+				    json_integer(bytes < 0 ? 0 : bytes));
+	}
+	view->elapsed = view->transfers ? time - view->at : 0;
+	json_decref(view->transfers);
+	json_decref(view->stats);
+	json_decref(view->before);
+	view->transfers = transfers;
+	view->stats = stats;
+	view->before = before;
+	view->draining = json_is_true(look_up(values, "draining"));
+	view->at = time;
+	json_decref(values);
+	return 0;
+}
+
+/*
+ * Print a string in so many columns; its end where it is too long and @tail is
+ * set. Where the terminal has one byte a character, others show as '?'.
+ */
+static void print_cell(int y, int x, int width, const char *string, bool tail)
+{
+	size_t len = mbstowcs(NULL, string, 0), skip = 0;
+	wchar_t *wide;
+
+	if (len == (size_t)-1) {
+		char *plain = checked(strdup(string)), *c;
+
+		for (c = plain; *c; c++) {
+			if ((unsigned char)*c >= 0x7f)
+				*c = '?';
+		}
+		print_cell(y, x, width, plain, tail);
+		free(plain);
+		return;
+	}
+	wide = checked(calloc(len + 1, sizeof(*wide)));
+	mbstowcs(wide, string, len + 1);
+	while (tail && skip < len && wcswidth(wide + skip, len) > width)
+		skip++;
+	while (len > skip && wcswidth(wide + skip, len) > width)
+		wide[--len] = L'\0';
+	mvaddwstr(y, x, wide + skip);
+	free(wide);
+}
+
+static char *client_cell(const struct view *view, const json_t *transfer)
+{
+	(void)view;
+	return endpoint_text(transfer, "client-");
+}
+
+static char *file_cell(const struct view *view, const json_t *transfer)
+{
+	(void)view;
+	return string_text(transfer, "file");
+}
+
+/* The part of the file that the client has, as "######50%......". */
+static char *part_cell(const struct view *view, const json_t *transfer)
+{
+	long long size = number(transfer, "size");
+	long long bytes = number(transfer, "acknowledged");
+	double part = size > 0 && bytes > 0 ? (double)bytes / (double)size : 0;
+	char *percent = text("%.0f%%", part * 100.0);
+	char bar[] = "[..........]";
+	size_t len = strlen(percent), i;
+
+	(void)view;
+	for (i = 0; i < sizeof(bar) - 3; i++) {
+		if ((double)i < part * (double)(sizeof(bar) - 3))
+			bar[i + 1] = '#';
+	}
+	memcpy(bar + (sizeof(bar) - len) / 2, percent, len);
+	free(percent);
+	return checked(strdup(bar));
+}
+
+static char *rate_cell(const struct view *view, const json_t *transfer)
+{
+	char *amount = amount_text(speed(view, transfer));
+	char *string = text("%s/s", amount);
+
+	free(amount);
+	return string;
+}
+
+static char *rtt_cell(const struct view *view, const json_t *transfer)
+{
+	(void)view;
+	return rtt_column(transfer, "rtt");
+}
+
+static char *resent_cell(const struct view *view, const json_t *transfer)
+{
+	(void)view;
+	return number_text(transfer, "blocks-retransmitted");
+}
+
+static const struct cell cells[] = {
+	{ "CLIENT", 21, false, client_cell },
+	{ "FILE", 0, false, file_cell },
+	{ "ACKNOWLEDGED", 12, false, part_cell },
+	{ "RATE", 10, true, rate_cell },
+	{ "RTT", 9, true, rtt_cell },
+	{ "AGAIN", 5, true, resent_cell },
+};
+
+/* A line of the table, that of the titles if there is no transfer. */
+static void print_line(const struct view *view, int y, const json_t *transfer)
+{
+	int rest = COLS, x = 0;
+	size_t i;
+
+	for (i = 0; i < COUNT(cells); i++)
+		rest -= cells[i].width + (i > 0);
+	for (i = 0; i < COUNT(cells) && x < COLS; i++) {
+		const struct cell *cell = &cells[i];
+		char *string = transfer ? cell->text(view, transfer) :
+					  text("%s", cell->title);
+		int width = cell->width, pad = 0, len = (int)strlen(string);
+
+		if (!width)
+			width = rest > FILE_MIN ? rest : FILE_MIN;
+		if (cell->right && len < width)
+			pad = width - len;
+		print_cell(y, x + pad, width < COLS - x ? width : COLS - x,
+			   string, !cell->width);
+		x += width + 1;
+		free(string);
+	}
+}
+
+static void print_head(const struct view *view)
+{
+	size_t n = json_array_size(view->transfers), i;
+	const json_t *stats = view->stats;
+	char *amount, *line;
+	double sum = 0;
+
+	for (i = 0; i < n; i++)
+		sum += speed(view, json_array_get(view->transfers, i));
+	amount = amount_text(sum);
+	line = text("%zu transfer%s, %s/s%s", n, n == 1 ? "" : "s", amount,
+		    view->draining ? ", draining" : "");
+	print_cell(0, 0, COLS, line, false);
+	free(line);
+	free(amount);
+	line = text("so far: %lld completed, %lld failed, %lld aborted, %lld probes, %lld refused",
+		    number(stats, "transfers-completed"),
+		    number(stats, "transfers-failed"),
+		    number(stats, "transfers-aborted"),
+		    number(stats, "clients-probing"),
+		    number(stats, "requests-refused"));
+	print_cell(1, 0, COLS, line, false);
+	free(line);
+	attron(A_REVERSE);
+	mvhline(HEAD_LINES - 1, 0, ' ', COLS);
+	print_line(view, HEAD_LINES - 1, NULL);
+	attroff(A_REVERSE);
+}
+
+static void show(struct view *view)
+{
+	size_t n = json_array_size(view->transfers);
+	size_t room = LINES > HEAD_LINES + 1 ?
+			      (size_t)(LINES - HEAD_LINES - 1) : 1;
+	size_t i;
+
+	if (view->first + room > n)
+		view->first = n > room ? n - room : 0;
+	erase();
+	print_head(view);
+	for (i = 0; i < room && view->first + i < n; i++)
+		print_line(view, HEAD_LINES + (int)i,
+			   json_array_get(view->transfers, view->first + i));
+	mvaddnstr(LINES - 1, 0, n > room ?
+		  "q quits, arrows and page keys scroll" : "q quits", COLS - 1);
+	refresh();
+}
+
+static void scroll_view(struct view *view, int key)
+{
+	size_t page = LINES > HEAD_LINES + 2 ?
+			      (size_t)(LINES - HEAD_LINES - 2) : 1;
+	size_t step = key == KEY_PPAGE || key == KEY_NPAGE ? page : 1;
+
+	/* show() keeps it within the list. */
+	if (key == KEY_DOWN || key == KEY_NPAGE)
+		view->first += step;
+	else if (key == KEY_UP || key == KEY_PPAGE)
+		view->first -= step < view->first ? step : view->first;
+	else if (key == KEY_HOME)
+		view->first = 0;
+	else if (key == KEY_END)
+		view->first = json_array_size(view->transfers);
+}
+
+/* Until 'q' is pressed or the terminal goes. Returns -1 with ctl->error set. */
+static int watch(struct ctl *ctl, struct view *view)
+{
+	for (;;) {
+		double left;
+		int key;
+
+		if (!view->stats || monotonic() - view->at >= PERIOD) {
+			if (refresh_view(ctl, view))
+				return -1;
+		}
+		show(view);
+		left = view->at + PERIOD - monotonic();
+		timeout(left > 0 ? (int)(left * 1000.0) + 1 : 1);
+		key = getch();
+		if (key == 'q' || key == 'Q' ||
+		    (key == ERR && !isatty(STDIN_FILENO)))
+			return 0;
+		scroll_view(view, key);
+	}
+}
+
+int run_top(struct ctl *ctl, int argc, char **argv)
+{
+	struct view view = { 0 };
+	SCREEN *screen;
+	int ret;
+
+	(void)argc;
+	(void)argv;
+	if (ctl->json)
+		return usage_error("top: prints no JSON: 'tftpkctl -j transfers' does");
+	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) {
+		complain("top: needs a terminal: 'tftpkctl transfers' prints the transfers once");
+		return EXIT_FAILURE;
+	}
+	if (nl_open(ctl))
+		return EXIT_FAILURE;
+
+	setlocale(LC_CTYPE, "");
+	screen = newterm(NULL, stdout, stdin);
+	if (!screen) {
+		complain("top: does not know the terminal '%s': set TERM to its kind, or use 'tftpkctl transfers'",
+			 getenv("TERM") ? getenv("TERM") : "");
+		return EXIT_FAILURE;
+	}
+	ctl->quiet = true;
+	cbreak();
+	noecho();
+	keypad(stdscr, TRUE);
+	curs_set(0);
+	ret = watch(ctl, &view);
+	endwin();
+	ctl->quiet = false;
+	delscreen(screen);
+	json_decref(view.before);
+	json_decref(view.stats);
+	json_decref(view.transfers);
+	return ret ? nl_fail(ctl, "top") : EXIT_SUCCESS;
+}

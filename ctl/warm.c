@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0
+/* warm: read files into the page cache ahead of those who ask for them. */
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tftpkctl.h"
+
+#define CHUNK	(256 << 10)
+#define MAX_FDS	16	/* of a walk; deeper folders are read again */
+#define BAR	30
+
+/* nftw() hands nothing to its callbacks. */
+static struct {
+	bool counting;		/* the first of two walks */
+	bool bar;		/* tell of progress on stderr */
+	long long files, skipped;
+	uint64_t bytes, total;
+	double begun, shown;
+} warming;
+
+static char chunk[CHUNK];
+
+static void print_bar(bool last)
+{
+	double time = monotonic(), part = 1.0;
+	char *bytes, *speed;
+	int i;
+
+	if (!warming.bar || (!last && time < warming.shown + 0.1))
+		return;
+	warming.shown = time;
+	if (warming.total)
+		part = (double)warming.bytes / (double)warming.total;
+	/* A file that grows is not waited for. */
+	if (part > 1.0)
+		part = 1.0;
+	bytes = amount_text((double)warming.bytes);
+	speed = amount_text((double)warming.bytes /
+			    (time - warming.begun + 1e-3));
+	fputs("\r[", stderr);
+	for (i = 0; i < BAR; i++)
+		fputc(i < part * BAR ? '#' : '-', stderr);
+	fprintf(stderr, "] %3.0f%%  %s, %s/s \033[K%s", part * 100.0, bytes,
+		speed, last ? "\n" : "");
+	free(speed);
+	free(bytes);
+}
+
+/* A complaint below the bar. */
+static void skip(const char *path, const char *why)
+{
+	char *raw = quoted(path);
+
+	if (warming.bar)
+		fputs("\r\033[K", stderr);
+	complain("warm %s: %s (left out)", raw, why);
+	warming.skipped++;
+	free(raw);
+}
+
+static void read_through(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	uint64_t left;
+	struct stat st;
+	ssize_t n = 0;
+
+	if (fd < 0 || fstat(fd, &st)) {
+		skip(path, strerror(errno));
+		goto out;
+	}
+	if (!S_ISREG(st.st_mode))
+		goto out;
+	posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+	for (left = (uint64_t)st.st_size; left; left -= (uint64_t)n) {
+		n = read(fd, chunk, sizeof(chunk));
+		if (n <= 0 || (uint64_t)n > left)
+			break;
+		warming.bytes += (uint64_t)n;
+		print_bar(false);
+	}
+	if (n < 0)
+		skip(path, strerror(errno));
+	else
+		warming.files++;
+out:
+	if (fd >= 0)
+		close(fd);
+}
+
+/* Links are left alone: what they lead to in the tree is read by its name. */
+static int visit(const char *path, const struct stat *st, int type,
+		 struct FTW *ftw)
+{
+	(void)ftw;
+	if (type == FTW_DNR || type == FTW_NS) {
+		if (!warming.counting)
+			skip(path, strerror(EACCES));
+	} else if (type == FTW_F && S_ISREG(st->st_mode)) {
+		if (warming.counting)
+			warming.total += (uint64_t)st->st_size;
+		else
+			read_through(path);
+	}
+	return 0;
+}
+
+/* What the kernel could use for files, or the largest number if it hides it. */
+static uint64_t available(void)
+{
+	FILE *in = fopen("/proc/meminfo", "re");
+	uint64_t kib = UINT64_MAX / 1024;
+	char *line = NULL;
+	const char *rest;
+	size_t size = 0;
+
+	while (in && getline(&line, &size, in) >= 0) {
+		if (!strncmp(line, "MemAvailable:", 13))
+			parse_number(line + 13 + strspn(line + 13, " "), &rest,
+				     &kib);
+	}
+	free(line);
+	if (in)
+		fclose(in);
+	return kib * 1024;
+}
+
+static int report(const struct ctl *ctl, const char *path)
+{
+	long long ms = (long long)((monotonic() - warming.begun) * 1000.0);
+	json_t *result;
+
+	if (!ctl->json) {
+		char *bytes = amount_text((double)warming.bytes);
+		char *word = quoted(path);
+
+		printf("%s: %lld file%s, %llu bytes (%s) in %lld.%03lld s\n",
+		       word, warming.files, warming.files == 1 ? "" : "s",
+		       (unsigned long long)warming.bytes, bytes, ms / 1000,
+		       ms % 1000);
+		free(word);
+		free(bytes);
+		return EXIT_SUCCESS;
+	}
+	result = checked(json_object());
+	put(result, "path", json_bytes(path, strlen(path)));
+	put(result, "files", json_integer(warming.files));
+	put(result, "skipped", json_integer(warming.skipped));
+	put(result, "bytes", json_integer((json_int_t)warming.bytes));
+	put(result, "duration", json_integer(ms));
+	return print_json(json_pack("{s:o}", "warm", result));
+}
+
+int run_warm(struct ctl *ctl, int argc, char **argv)
+{
+	char *path = realpath(argv[0], NULL);
+	struct stat st;
+
+	(void)argc;
+	if (!path || stat(path, &st)) {
+		complain("warm %s: %s", argv[0], strerror(errno));
+		free(path);
+		return EXIT_FAILURE;
+	}
+	if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) {
+		complain("warm %s: neither a file nor a folder", argv[0]);
+		free(path);
+		return EXIT_FAILURE;
+	}
+	warming.bar = isatty(STDERR_FILENO);
+	warming.counting = true;
+	nftw(path, visit, MAX_FDS, FTW_PHYS);
+	if (warming.total > available()) {
+		char *total = amount_text((double)warming.total);
+		char *room = amount_text((double)available());
+
+		complain("warning: %s holds %s, but there is memory for %s: what is read first will be gone at the end",
+			 argv[0], total, room);
+		free(room);
+		free(total);
+	}
+
+	warming.counting = false;
+	warming.begun = monotonic();
+	if (nftw(path, visit, MAX_FDS, FTW_PHYS)) {
+		complain("warm %s: %s", argv[0], strerror(errno));
+		warming.skipped++;
+	}
+	print_bar(true);
+	free(path);
+	report(ctl, argv[0]);
+	return warming.skipped ? EXIT_FAILURE : EXIT_SUCCESS;
+}
