@@ -220,7 +220,7 @@ static void tftpk_transfer_arm(struct tftpk_transfer *t, u32 us)
 static void tftpk_transfer_await(struct tftpk_transfer *t)
 {
 	u32 rto = tftpk_rtt_rto(&t->rtt, t->utimeout);
-	u32 probe = tftpk_rtt_probe(&t->rtt);
+	u32 probe = tftpk_rtt_probe(&t->rtt, tftpk_window_inflight(&t->window));
 
 	if (probe && !t->window.probed)
 		rto = min(rto, probe);
@@ -372,6 +372,20 @@ static void tftpk_transfer_probe(struct tftpk_transfer *t,
 	tftpk_transfer_await(t);
 }
 
+/* Has the client been sent every byte? Some do not wait for the empty block
+ * that ends a file of whole blocks, since they know the size, and some never
+ * acknowledge the final block.
+ */
+static bool tftpk_transfer_all_sent(const struct tftpk_transfer *t)
+{
+	const struct tftpk_window *w = &t->window;
+
+	if (t->state != TFTPK_STATE_SENDING)
+		return false;
+	return w->high > w->last ||
+	       (!t->netascii && (w->high - 1) * t->blksize >= t->size);
+}
+
 static void tftpk_transfer_expired(struct tftpk_transfer *t,
 				   struct sk_buff_head *out)
 {
@@ -387,8 +401,7 @@ static void tftpk_transfer_expired(struct tftpk_transfer *t,
 	if (silent >= (verified ?
 		       READ_ONCE(t->tn->settings.give_up) * (unsigned long)HZ :
 		       msecs_to_jiffies(TFTPK_UNVERIFIED_MS))) {
-		/* Some clients never acknowledge the final block. */
-		tftpk_transfer_finish(t, verified && w->high > w->last ?
+		tftpk_transfer_finish(t, tftpk_transfer_all_sent(t) ?
 				      TFTPK_OUTCOME_COMPLETED :
 				      TFTPK_OUTCOME_TIMED_OUT);
 		return;
@@ -980,20 +993,20 @@ drop:
 
 /* ---- what clients send ---- */
 
-/* The transfer that a packet belongs to, locked. */
-static struct tftpk_transfer *tftpk_find_live(const struct tftpk_key *key)
+/* The transfer that a packet may belong to, if it is live. */
+static struct tftpk_transfer *tftpk_find_tid(const struct tftpk_key *key)
 {
-	struct tftpk_transfer *t = NULL;
+	if (key->port->requests && !key->port->listener->single_port)
+		return NULL;
+	return tftpk_find(key);
+}
 
-	if (!key->port->requests || key->port->listener->single_port)
-		t = tftpk_find(key);
-	if (t) {
-		spin_lock(&t->lock);
-		if (!t->dead && t->state != TFTPK_STATE_OPENING)
-			return t;
-		spin_unlock(&t->lock);
-	}
-	return NULL;
+/* Has it sent anything, and not ended? */
+static bool tftpk_transfer_live(const struct tftpk_transfer *t)
+{
+	lockdep_assert_held(&t->lock);
+
+	return !t->dead && t->state != TFTPK_STATE_OPENING;
 }
 
 /* An ACK that belongs to no transfer gets ERROR 5 (RFC 1350 section 4), unless
@@ -1059,7 +1072,7 @@ static void tftpk_transfer_accepted(struct tftpk_transfer *t, u16 block,
  */
 void tftpk_transfer_ack(const struct tftpk_key *key, u16 block)
 {
-	struct tftpk_transfer *t = tftpk_find_live(key);
+	struct tftpk_transfer *t = tftpk_find_tid(key);
 	struct sk_buff_head out;
 	u64 acked, now_ns;
 	enum tftpk_ack ack;
@@ -1070,6 +1083,12 @@ void tftpk_transfer_ack(const struct tftpk_key *key, u16 block)
 	}
 	__skb_queue_head_init(&out);
 	now_ns = ktime_get_ns();
+	spin_lock(&t->lock);
+	if (!tftpk_transfer_live(t)) {
+		spin_unlock(&t->lock);
+		tftpk_transfer_stranger(key);
+		return;
+	}
 	tftpk_stats_inc(t->tn, TFTPK_STAT_ACKS_RECEIVED);
 	if (t->oack) {
 		tftpk_transfer_accepted(t, block, now_ns, &out);
@@ -1113,25 +1132,36 @@ out:
  * @code: code of the ERROR
  *
  * Any ERROR ends a transfer; it is never answered (RFC 1350 section 7). Boot
- * ROMs ask for a file's size and end the transfer once they have it.
+ * ROMs ask for a file's size and end the transfer once they have it, or say
+ * ERROR 0 when they have the file.
  *
  * Context: softirq, within rcu_read_lock().
  */
 void tftpk_transfer_abort(const struct tftpk_key *key, u16 code)
 {
-	struct tftpk_transfer *t = tftpk_find_live(key);
+	struct tftpk_transfer *t = tftpk_find_tid(key);
+	enum tftpk_outcome outcome = TFTPK_OUTCOME_ABORTED;
+	bool live = false;
 
-	if (!t) {
+	if (t) {
+		spin_lock(&t->lock);
+		live = tftpk_transfer_live(t);
+		if (live) {
+			if (t->oack && (code == TFTPK_ERR_UNDEFINED ||
+					code == TFTPK_ERR_OPTION))
+				outcome = TFTPK_OUTCOME_PROBED;
+			else if (code == TFTPK_ERR_UNDEFINED &&
+				 tftpk_transfer_all_sent(t))
+				outcome = TFTPK_OUTCOME_COMPLETED;
+			t->error_code = code;
+			t->reason = "the client sent an ERROR";
+			tftpk_transfer_finish(t, outcome);
+		}
+		spin_unlock(&t->lock);
+	}
+	if (!live)
 		tftpk_stats_inc(key->port->listener->tn,
 				TFTPK_STAT_PACKETS_UNKNOWN);
-		return;
-	}
-	t->error_code = code;
-	t->reason = "the client sent an ERROR";
-	tftpk_transfer_finish(t, t->oack && (code == TFTPK_ERR_UNDEFINED ||
-					     code == TFTPK_ERR_OPTION) ?
-			      TFTPK_OUTCOME_PROBED : TFTPK_OUTCOME_ABORTED);
-	spin_unlock(&t->lock);
 }
 
 /**
@@ -1144,14 +1174,15 @@ void tftpk_transfer_abort(const struct tftpk_key *key, u16 code)
  */
 void tftpk_transfer_unreachable(const struct tftpk_key *key)
 {
-	struct tftpk_transfer *t = tftpk_find_live(key);
+	struct tftpk_transfer *t = tftpk_find_tid(key);
 
 	if (!t)
 		return;
-	tftpk_transfer_finish(t, t->state == TFTPK_STATE_SENDING &&
-			      t->window.high > t->window.last ?
-			      TFTPK_OUTCOME_COMPLETED :
-			      TFTPK_OUTCOME_UNREACHABLE);
+	spin_lock(&t->lock);
+	if (tftpk_transfer_live(t))
+		tftpk_transfer_finish(t, tftpk_transfer_all_sent(t) ?
+				      TFTPK_OUTCOME_COMPLETED :
+				      TFTPK_OUTCOME_UNREACHABLE);
 	spin_unlock(&t->lock);
 }
 

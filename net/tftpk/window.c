@@ -287,15 +287,17 @@ u32 tftpk_rtt_suspect(const struct tftpk_rtt *rtt)
 /**
  * tftpk_rtt_probe() - when to probe for the loss of a flight's tail
  * @rtt: estimate
+ * @inflight: blocks of the flight
  *
  * Two round trips, as nothing but silence tells that the last block or its
- * ACK was lost.
+ * ACK was lost. Clients in lock step also write to a disk meanwhile.
  *
  * Return: microseconds, or 0 to wait for the timeout.
  */
-u32 tftpk_rtt_probe(const struct tftpk_rtt *rtt)
+u32 tftpk_rtt_probe(const struct tftpk_rtt *rtt, u32 inflight)
 {
 	if (!rtt->srtt)
 		return 0;
-	return max_t(u32, 2 * rtt->srtt + rtt->rttvar, TFTPK_PROBE_MIN);
+	return max_t(u32, 2 * rtt->srtt + rtt->rttvar,
+		     inflight > 1 ? TFTPK_PROBE_MIN : TFTPK_PROBE_LONE);
 }

@@ -20,6 +20,7 @@
 #define TFTPK_RTO_MIN		200000
 #define TFTPK_RTO_MAX		5000000
 #define TFTPK_PROBE_MIN		20000
+#define TFTPK_PROBE_LONE	50000	/* of a flight of one block */
 
 /**
  * struct tftpk_window - what was sent and acknowledged
@@ -99,7 +100,7 @@ void tftpk_window_timeout(struct tftpk_window *w, struct tftpk_rtt *rtt);
 void tftpk_rtt_sample(struct tftpk_rtt *rtt, u32 us);
 u32 tftpk_rtt_rto(const struct tftpk_rtt *rtt, u32 utimeout);
 u32 tftpk_rtt_suspect(const struct tftpk_rtt *rtt);
-u32 tftpk_rtt_probe(const struct tftpk_rtt *rtt);
+u32 tftpk_rtt_probe(const struct tftpk_rtt *rtt, u32 inflight);
 
 /** tftpk_window_inflight() - blocks sent and not acknowledged */
 static inline u32 tftpk_window_inflight(const struct tftpk_window *w)
