@@ -240,18 +240,21 @@ char *listener_words(const json_t *listener, bool both)
 	return words;
 }
 
-static int request(struct ctl *ctl, uint8_t command, const json_t *listener)
+/* Without an address: any of both families. */
+static int request(struct ctl *ctl, uint8_t command, const json_t *listener,
+		   const char *address)
 {
-	const char *address = json_string_value(look_up(listener, "address"));
 	struct nlmsghdr *nlh = nl_request(ctl, command);
 	uint32_t ifindex = (uint32_t)number(listener, "ifindex");
 	struct in6_addr binary = { 0 };
-	bool v6 = strchr(address, ':');
+	bool v6 = address && strchr(address, ':');
 
-	inet_pton(v6 ? AF_INET6 : AF_INET, address, &binary);
-	mnl_attr_put(nlh, TFTPK_A_LISTENER_ADDRESS,
-		     v6 ? sizeof(struct in6_addr) : sizeof(struct in_addr),
-		     &binary);
+	if (address) {
+		inet_pton(v6 ? AF_INET6 : AF_INET, address, &binary);
+		mnl_attr_put(nlh, TFTPK_A_LISTENER_ADDRESS,
+			     v6 ? sizeof(struct in6_addr) :
+				  sizeof(struct in_addr), &binary);
+	}
 	mnl_attr_put_u16(nlh, TFTPK_A_LISTENER_PORT,
 			 htons((uint16_t)number(listener, "port")));
 	if (ifindex)
@@ -267,12 +270,14 @@ static int request(struct ctl *ctl, uint8_t command, const json_t *listener)
 
 int add_listener(struct ctl *ctl, const json_t *listener)
 {
-	return request(ctl, TFTPK_CMD_LISTENER_ADD, listener);
+	return request(ctl, TFTPK_CMD_LISTENER_ADD, listener,
+		       json_string_value(look_up(listener, "address")));
 }
 
 int delete_listener(struct ctl *ctl, const json_t *listener)
 {
-	return request(ctl, TFTPK_CMD_LISTENER_DEL, listener);
+	return request(ctl, TFTPK_CMD_LISTENER_DEL, listener,
+		       json_string_value(look_up(listener, "address")));
 }
 
 /* Tell of the listeners made or closed; @done is given away. */
@@ -308,10 +313,40 @@ static int report(const struct ctl *ctl, bool listen, json_t *done)
  * Carry out one or both families: for machines that lack one of them, one is
  * enough.
  */
+/*
+ * Those of @wanted that there are: listeners of any address are asked for as
+ * one, and a family that is missing is left out.
+ */
+static json_t *those_there(struct ctl *ctl, const json_t *wanted)
+{
+	json_t *there = NULL, *done = checked(json_array());
+	size_t i, k;
+
+	if (dump_listeners(ctl, &there))
+		return done;
+	for (i = 0; i < json_array_size(wanted); i++) {
+		json_t *listener = json_array_get(wanted, i);
+
+		for (k = 0; k < json_array_size(there); k++) {
+			const json_t *other = json_array_get(there, k);
+
+			if (json_equal(look_up(listener, "address"),
+				       look_up(other, "address")) &&
+			    json_equal(look_up(listener, "port"),
+				       look_up(other, "port")) &&
+			    json_equal(look_up(listener, "ifindex"),
+				       look_up(other, "ifindex")))
+				append(done, json_incref(listener));
+		}
+	}
+	json_decref(there);
+	return done;
+}
+
 static int change(struct ctl *ctl, int argc, char **argv, bool listen)
 {
-	json_t *list, *done;
-	size_t i, n;
+	json_t *list, *done, *last;
+	size_t i;
 	int ret;
 
 	ret = parse_listeners(ctl, argc, argv, &list);
@@ -322,35 +357,28 @@ static int change(struct ctl *ctl, int argc, char **argv, bool listen)
 		return EXIT_FAILURE;
 	}
 
-	done = checked(json_array());
-	n = json_array_size(list);
-	for (i = 0; i < n; i++) {
-		json_t *listener = json_array_get(list, i);
-
-		if (!(listen ? add_listener : delete_listener)(ctl, listener)) {
-			if (!listen) {
-				json_object_del(listener, "single_port");
-				json_object_del(listener, "broadcast");
-			}
-			append(done, json_incref(listener));
-		} else if (ctl->error != EAFNOSUPPORT &&
-			   (listen || ctl->error != ENOENT)) {
-			break;
-		}
-	}
-	if (i == n && json_array_size(done)) {
+	/* Of both families IPv4 comes last, with all options. */
+	last = json_array_get(list, json_array_size(list) - 1);
+	done = listen ? NULL : those_there(ctl, list);
+	if (request(ctl, listen ? TFTPK_CMD_LISTENER_ADD :
+				  TFTPK_CMD_LISTENER_DEL, last,
+		    json_array_size(list) > 1 ? NULL :
+		    json_string_value(look_up(last, "address")))) {
+		ret = nl_fail(ctl, "%s %s%s%s", listen ? "listen" : "unlisten",
+			      argv[0], argc > 2 ? " dev " : "",
+			      argc > 2 ? argv[2] : "");
+		json_decref(done);
 		json_decref(list);
-		return report(ctl, listen, done);
+		return ret;
 	}
-
-	ret = nl_fail(ctl, "%s %s%s%s", listen ? "listen" : "unlisten",
-		      argv[0], argc > 2 ? " dev " : "", argc > 2 ? argv[2] : "");
-	if (listen && json_array_size(done) &&
-	    delete_listener(ctl, json_array_get(done, 0)))
-		nl_fail(ctl, "listen %s: the IPv6 half remains", argv[0]);
-	json_decref(done);
+	if (listen)
+		done = those_there(ctl, list);
+	for (i = 0; !listen && i < json_array_size(done); i++) {
+		json_object_del(json_array_get(done, i), "single_port");
+		json_object_del(json_array_get(done, i), "broadcast");
+	}
 	json_decref(list);
-	return ret;
+	return report(ctl, listen, done);
 }
 
 int run_listen(struct ctl *ctl, int argc, char **argv)

@@ -204,25 +204,20 @@ static int tftpk_get_address(struct genl_info *info, int attrtype,
 	return -EINVAL;
 }
 
-static int tftpk_get_listener(struct genl_info *info,
-			      struct tftpk_listener_name *name)
+/* Where a request wants to listen: on one address, or on any of both
+ * families, IPv6 first. Returns how many there are, or a negative errno.
+ */
+static int tftpk_get_listeners(struct genl_info *info,
+			       struct tftpk_listener_name names[2])
 {
+	struct tftpk_listener_name name = { .port = htons(TFTPK_PORT) };
 	struct nlattr *attr;
 	int err;
 
-	if (GENL_REQ_ATTR_CHECK(info, TFTPK_A_LISTENER_ADDRESS))
-		return -EINVAL;
-	memset(name, 0, sizeof(*name));
-	err = tftpk_get_address(info, TFTPK_A_LISTENER_ADDRESS, &name->addr,
-				&name->family);
-	if (err)
-		return err;
-
-	name->port = htons(TFTPK_PORT);
 	attr = info->attrs[TFTPK_A_LISTENER_PORT];
 	if (attr) {
-		name->port = nla_get_be16(attr);
-		if (!name->port) {
+		name.port = nla_get_be16(attr);
+		if (!name.port) {
 			NL_SET_ERR_MSG_ATTR(info->extack, attr,
 					    "port 0 is none");
 			return -EINVAL;
@@ -230,14 +225,27 @@ static int tftpk_get_listener(struct genl_info *info,
 	}
 	attr = info->attrs[TFTPK_A_LISTENER_IFINDEX];
 	if (attr)
-		name->ifindex = nla_get_u32(attr);
-	if (name->family == AF_INET6 && !name->ifindex &&
-	    (ipv6_addr_type(&name->addr) & IPV6_ADDR_LINKLOCAL)) {
+		name.ifindex = nla_get_u32(attr);
+
+	if (!info->attrs[TFTPK_A_LISTENER_ADDRESS]) {
+		name.family = AF_INET6;
+		names[0] = name;
+		name.family = AF_INET;
+		names[1] = name;
+		return 2;
+	}
+	err = tftpk_get_address(info, TFTPK_A_LISTENER_ADDRESS, &name.addr,
+				&name.family);
+	if (err)
+		return err;
+	if (name.family == AF_INET6 && !name.ifindex &&
+	    (ipv6_addr_type(&name.addr) & IPV6_ADDR_LINKLOCAL)) {
 		NL_SET_ERR_MSG(info->extack,
 			       "a link-local address needs an interface");
 		return -EINVAL;
 	}
-	return 0;
+	names[0] = name;
+	return 1;
 }
 
 /**
@@ -249,11 +257,12 @@ static int tftpk_get_listener(struct genl_info *info,
  */
 int tftpk_nl_listener_add_doit(struct sk_buff *skb, struct genl_info *info)
 {
-	struct tftpk_listener_name name;
-	int err = tftpk_get_listener(info, &name);
+	struct tftpk_listener_name names[2];
+	int n = tftpk_get_listeners(info, names);
 
-	return err ?:
-	       tftpk_listener_add(tftpk_net(genl_info_net(info)), &name,
+	if (n < 0)
+		return n;
+	return tftpk_listener_add(tftpk_net(genl_info_net(info)), names, n,
 				  info->attrs[TFTPK_A_LISTENER_SINGLE_PORT],
 				  info->attrs[TFTPK_A_LISTENER_BROADCAST],
 				  info->extack);
@@ -268,11 +277,13 @@ int tftpk_nl_listener_add_doit(struct sk_buff *skb, struct genl_info *info)
  */
 int tftpk_nl_listener_del_doit(struct sk_buff *skb, struct genl_info *info)
 {
-	struct tftpk_listener_name name;
-	int err = tftpk_get_listener(info, &name);
+	struct tftpk_listener_name names[2];
+	int n = tftpk_get_listeners(info, names);
 
-	return err ?: tftpk_listener_del(tftpk_net(genl_info_net(info)), &name,
-					 info->extack);
+	if (n < 0)
+		return n;
+	return tftpk_listener_del(tftpk_net(genl_info_net(info)), names, n,
+				  info->extack);
 }
 
 static int tftpk_put_listener(struct sk_buff *skb,

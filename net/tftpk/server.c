@@ -387,78 +387,114 @@ tftpk_listener_find(struct tftpk_net *tn,
 	return NULL;
 }
 
+/* Open listeners into @made: all of them, but for a family that is missing
+ * where several are wanted. Says why not.
+ */
+static int tftpk_listeners_make(struct tftpk_net *tn,
+				const struct tftpk_listener_name *names, int n,
+				bool single_port, bool broadcast,
+				struct list_head *made)
+{
+	int i, err = 0;
+
+	for (i = 0; i < n; i++) {
+		struct tftpk_listener *listener;
+
+		listener = tftpk_listener_make(tn, &names[i], single_port,
+					       broadcast);
+		if (!IS_ERR(listener)) {
+			list_add_tail(&listener->list, made);
+			continue;
+		}
+		err = PTR_ERR(listener);
+		if (err != -EAFNOSUPPORT)
+			return err;
+	}
+	return list_empty(made) ? err : 0;
+}
+
 /**
- * tftpk_listener_add() - listen on an address
+ * tftpk_listener_add() - listen on an address, or on several
  * @tn: namespace's server
- * @name: where
+ * @names: where
+ * @n: how many; of several, those of a family that is missing are left out
  * @single_port: answer from that port
  * @broadcast: take requests to a broadcast address, too
  * @extack: takes a message where it fails
  *
- * Replaces implicit listeners; these come back where this fails.
+ * All or none. Replaces implicit listeners; these come back where this fails.
  *
  * Context: process. Return: 0 or a negative errno.
  */
 int tftpk_listener_add(struct tftpk_net *tn,
-		       const struct tftpk_listener_name *name,
+		       const struct tftpk_listener_name *names, int n,
 		       bool single_port, bool broadcast,
 		       struct netlink_ext_ack *extack)
 {
-	struct tftpk_listener *listener;
+	struct tftpk_listener *listener, *next;
+	LIST_HEAD(made);
 	bool replaced;
-	int err = 0;
+	int i, err = 0;
 
 	mutex_lock(&tn->mutex);
-	listener = tftpk_listener_find(tn, name);
-	if (listener && !listener->implicit) {
-		NL_SET_ERR_MSG(extack, "already listening there");
-		err = -EEXIST;
-		goto out;
+	for (i = 0; i < n; i++) {
+		listener = tftpk_listener_find(tn, &names[i]);
+		if (listener && !listener->implicit) {
+			NL_SET_ERR_MSG(extack, "already listening there");
+			err = -EEXIST;
+			goto out;
+		}
 	}
 
 	replaced = tftpk_implicit_close(tn);
-	listener = tftpk_listener_make(tn, name, single_port, broadcast);
-	if (IS_ERR(listener)) {
-		err = PTR_ERR(listener);
-		if (err == -EADDRINUSE)
-			NL_SET_ERR_MSG(extack,
-				       "something listens there already, or no port of the range is free");
-		else
-			NL_SET_ERR_MSG(extack, "cannot bind to that address");
-		if (replaced)
-			tftpk_implicit_open(tn);
+	err = tftpk_listeners_make(tn, names, n, single_port, broadcast,
+				   &made);
+	if (!err) {
+		list_splice_tail(&made, &tn->listeners);
+		tn->generation++;
 		goto out;
 	}
-	list_add_tail(&listener->list, &tn->listeners);
-	tn->generation++;
+
+	list_for_each_entry_safe(listener, next, &made, list)
+		tftpk_listener_close(listener);
+	if (replaced)
+		tftpk_implicit_open(tn);
+	if (err == -EADDRINUSE)
+		NL_SET_ERR_MSG(extack,
+			       "something listens there already, or no port of the range is free");
+	else
+		NL_SET_ERR_MSG(extack, "cannot bind to that address");
 out:
 	mutex_unlock(&tn->mutex);
 	return err;
 }
 
 /**
- * tftpk_listener_del() - close a listener and end its transfers
+ * tftpk_listener_del() - close listeners and end their transfers
  * @tn: namespace's server
- * @name: where it listens
+ * @names: where they listen
+ * @n: how many; of several, one must be there
  * @extack: takes a message where there is none
  *
  * Context: process. Return: 0 or -ENOENT.
  */
 int tftpk_listener_del(struct tftpk_net *tn,
-		       const struct tftpk_listener_name *name,
+		       const struct tftpk_listener_name *names, int n,
 		       struct netlink_ext_ack *extack)
 {
 	struct tftpk_listener *listener;
-	int err = 0;
+	int i, err = -ENOENT;
 
 	mutex_lock(&tn->mutex);
-	listener = tftpk_listener_find(tn, name);
-	if (listener) {
-		tftpk_listener_close(listener);
-	} else {
-		NL_SET_ERR_MSG(extack, "not listening there");
-		err = -ENOENT;
+	for (i = 0; i < n; i++) {
+		listener = tftpk_listener_find(tn, &names[i]);
+		if (listener) {
+			tftpk_listener_close(listener);
+			err = 0;
+		}
 	}
+	if (err)
+		NL_SET_ERR_MSG(extack, "not listening there");
 	mutex_unlock(&tn->mutex);
 	return err;
 }

@@ -487,11 +487,11 @@ int tftpk_export_del(struct tftpk_net *tn, const char *name,
 		     const char *prefix, struct netlink_ext_ack *extack);
 void tftpk_export_put(struct tftpk_export *export);
 int tftpk_listener_add(struct tftpk_net *tn,
-		       const struct tftpk_listener_name *name,
+		       const struct tftpk_listener_name *names, int n,
 		       bool single_port, bool broadcast,
 		       struct netlink_ext_ack *extack);
 int tftpk_listener_del(struct tftpk_net *tn,
-		       const struct tftpk_listener_name *name,
+		       const struct tftpk_listener_name *names, int n,
 		       struct netlink_ext_ack *extack);
 int tftpk_listeners_reopen(struct tftpk_net *tn, u32 low, u32 high,
 			   struct netlink_ext_ack *extack);

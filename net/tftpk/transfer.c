@@ -1028,7 +1028,7 @@ static void tftpk_transfer_stranger(const struct tftpk_key *key)
 	t = tftpk_find(&request);
 	if (t) {
 		spin_lock(&t->lock);
-		if (!t->dead && t->state != TFTPK_STATE_SENDING)
+		if (!t->dead && !t->window.acked)
 			tftpk_transfer_finish(t, TFTPK_OUTCOME_ABORTED);
 		spin_unlock(&t->lock);
 		return;

@@ -189,7 +189,8 @@ static inline void model_send(struct model *m, u64 block)
 static inline void model_await(struct model *m)
 {
 	u32 rto = tftpk_rtt_rto(&m->rtt, 0);
-	u32 probe = tftpk_rtt_probe(&m->rtt);
+	u32 probe = tftpk_rtt_probe(&m->rtt,
+				    tftpk_window_inflight(&m->window));
 
 	if (probe && !m->window.probed)
 		rto = min(rto, probe);

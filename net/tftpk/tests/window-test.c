@@ -91,6 +91,7 @@ static void window_blocks_test(struct kunit *test)
 #define ROLLED	BIT(0)
 #define ECHO	BIT(1)
 #define PROBED	BIT(2)
+#define SUSPECT	BIT(3)
 
 struct ack_case {
 	const char *desc;
@@ -106,6 +107,7 @@ struct ack_case {
 	enum tftpk_ack meaning;
 	u64 then_acked;
 	u64 then_next;
+	u64 again;		/* end of what was sent before; 0: all */
 };
 
 static const struct ack_case ack_cases[] = {
@@ -161,21 +163,29 @@ static const struct ack_case ack_cases[] = {
 
 	/* Sorcerer's Apprentice, RFC 1123 section 4.2.3.1 */
 	{ "a copy that comes along at once", 4, 0, 4, 9, 9, 99, 0, 0, 4,
-	  TFTPK_ACK_STALE, 4, 9 },
+	  TFTPK_ACK_SUSPECT, 4, 9 },
 	{ "less than half a round trip", 4, 0, 4, 9, 9, 99, 0, 499, 4,
-	  TFTPK_ACK_STALE, 4, 9 },
+	  TFTPK_ACK_SUSPECT, 4, 9 },
 	{ "half a round trip", 4, 0, 4, 9, 9, 99, 0, 500, 4,
 	  TFTPK_ACK_GAP, 4, 5 },
+	{ "repeated once more while in doubt", 4, 0, 4, 9, 9, 99, SUSPECT,
+	  1000, 4, TFTPK_ACK_STALE, 4, 9 },
 	{ "repeated when nothing is in flight", 4, 0, 4, 5, 5, 99, 0, 1000, 4,
 	  TFTPK_ACK_STALE, 4, 5 },
 	{ "repeated after this flight was sent twice", 4, 0, 4, 9, 9, 99,
-	  ROLLED, 1000, 4, TFTPK_ACK_STALE, 4, 9 },
+	  ROLLED, 1000, 4, TFTPK_ACK_SUSPECT, 4, 9 },
 	{ "repeated after the last flight was sent twice", 4, 0, 4, 9, 9, 99,
-	  ECHO, 1000, 4, TFTPK_ACK_STALE, 4, 9 },
+	  ECHO, 1000, 4, TFTPK_ACK_SUSPECT, 4, 9 },
 	{ "repeated in answer to a probe", 4, 0, 4, 9, 9, 99, PROBED, 1000, 4,
 	  TFTPK_ACK_GAP, 4, 5 },
 	{ "repeated in answer to a probe of a flight sent twice", 4, 0, 4, 9,
 	  9, 99, ROLLED | ECHO | PROBED, 1000, 4, TFTPK_ACK_GAP, 4, 5 },
+	{ "inside a window sent twice, too soon", 8, 0, 4, 13, 13, 99, ROLLED,
+	  999, 6, TFTPK_ACK_PROGRESS, 6, 13 },
+	{ "inside a window sent twice, a round trip later", 8, 0, 4, 13, 13,
+	  99, ROLLED, 1000, 6, TFTPK_ACK_GAP, 6, 7 },
+	{ "the end of what a window sent twice held before", 8, 0, 4, 13, 13,
+	  99, ROLLED, 5000, 8, TFTPK_ACK_PROGRESS, 8, 13, 9 },
 
 	/* After a rollback what went out before it may be acknowledged. */
 	{ "rolled back, beyond what was sent again", 8, 0, 4, 7, 13, 99,
@@ -257,6 +267,8 @@ static void window_ack_test(struct kunit *test)
 	w.rolled = c->flags & ROLLED;
 	w.echo = c->flags & ECHO;
 	w.probed = c->flags & PROBED;
+	w.suspect = c->flags & SUSPECT;
+	w.again = c->again ?: c->high;
 
 	KUNIT_EXPECT_EQ(test, tftpk_window_ack(&w, &rtt, c->block, now_ns),
 			c->meaning);
@@ -266,6 +278,11 @@ static void window_ack_test(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, w.next, c->then_next);
 	/* What is acknowledged for the first time ends the backoff. */
 	KUNIT_EXPECT_EQ(test, rtt.backoff, w.acked > c->acked ? 0 : 3);
+	/* In doubt, the window goes back unless more comes. */
+	if (c->meaning == TFTPK_ACK_SUSPECT || w.next > w.acked + 1)
+		KUNIT_EXPECT_EQ(test, w.suspect,
+				c->meaning != TFTPK_ACK_STALE ||
+				c->flags & SUSPECT);
 }
 
 /* ---- what may be sent ---- */
@@ -359,7 +376,7 @@ static void window_echo_test(struct kunit *test)
 			TFTPK_ACK_GAP);
 	KUNIT_EXPECT_EQ(test, tftpk_window_sent(&w, 4, 1 * MS), 4);
 	KUNIT_EXPECT_EQ(test, tftpk_window_ack(&w, &rtt, 0, 1 * MS),
-			TFTPK_ACK_STALE);
+			TFTPK_ACK_SUSPECT);
 	KUNIT_EXPECT_EQ(test, tftpk_window_ack(&w, &rtt, 0, 1 * MS),
 			TFTPK_ACK_STALE);
 	KUNIT_EXPECT_EQ(test, tftpk_window_ack(&w, &rtt, 4, 2 * MS),
@@ -367,9 +384,10 @@ static void window_echo_test(struct kunit *test)
 	/* 5 to 8 are on their way when echoes of 1 to 4 come in. */
 	KUNIT_EXPECT_EQ(test, tftpk_window_sent(&w, 4, 2 * MS), 0);
 	KUNIT_EXPECT_EQ(test, tftpk_window_ack(&w, &rtt, 4, 3 * MS),
-			TFTPK_ACK_STALE);
+			TFTPK_ACK_SUSPECT);
 	KUNIT_EXPECT_EQ(test, tftpk_window_ack(&w, &rtt, 8, 3 * MS),
 			TFTPK_ACK_PROGRESS);
+	KUNIT_EXPECT_FALSE(test, w.suspect);
 	/* That is over: the next repetition is a report again. */
 	KUNIT_EXPECT_EQ(test, tftpk_window_sent(&w, 4, 3 * MS), 0);
 	KUNIT_EXPECT_EQ(test, tftpk_window_ack(&w, &rtt, 8, 4 * MS),
@@ -387,19 +405,26 @@ static void window_probe_test(struct kunit *test)
 	tftpk_window_timeout(&w, &rtt);
 	tftpk_window_sent(&w, 4, 200 * MS);
 	KUNIT_EXPECT_EQ(test, tftpk_window_ack(&w, &rtt, 0, 201 * MS),
-			TFTPK_ACK_STALE);
+			TFTPK_ACK_SUSPECT);
 	tftpk_window_probe(&w);
 	KUNIT_EXPECT_EQ(test, w.next, 5);
+	/* What stays in doubt is decided by the timer. */
 	KUNIT_EXPECT_EQ(test, tftpk_window_ack(&w, &rtt, 0, 203 * MS),
-			TFTPK_ACK_GAP);
-	tftpk_window_sent(&w, 4, 203 * MS);
-	KUNIT_EXPECT_EQ(test, tftpk_window_ack(&w, &rtt, 0, 204 * MS),
 			TFTPK_ACK_STALE);
+	tftpk_window_back(&w);
+	tftpk_window_sent(&w, 4, 203 * MS);
+	tftpk_window_probe(&w);
+	KUNIT_EXPECT_EQ(test, tftpk_window_ack(&w, &rtt, 0, 204 * MS),
+			TFTPK_ACK_GAP);
+	tftpk_window_sent(&w, 4, 204 * MS);
+	KUNIT_EXPECT_EQ(test, tftpk_window_ack(&w, &rtt, 0, 205 * MS),
+			TFTPK_ACK_SUSPECT);
 	/* An answer that tells more than was asked */
 	tftpk_window_probe(&w);
-	KUNIT_EXPECT_EQ(test, tftpk_window_ack(&w, &rtt, 4, 205 * MS),
+	KUNIT_EXPECT_EQ(test, tftpk_window_ack(&w, &rtt, 4, 206 * MS),
 			TFTPK_ACK_PROGRESS);
 	KUNIT_EXPECT_FALSE(test, w.probed);
+	KUNIT_EXPECT_FALSE(test, w.suspect);
 }
 
 /* ---- round-trip times ---- */
@@ -571,14 +596,19 @@ static void rtt_probe_test(struct kunit *test)
 	struct tftpk_rtt rtt = {};
 	u32 us;
 
-	KUNIT_EXPECT_EQ(test, tftpk_rtt_probe(&rtt), 0);
+	KUNIT_EXPECT_EQ(test, tftpk_rtt_probe(&rtt, 1), 0);
+	KUNIT_EXPECT_EQ(test, tftpk_rtt_probe(&rtt, 4), 0);
 	for (us = 1; us < 10 * USEC_PER_SEC; us *= 3) {
 		memset(&rtt, 0, sizeof(rtt));
 		tftpk_rtt_sample(&rtt, us);
-		KUNIT_EXPECT_GE(test, tftpk_rtt_probe(&rtt), 2 * us);
-		KUNIT_EXPECT_GE(test, tftpk_rtt_probe(&rtt), TFTPK_PROBE_MIN);
-		if (us > TFTPK_PROBE_MIN)
-			KUNIT_EXPECT_LE(test, tftpk_rtt_probe(&rtt),
+		KUNIT_EXPECT_GE(test, tftpk_rtt_probe(&rtt, 4), 2 * us);
+		KUNIT_EXPECT_GE(test, tftpk_rtt_probe(&rtt, 4),
+				TFTPK_PROBE_MIN);
+		/* Lock step leaves time for a slow disk. */
+		KUNIT_EXPECT_GE(test, tftpk_rtt_probe(&rtt, 1),
+				TFTPK_PROBE_LONE);
+		if (us > TFTPK_PROBE_LONE)
+			KUNIT_EXPECT_LE(test, tftpk_rtt_probe(&rtt, 1),
 					rtt.srtt + 4 * rtt.rttvar);
 	}
 }
