@@ -44,9 +44,9 @@ static struct rhashtable tftpk_table;
 static u32 tftpk_key_hash(const void *data, u32 len, u32 seed)
 {
 	const struct tftpk_key *key = data;
+	const u32 *client = (__force const u32 *)key->client.s6_addr32;
 	const u32 words[] = {
-		key->client.s6_addr32[0], key->client.s6_addr32[1],
-		key->client.s6_addr32[2], key->client.s6_addr32[3],
+		client[0], client[1], client[2], client[3],
 		(__force u16)key->client_port, (unsigned long)key->port >> 3,
 	};
 

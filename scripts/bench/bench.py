@@ -1,0 +1,372 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What the benchmarks share: a VM on a tap of its own, and counting.
+
+The VM has one processor and a clock that advances by one nanosecond an
+instruction. A plugin of QEMU counts the instructions: the guest's own idea of
+how long it was idle is wrong where an interrupt arrives within a softirq that
+interrupted the idle loop, which then counts as idle to its end. Clients run
+outside, in the network namespace that the tap is in, and cost nothing.
+"""
+
+import array
+import bisect
+import collections
+import contextlib
+import json
+import os
+import pathlib
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+TOP = HERE.parent.parent
+LOAD = TOP / "tools/testing/load/tftpload"
+
+CLIENT, SERVER = "198.18.0.1", "198.18.0.2"
+CLIENT6, SERVER6 = "2001:db8::1", "2001:db8::2"
+CROWD = "198.18.128.0"  # where the addresses of many clients begin
+MAC = "52:54:00:12:34:56"  # what QEMU gives the first interface
+
+
+# Whatever ends the benchmark, what it has made goes with it.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+
+
+class Failed(Exception):
+    pass
+
+
+def run(*command, timeout=120, **kwargs):
+    """Run a command, return what it prints."""
+    done = subprocess.run(
+        [str(word) for word in command],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        timeout=timeout,
+        text=True,
+        check=False,
+        **kwargs,
+    )
+    if done.returncode:
+        raise Failed(f"{' '.join(map(str, command))}: status {done.returncode}\n{done.stdout}")
+    return done.stdout
+
+
+@contextlib.contextmanager
+def network(mtu):
+    """A network namespace with a tap in it; goes with all that is in it."""
+    name = f"tftpk-bench-{os.getpid()}"
+    ip = ["ip", "-n", name]
+    run("ip", "netns", "add", name)
+    try:
+        run(*ip, "link", "set", "lo", "up")
+        run(*ip, "tuntap", "add", "dev", "tap0", "mode", "tap", "vnet_hdr")
+        # Thousands of clients answer at once.
+        run(*ip, "link", "set", "tap0", "mtu", mtu, "txqueuelen", 20000)
+        run(*ip, "address", "add", f"{CLIENT}/24", "dev", "tap0")
+        run(*ip, "address", "add", f"{CLIENT6}/64", "dev", "tap0", "nodad")
+        run(*ip, "route", "add", "local", f"{CROWD}/17", "dev", "lo")
+        run(*ip, "link", "set", "tap0", "up")
+        for address in SERVER, SERVER6:
+            run(*ip, "neighbour", "replace", address, "lladdr", MAC, "dev", "tap0", "nud", "permanent")
+        yield name
+    finally:
+        run("ip", "netns", "delete", name)
+
+
+class Counter:
+    """What counter.c counts: a snapshot holds an address, a number of
+    instructions and how often they were executed, for each block of code.
+    """
+
+    def __init__(self, folder):
+        self.plugin = pathlib.Path(folder) / "counter.so"
+        self.counts = pathlib.Path(folder) / "counts"
+        run("cc", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC",
+            "-fvisibility=hidden", "-o", self.plugin, HERE / "counter.c")
+        self.option = f"-plugin {self.plugin},counts={self.counts}"
+
+    def snapshot(self):
+        with open(self.counts, "rb") as file:
+            entries = array.array("Q", file.read(24))[0]
+            return array.array("Q", file.read(24 * entries))
+
+    @staticmethod
+    def instructions(snapshot):
+        return sum(map(int.__mul__, snapshot[1::3], snapshot[2::3]))
+
+    @staticmethod
+    def executed(before, after):
+        """Yield address, instructions, executions of what ran in between."""
+        before = before[2::3]
+        before.extend([0] * (len(after) // 3 - len(before)))
+        for i, earlier in enumerate(before):
+            if n := after[3 * i + 2] - earlier:
+                yield after[3 * i], after[3 * i + 1], n
+
+
+class Symbols:
+    """Which function an address of the guest's kernel belongs to."""
+
+    def __init__(self, kallsyms):
+        lines = (line.split() for line in kallsyms.splitlines())
+        pairs = sorted((int(word[0], 16), word[2]) for word in lines if word[1] in "tTwW")
+        self.addresses = [address for address, _ in pairs]
+        self.names = [name for _, name in pairs]
+
+    def find(self, address):
+        """Return the name, and whether this is the function's beginning."""
+        if not address >> 63:
+            return "[user]", False
+        i = bisect.bisect_right(self.addresses, address) - 1
+        return self.names[i], self.addresses[i] == address
+
+
+class Vm:
+    """A VM, ready for commands; with the module loaded."""
+
+    def __init__(self, kernel="6.12", mtu=1500, add=(), mem="1G", timeout=3600, qemu=""):
+        self.kernel = kernel
+        self.mtu = mtu
+        self.add = add
+        self.mem = mem
+        self.timeout = timeout
+        self.qemu = qemu
+        self.stack = contextlib.ExitStack()
+
+    def __enter__(self):
+        with contextlib.ExitStack() as stack:
+            self.folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            self.net = stack.enter_context(network(self.mtu))
+            self.counter = Counter(self.folder)
+            self.boot(stack)
+            stack.callback(self.end)
+            self.setup()
+            self.stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *error):
+        return self.stack.__exit__(*error)
+
+    def boot(self, stack):
+        port = f"-chardev socket,id=agent,path={self.folder}/agent,server=on,wait=off"
+        port += " -device virtio-serial -device virtserialport,chardev=agent"
+        command = ["ip", "netns", "exec", self.net, TOP / "tools/testing/vm/run"]
+        command += ["--kernel", self.kernel, "--icount", "--load", "--mem", self.mem]
+        command += ["--tap", "tap0", "--timeout", self.timeout, "--quiet"]
+        for item in (f"{TOP}/scripts/bench/agent:/bench/agent", *self.add):
+            command += ["--add", item]
+        command += ["--qemu", f"{port} {self.counter.option} {self.qemu}", "--", "/bench/agent"]
+        self.process = subprocess.Popen(
+            [str(word) for word in command], stdin=subprocess.DEVNULL, start_new_session=True
+        )
+        stack.callback(self.kill)
+
+        self.agent = socket.socket(socket.AF_UNIX)
+        stack.callback(self.agent.close)
+        self.agent.settimeout(120)
+        for _ in range(1200):
+            try:
+                self.agent.connect(f"{self.folder}/agent")
+                break
+            except (FileNotFoundError, ConnectionRefusedError):
+                if self.process.poll() is not None:
+                    raise Failed("the VM did not start") from None
+                time.sleep(0.1)
+        self.lines = self.agent.makefile("rb")
+        if self.lines.readline() != b"\x04ready\n":
+            raise Failed("the VM did not come up")
+
+    def setup(self):
+        for line in (
+            "modprobe virtio_net",
+            f"ip link set eth0 mtu {self.mtu} up",
+            f"ip address add {SERVER}/24 dev eth0",
+            f"ip address add {SERVER6}/64 dev eth0 nodad",
+            f"ip route add {CROWD}/17 via {CLIENT}",
+        ):
+            self.do(line)
+        link = json.loads(run("ip", "-n", self.net, "-j", "link", "show", "tap0"))
+        for address in CLIENT, CLIENT6:
+            self.do(f"ip neighbour replace {address} lladdr {link[0]['address']} dev eth0 nud permanent")
+        # What a boot leaves to be done later comes in bursts.
+        for _ in range(20):
+            self.quiet()
+
+    def quiet(self):
+        """Wait until the VM does nothing; the counts of that moment."""
+        before = self.counter.snapshot()
+        for _ in range(300):
+            time.sleep(0.05)
+            after = self.counter.snapshot()
+            if self.counter.instructions(after) - self.counter.instructions(before) < 50000:
+                return after
+            before = after
+        raise Failed("the VM does not come to rest")
+
+    def kill(self):
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGTERM)
+            self.process.wait(30)
+
+    def end(self):
+        self.agent.sendall(b"bye\n")
+        if self.process.wait(60):
+            raise Failed("the VM had something to complain about")
+
+    def do(self, command, timeout=120):
+        """Run a command in the VM, return what it prints."""
+        self.agent.settimeout(timeout)
+        self.agent.sendall(command.encode() + b"\n")
+        lines = [b""]
+        while b"\x04" not in lines[-1]:
+            lines.append(self.lines.readline())
+            if not lines[-1]:
+                raise Failed(f"in the VM, {command}: no answer")
+        text, status = b"".join(lines).decode().rsplit("\x04", 1)
+        if int(status):
+            raise Failed(f"in the VM, {command}: status {status}{text}")
+        return text
+
+    def client(self, *command, timeout=600, **kwargs):
+        """Run a command in the namespace of the clients."""
+        return run("ip", "netns", "exec", self.net, *command, timeout=timeout, **kwargs)
+
+    def count(self, load):
+        """Call load(). Return how many instructions the VM executed during
+        that, and what load() returned.
+        """
+        before = self.counter.instructions(self.quiet())
+        result = load()
+        return self.counter.instructions(self.quiet()) - before, result
+
+    def profile(self, load):
+        """Call load(). Return, for each function of the guest's kernel, how
+        many instructions it executed and how often it was called, and what
+        load() returned.
+        """
+        symbols = Symbols(self.do("cat /proc/kallsyms >&3"))
+        cost, calls = collections.Counter(), collections.Counter()
+        before = self.quiet()
+        result = load()
+        for address, instructions, n in self.counter.executed(before, self.quiet()):
+            name, begins = symbols.find(address)
+            cost[name] += instructions * n
+            if begins:
+                calls[name] += n
+        return cost, calls, result
+
+
+def build_load():
+    run("make", "-s", "-C", LOAD.parent)
+
+
+def data_file(folder, size):
+    path = pathlib.Path(folder) / f"data-{size}"
+    if not path.exists():
+        run(LOAD, "--make", size, path)
+    return path
+
+
+def tftp(vm, data, name="data", server=SERVER, **options):
+    """Fetch a file with tftpload, return what that counted."""
+    words = [f"--{key}={value}" for key, value in options.items() if value is not None]
+    return json.loads(vm.client(LOAD, *words, "--data", data, server, name))
+
+
+def ping(vm, n, payload=56):
+    """Exchange n ICMP echoes, one at a time."""
+    vm.client(HERE / "echo", SERVER, n, payload)
+    return n
+
+
+def pktgen(vm, length, **options):
+    """Return a function that has the VM send n frames of that length, without
+    their FCS, some times.
+    """
+    mac = json.loads(run("ip", "-n", vm.net, "-j", "link", "show", "tap0"))[0]["address"]
+    device = "/proc/net/pktgen/eth0"
+    vm.do("modprobe pktgen && cd /proc/net/pktgen && echo rem_device_all >kpktgend_0 && "
+          "echo add_device eth0 >kpktgend_0")
+    options = {"pkt_size": length, "delay": 0, "dst": CLIENT, "dst_mac": mac, **options}
+    for key, value in options.items():
+        vm.do(f"echo {key} {value} >{device}")
+
+    def send(n, times):
+        start = "echo start >/proc/net/pktgen/pgctrl"
+        vm.do(f"echo count {n} >{device}; for i in {{1..{times}}}; do {start}; done")
+        text = " ".join(vm.do(f"cat {device}").split())
+        if f"pkts-sofar: {n} errors: 0" not in text:
+            raise Failed(f"pktgen: {text}")
+
+    return send
+
+
+def pktgen_cost(vm, length, frames=129, times=20, **options):
+    """Instructions per frame, not counting those of starting pktgen. So few
+    frames at a time that the device's ring of 256 is never full: pktgen would
+    spin until there is room.
+    """
+    send = pktgen(vm, length, **options)
+    one, many = (vm.count(lambda n=n: send(n, times))[0] for n in (1, frames))
+    return (many - one) / times / (frames - 1)
+
+
+@contextlib.contextmanager
+def tftpk(vm):
+    vm.do("tftpkctl export /srv/tftp")
+    yield
+    vm.do("tftpkctl unexport /srv/tftp")
+
+
+@contextlib.contextmanager
+def peer(vm, command, port="udp sport = :69"):
+    """Run another server in the VM, and see that it is the one that listens."""
+    pid = vm.do(f"LD_LIBRARY_PATH=/peers/lib setsid /peers/bin/{command} >/tmp/server.log 2>&1 & echo $!")
+    pid = int(pid)
+    listening = ""
+    for _ in range(50):
+        listening = vm.do(f"ss -Hlnp {port.split()[0] == 'tcp' and '-t' or '-u'} '{port.split(' ', 1)[1]}'")
+        if listening:
+            break
+        time.sleep(0.1)
+    if f'"{command.split()[0]}"' not in listening:
+        raise Failed(f"{command} does not listen: {vm.do('cat /tmp/server.log')}")
+    try:
+        yield pid
+    finally:
+        vm.do(f"kill -- -{pid}; while kill -0 {pid} 2>/dev/null; do sleep 0.1; done")
+
+
+PEERS = {
+    "tftpd-hpa": "in.tftpd -L -4 -a :69 -s /srv/tftp",
+    "atftpd": "atftpd --daemon --no-fork --user root --group root /srv/tftp",
+    "dnsmasq": "dnsmasq -k -p 0 -u root -C /dev/null --enable-tftp --tftp-root=/srv/tftp",
+}
+
+
+def http(vm, data, name="data"):
+    """Fetch a file with curl and compare it."""
+    vm.client("bash", "-c", f"set -o pipefail; curl -sf http://{SERVER}/{name} | cmp - {data}")
+
+
+def iperf(vm, peers, datagrams, length):
+    """Have the VM send UDP as fast as it can."""
+    env = {"LD_LIBRARY_PATH": f"{peers}/lib"}
+    server = subprocess.Popen(
+        ["ip", "netns", "exec", vm.net, f"{peers}/bin/iperf3", "-s", "-1"],
+        env=os.environ | env, stdout=subprocess.DEVNULL
+    )
+    time.sleep(0.5)
+    try:
+        text = vm.do(f"LD_LIBRARY_PATH=/peers/lib /peers/bin/iperf3 -c {CLIENT} -u -b 0 "
+                     f"-l {length} -k {datagrams} -J")
+    finally:
+        server.terminate()
+        server.wait()
+    return json.loads(text)["end"]["sum"]["packets"]

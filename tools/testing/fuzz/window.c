@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Fuzzes windows and retransmission (net/tftpk/window.c): an input is a
+ * network and a client, and then what chance does to each packet. See
+ * window-model.h for what is asserted.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <linux/kernel.h>
+#include <linux/time64.h>
+
+#include "window-model.h"
+
+struct chance {
+	const u8 *pos;
+	size_t left;
+	u32 state;
+};
+
+/* Two bytes of the input for each draw; what comes after its end follows from
+ * them.
+ */
+static u32 draw(void *state)
+{
+	struct chance *c = state;
+	u32 bytes = 0;
+
+	if (c->left >= 2) {
+		bytes = get_unaligned_be16(c->pos);
+		c->pos += 2;
+		c->left -= 2;
+		c->state = c->state * 1664525 + bytes;
+		return bytes;
+	}
+	c->state ^= c->state << 13;
+	c->state ^= c->state >> 17;
+	c->state ^= c->state << 5;
+	return c->state;
+}
+
+struct input {
+	u8 blocks;
+	u8 windowsize;
+	u8 flags;
+	u8 loss;
+	u8 copies;
+	u8 jitter;
+	u8 jitter_ms;
+	u8 delay_ms;
+};
+
+int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
+{
+	static struct model m;
+	struct model_case c = {};
+	struct chance chance;
+	const char *failure;
+	struct input in;
+
+	if (size < sizeof(in))
+		return 0;
+	memcpy(&in, data, sizeof(in));
+	c.blocks = in.blocks + 1;
+	c.windowsize = in.windowsize % 80 + 1;
+	c.rollover = in.flags & 1;
+	/* Some begin shortly before the numbers roll over. */
+	c.first = in.flags & 2 ? 65500 : in.flags & 4 ? 131000 : 1;
+	c.reack_old = in.flags & 8;
+	c.reack_all = in.flags & 16;
+	/* A client that does neither waits for ever once its ACK is lost. */
+	if (in.flags & 32 || !c.reack_old)
+		c.patience_us = in.flags & 64 ? 250000 : 5000000;
+	c.loss = in.loss % 200;
+	c.copies = in.copies * 4;
+	c.jitter = in.jitter;
+	c.jitter_us = in.jitter_ms * 1000;
+	c.delay_us = in.delay_ms * 1000;
+	/* Copies alone at most double what is sent. */
+	if (!c.loss && !c.jitter)
+		c.limit = 2000 + 2000 * c.windowsize / c.blocks;
+
+	chance.pos = data + sizeof(in);
+	chance.left = size - sizeof(in);
+	chance.state = 1;
+	failure = model_run(&m, &c, draw, &chance);
+	if (failure) {
+		fprintf(stderr, "%s: %u blocks from %llu on, window of %u, rollover %u, ",
+			failure, c.blocks, c.first, c.windowsize, c.rollover);
+		fprintf(stderr, "delay %u us, jitter %u us for %u, loss %u, copies %u, ",
+			c.delay_us, c.jitter_us, c.jitter, c.loss, c.copies);
+		fprintf(stderr, "patience %u us, %s, %s: ", c.patience_us,
+			c.reack_old ? "re-ACKs" : "no re-ACKs",
+			c.reack_all ? "ACKs all" : "ACKs once");
+		fprintf(stderr, "%llu sent, %llu acknowledged, %llu received\n",
+			m.data_sent, m.window.acked, m.received);
+		abort();
+	}
+	return 0;
+}

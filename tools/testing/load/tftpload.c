@@ -1,0 +1,671 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * tftpload - many TFTP clients in one process
+ *
+ * Every byte that arrives is compared with a local copy of the file. Anything
+ * that would make a figure wrong fails the run: a wrong byte, an option that
+ * was not granted as asked, an ERROR, and, unless loss is the subject, a
+ * timeout or a block out of order.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <jansson.h>
+#include <netdb.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/queue.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "histogram.h"
+
+enum { RRQ = 1, DATA = 3, ACK = 4, ERROR = 5, OACK = 6 };
+
+#define BATCH		64		/* packets taken from a socket at once */
+#define PACKET_MAX	65536
+#define TRIES_MAX	10		/* timeouts in a row that end a transfer */
+#define RECEIVE_BUFFER	(1 << 20)
+#define NS		1000000000ULL
+
+union address {
+	struct sockaddr sa;
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
+};
+
+struct client {
+	TAILQ_ENTRY(client) list;	/* of those that wait, by @heard */
+	int fd;
+	bool opening;			/* no DATA yet */
+	bool connected;			/* the server's port is known */
+	bool done;			/* only stays to acknowledge again */
+	bool gap;			/* reported, not filled yet */
+	bool sampled;			/* @sent is where a latency begins */
+	uint16_t blksize;
+	uint16_t window;
+	uint16_t unacked;		/* blocks since the last ACK */
+	uint16_t tries;
+	uint64_t next;			/* block that is waited for */
+	size_t offset;			/* bytes that have arrived */
+	uint64_t began;
+	uint64_t sent;			/* when it last sent something */
+	uint64_t heard;			/* when it last did that or got on */
+};
+
+/* What was asked for on the command line. */
+static struct {
+	const char *file;
+	const char *data;
+	const char *port;
+	const char *bind;
+	unsigned int spread;
+	unsigned int clients;
+	unsigned int transfers;
+	unsigned int starting;
+	unsigned int blksize;
+	unsigned int windowsize;
+	unsigned int timeout;
+	double patience;
+	double deadline;
+	bool lossy;
+} opt = {
+	.port = "69", .spread = 1, .clients = 1, .starting = 64,
+	.patience = 2, .deadline = 600,
+};
+
+static struct {
+	uint64_t completed, failed, blocks, bytes, duplicates, out_of_order;
+	uint64_t acks, timeouts;
+	struct histogram first_data, ack_data, transfer;
+} count;
+
+static TAILQ_HEAD(, client) waiting = TAILQ_HEAD_INITIALIZER(waiting);
+static union address server, source;
+static socklen_t address_len;
+static const uint8_t *content;
+static size_t size;
+static int epoll;
+static uint64_t now;
+static unsigned int started, opening;
+static uint8_t request[2048];
+static size_t request_len;
+
+static void die(const char *what)
+{
+	fprintf(stderr, "tftpload: %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+static void tick(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	now = ts.tv_sec * NS + ts.tv_nsec;
+}
+
+/* ---- transfers ---- */
+
+static void wait_again(struct client *c)
+{
+	TAILQ_REMOVE(&waiting, c, list);
+	c->heard = now;
+	TAILQ_INSERT_TAIL(&waiting, c, list);
+}
+
+static void transmit(struct client *c, const void *packet, size_t len)
+{
+	ssize_t n;
+
+	if (c->connected)
+		n = send(c->fd, packet, len, 0);
+	else
+		n = sendto(c->fd, packet, len, 0, &server.sa, address_len);
+	if (n < 0 && !opt.lossy)
+		die("send");
+	c->sent = now;
+	wait_again(c);
+}
+
+static void acknowledge(struct client *c)
+{
+	uint16_t packet[2] = { htons(ACK), htons(c->next - 1) };
+
+	c->unacked = 0;
+	c->sampled = true;
+	count.acks++;
+	transmit(c, packet, sizeof(packet));
+}
+
+/* The address @n of those that --bind and --spread give. */
+static union address source_address(unsigned int n)
+{
+	union address a = source;
+
+	n %= opt.spread;
+	if (a.sa.sa_family == AF_INET) {
+		a.in.sin_addr.s_addr = htonl(ntohl(a.in.sin_addr.s_addr) + n);
+	} else {
+		uint32_t *low = &a.in6.sin6_addr.s6_addr32[3];
+
+		*low = htonl(ntohl(*low) + n);
+	}
+	return a;
+}
+
+/* Every transfer has a port of its own, as with a real client. */
+static void start(struct client *c)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.ptr = c };
+	int bytes = RECEIVE_BUFFER;
+	union address from;
+
+	memset(c, 0, sizeof(*c));
+	c->fd = socket(server.sa.sa_family, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+	if (c->fd < 0)
+		die("socket");
+	if (setsockopt(c->fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)))
+		setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
+	if (opt.bind) {
+		from = source_address(started);
+		if (bind(c->fd, &from.sa, address_len))
+			die("bind");
+	}
+	if (epoll_ctl(epoll, EPOLL_CTL_ADD, c->fd, &event))
+		die("epoll_ctl");
+
+	c->opening = true;
+	c->blksize = 512;
+	c->window = 1;
+	c->next = 1;
+	c->began = now;
+	c->sampled = false;
+	started++;
+	opening++;
+	TAILQ_INSERT_TAIL(&waiting, c, list);
+	transmit(c, request, request_len);
+}
+
+static void leave(struct client *c)
+{
+	TAILQ_REMOVE(&waiting, c, list);
+	close(c->fd);
+	c->fd = -1;
+	if (c->opening)
+		opening--;
+	c->opening = false;
+}
+
+static void fail(struct client *c, const char *why)
+{
+	if (count.failed++ < 10)
+		fprintf(stderr, "tftpload: %s at block %llu: %s\n", opt.file,
+			(unsigned long long)c->next, why);
+	leave(c);
+}
+
+static void complete(struct client *c)
+{
+	count.completed++;
+	histogram_add(&count.transfer, now - c->began);
+	/* Where the last ACK may be lost, stay to repeat it. */
+	c->done = true;
+	if (!opt.lossy)
+		leave(c);
+}
+
+/* ---- packets ---- */
+
+static void on_data(struct client *c, uint16_t block, const uint8_t *data,
+		    size_t len)
+{
+	uint16_t ahead = block - (uint16_t)c->next;
+
+	if (ahead >= 0x8000 || c->done) {
+		count.duplicates++;
+		/* Once more the end of what has arrived: so will be the ACK. */
+		if (ahead == 0xffff)
+			acknowledge(c);
+		return;
+	}
+	if (ahead) {
+		/* RFC 7440 section 4: tell where the gap begins, once. */
+		count.out_of_order++;
+		if (!c->gap)
+			acknowledge(c);
+		c->gap = true;
+		return;
+	}
+
+	if (len > c->blksize || len > size - c->offset ||
+	    (len < c->blksize && c->offset + len != size))
+		return fail(c, "wrong length");
+	if (memcmp(content + c->offset, data, len))
+		return fail(c, "wrong content");
+	if (c->opening) {
+		histogram_add(&count.first_data, now - c->began);
+		c->opening = false;
+		opening--;
+	} else if (c->sampled) {
+		histogram_add(&count.ack_data, now - c->sent);
+	}
+	c->sampled = false;
+	c->gap = false;
+	c->tries = 0;
+	c->offset += len;
+	c->next++;
+	c->unacked++;
+	count.blocks++;
+	count.bytes += len;
+	if (len < c->blksize || c->unacked == c->window)
+		acknowledge(c);
+	else
+		wait_again(c);
+	if (len < c->blksize)
+		complete(c);
+}
+
+static void on_oack(struct client *c, const char *text, size_t len)
+{
+	unsigned int blksize = 0, window = 0, timeout = 0;
+	const char *end = text + len;
+
+	if (c->next != 1) {
+		count.duplicates++;
+		return;
+	}
+	if (!len || end[-1])
+		return fail(c, "OACK is not terminated");
+	while (text < end) {
+		const char *name = text;
+		const char *value = name + strlen(name) + 1;
+
+		if (value >= end)
+			return fail(c, "OACK lacks a value");
+		if (!strcasecmp(name, "blksize"))
+			blksize = atoi(value);
+		else if (!strcasecmp(name, "windowsize"))
+			window = atoi(value);
+		else if (!strcasecmp(name, "timeout"))
+			timeout = atoi(value);
+		else if (!strcasecmp(name, "tsize") && strtoull(value, NULL, 10) != size)
+			return fail(c, "wrong tsize");
+		text = value + strlen(value) + 1;
+	}
+	if (blksize != opt.blksize || window != opt.windowsize ||
+	    timeout != opt.timeout)
+		return fail(c, "an option was not granted as asked");
+	c->blksize = blksize ?: 512;
+	c->window = window ?: 1;
+	acknowledge(c);
+}
+
+/* The first answer tells the server's port; its address must be the one asked. */
+static bool answered(struct client *c, const union address *from)
+{
+	union address whole = *from;
+
+	if (from->sa.sa_family == AF_INET)
+		whole.in.sin_port = server.in.sin_port;
+	else
+		whole.in6.sin6_port = server.in6.sin6_port;
+	if (memcmp(&whole, &server, address_len)) {
+		fail(c, "the answer came from another address");
+		return false;
+	}
+	if (connect(c->fd, &from->sa, address_len))
+		die("connect");
+	c->connected = true;
+	return true;
+}
+
+static void on_packet(struct client *c, const uint8_t *packet, size_t len,
+		      const union address *from)
+{
+	unsigned int op;
+
+	if (len < 4)
+		return fail(c, "short packet");
+	op = packet[0] << 8 | packet[1];
+	if (op == ERROR) {
+		fprintf(stderr, "tftpload: ERROR %u: %.*s\n",
+			packet[2] << 8 | packet[3], (int)len - 4, packet + 4);
+		return fail(c, "ERROR from the server");
+	}
+	if (!c->connected) {
+		if (op == DATA && (opt.blksize || opt.windowsize))
+			return fail(c, "options were ignored");
+		if (!answered(c, from))
+			return;
+	}
+	if (op == OACK)
+		on_oack(c, (const char *)packet + 2, len - 2);
+	else if (op == DATA)
+		on_data(c, packet[2] << 8 | packet[3], packet + 4, len - 4);
+	else
+		fail(c, "not DATA");
+}
+
+static void receive(struct client *c)
+{
+	static uint8_t buffer[BATCH][PACKET_MAX];
+	static union address from[BATCH];
+	struct mmsghdr msg[BATCH] = {};
+	struct iovec iov[BATCH];
+	int i, n;
+
+	do {
+		for (i = 0; i < BATCH; i++) {
+			iov[i].iov_base = buffer[i];
+			iov[i].iov_len = PACKET_MAX;
+			msg[i].msg_hdr.msg_iov = &iov[i];
+			msg[i].msg_hdr.msg_iovlen = 1;
+			msg[i].msg_hdr.msg_name = &from[i];
+			msg[i].msg_hdr.msg_namelen = sizeof(from[i]);
+		}
+		n = recvmmsg(c->fd, msg, BATCH, 0, NULL);
+		if (n < 0 && errno != EAGAIN)
+			return fail(c, strerror(errno));
+		tick();
+		for (i = 0; i < n && c->fd >= 0; i++)
+			on_packet(c, buffer[i], msg[i].msg_len, &from[i]);
+	} while (n == BATCH && c->fd >= 0);
+}
+
+static void expire(struct client *c)
+{
+	if (c->done)
+		return leave(c);
+	count.timeouts++;
+	if (++c->tries > TRIES_MAX)
+		return fail(c, "no answer");
+	c->sampled = false;
+	if (c->next == 1 && !c->connected)
+		transmit(c, request, request_len);
+	else
+		acknowledge(c);
+}
+
+/* ---- the run ---- */
+
+static void run(void)
+{
+	struct client *clients = calloc(opt.clients, sizeof(*clients));
+	uint64_t patience = opt.patience * NS, end;
+	struct epoll_event events[256];
+	struct client *c;
+	unsigned int i;
+	int n, k;
+
+	if (!clients)
+		die("clients");
+	for (i = 0; i < opt.clients; i++)
+		clients[i].fd = -1;
+	tick();
+	end = now + opt.deadline * NS;
+
+	i = 0;
+	while (started < opt.transfers || !TAILQ_EMPTY(&waiting)) {
+		/* Whoever is free begins anew; ever so few at a time, as a
+		 * link does not queue thousands of requests.
+		 */
+		for (n = opt.clients; n && started < opt.transfers &&
+		     opening < opt.starting; n--, i++) {
+			c = &clients[i % opt.clients];
+			if (c->fd < 0)
+				start(c);
+		}
+		n = epoll_wait(epoll, events, 256, 50);
+		if (n < 0 && errno != EINTR)
+			die("epoll_wait");
+		for (k = 0; k < n; k++)
+			if (((struct client *)events[k].data.ptr)->fd >= 0)
+				receive(events[k].data.ptr);
+		tick();
+		while ((c = TAILQ_FIRST(&waiting)) && now - c->heard > patience)
+			expire(c);
+		if (now > end) {
+			while ((c = TAILQ_FIRST(&waiting)))
+				fail(c, "the run's deadline has passed");
+			break;
+		}
+	}
+	free(clients);
+}
+
+static void put(json_t *object, const char *key, uint64_t n)
+{
+	json_object_set_new(object, key, json_integer(n));
+}
+
+static void put_quantiles(json_t *object, const char *key,
+			  const struct histogram *h)
+{
+	json_t *q = json_object();
+
+	put(q, "samples", h->samples);
+	put(q, "p50", histogram_quantile(h, 0.5) / 1000);
+	put(q, "p99", histogram_quantile(h, 0.99) / 1000);
+	put(q, "max", h->max / 1000);
+	json_object_set_new(object, key, q);
+}
+
+static void report(double seconds)
+{
+	json_t *o = json_object();
+
+	put(o, "clients", opt.clients);
+	put(o, "blksize", opt.blksize ?: 512);
+	put(o, "windowsize", opt.windowsize ?: 1);
+	put(o, "transfers", count.completed);
+	put(o, "failed", count.failed);
+	put(o, "blocks", count.blocks);
+	put(o, "bytes", count.bytes);
+	put(o, "acks", count.acks);
+	put(o, "duplicates", count.duplicates);
+	put(o, "out_of_order", count.out_of_order);
+	put(o, "timeouts", count.timeouts);
+	json_object_set_new(o, "seconds", json_real(seconds));
+	put_quantiles(o, "request_to_data_us", &count.first_data);
+	put_quantiles(o, "ack_to_data_us", &count.ack_data);
+	put_quantiles(o, "transfer_us", &count.transfer);
+	json_dumpf(o, stdout, JSON_REAL_PRECISION(6));
+	putchar('\n');
+	json_decref(o);
+}
+
+/* ---- setting up ---- */
+
+static void usage(void)
+{
+	fputs("usage: tftpload [option...] --data FILE HOST FILE\n"
+	      "       tftpload --make SIZE FILE\n"
+	      "\n"
+	      "Fetch FILE from HOST with many clients at once and compare every byte with\n"
+	      "the local copy that --data names. Prints JSON; fails where anything went\n"
+	      "wrong, a timeout included. --make writes data that never repeats.\n"
+	      "\n"
+	      "  --clients N      clients at one time; 1\n"
+	      "  --transfers N    in all; as many as clients\n"
+	      "  --starting N     clients that wait for their first DATA at one time; 64\n"
+	      "  --blksize N      ask for this block size (RFC 2348)\n"
+	      "  --windowsize N   ask for this window (RFC 7440)\n"
+	      "  --timeout S      ask for this timeout (RFC 2349)\n"
+	      "  --port N         the server's port; 69\n"
+	      "  --bind ADDRESS   send from this address\n"
+	      "  --spread N       and from the next ones, N in all\n"
+	      "  --patience S     a client's own timeout; 2\n"
+	      "  --deadline S     of the whole run; 600\n"
+	      "  --lossy          loss is the subject: timeouts are no failure\n",
+	      stderr);
+	exit(2);
+}
+
+static int make(const char *bytes, const char *path)
+{
+	uint64_t left = strtoull(bytes, NULL, 10), i, word;
+	FILE *file = fopen(path, "w");
+	size_t n;
+
+	if (!file)
+		die(path);
+	/* Mixed by multiplication and shifts: no two pages are alike. */
+	for (i = 1; left; i++, left -= n) {
+		word = i * 0x9e3779b97f4a7c15ULL;
+		word = (word ^ word >> 31) * 0xd6e8feb86659fd93ULL;
+		word ^= word >> 32;
+		n = left < sizeof(word) ? left : sizeof(word);
+		if (fwrite(&word, 1, n, file) != n)
+			die(path);
+	}
+	if (fclose(file))
+		die(path);
+	return 0;
+}
+
+static void map(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st))
+		die(path);
+	size = st.st_size;
+	content = (const uint8_t *)"";
+	if (size)
+		content = mmap(NULL, size, PROT_READ, MAP_SHARED | MAP_POPULATE,
+			       fd, 0);
+	if (content == MAP_FAILED)
+		die(path);
+	close(fd);
+}
+
+static void resolve(const char *host, const char *port, union address *to)
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_DGRAM,
+				  .ai_flags = AI_NUMERICHOST };
+	struct addrinfo *ai;
+	int err = getaddrinfo(host, port, &hints, &ai);
+
+	if (err) {
+		fprintf(stderr, "tftpload: %s port %s: %s\n", host, port,
+			gai_strerror(err));
+		exit(2);
+	}
+	memcpy(to, ai->ai_addr, ai->ai_addrlen);
+	address_len = ai->ai_addrlen;
+	freeaddrinfo(ai);
+}
+
+static void add_option(const char *name, unsigned int value)
+{
+	if (value)
+		request_len += 1 + sprintf((char *)request + request_len,
+					   "%s%c%u", name, 0, value);
+}
+
+static void make_request(void)
+{
+	if (strlen(opt.file) > 1024)
+		usage();
+	request[1] = RRQ;
+	request_len = 3 + sprintf((char *)request + 2, "%s%coctet",
+				  opt.file, 0);
+	add_option("blksize", opt.blksize);
+	add_option("windowsize", opt.windowsize);
+	add_option("timeout", opt.timeout);
+}
+
+static void parse(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "data",	required_argument, NULL, 'D' },
+		{ "clients",	required_argument, NULL, 'c' },
+		{ "transfers",	required_argument, NULL, 'n' },
+		{ "starting",	required_argument, NULL, 's' },
+		{ "blksize",	required_argument, NULL, 'b' },
+		{ "windowsize",	required_argument, NULL, 'w' },
+		{ "timeout",	required_argument, NULL, 't' },
+		{ "port",	required_argument, NULL, 'p' },
+		{ "bind",	required_argument, NULL, 'B' },
+		{ "spread",	required_argument, NULL, 'S' },
+		{ "patience",	required_argument, NULL, 'P' },
+		{ "deadline",	required_argument, NULL, 'd' },
+		{ "lossy",	no_argument,	   NULL, 'l' },
+		{ "make",	required_argument, NULL, 'm' },
+		{ }
+	};
+	const char *bytes = NULL;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		switch (c) {
+		case 'D': opt.data = optarg; break;
+		case 'c': opt.clients = atoi(optarg); break;
+		case 'n': opt.transfers = atoi(optarg); break;
+		case 's': opt.starting = atoi(optarg); break;
+		case 'b': opt.blksize = atoi(optarg); break;
+		case 'w': opt.windowsize = atoi(optarg); break;
+		case 't': opt.timeout = atoi(optarg); break;
+		case 'p': opt.port = optarg; break;
+		case 'B': opt.bind = optarg; break;
+		case 'S': opt.spread = atoi(optarg); break;
+		case 'P': opt.patience = atof(optarg); break;
+		case 'd': opt.deadline = atof(optarg); break;
+		case 'l': opt.lossy = true; break;
+		case 'm': bytes = optarg; break;
+		default: usage();
+		}
+	}
+	if (bytes && argc - optind == 1)
+		exit(make(bytes, argv[optind]));
+	if (argc - optind != 2 || !opt.data || !opt.clients || !opt.spread ||
+	    !opt.starting)
+		usage();
+	if (!opt.transfers)
+		opt.transfers = opt.clients;
+	opt.file = argv[optind + 1];
+	resolve(argv[optind], opt.port, &server);
+	if (opt.bind)
+		resolve(opt.bind, "0", &source);
+}
+
+int main(int argc, char **argv)
+{
+	struct rlimit files;
+	uint64_t began;
+
+	parse(argc, argv);
+	map(opt.data);
+	make_request();
+	getrlimit(RLIMIT_NOFILE, &files);
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+	epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (epoll < 0)
+		die("epoll");
+
+	tick();
+	began = now;
+	run();
+	report((now - began) / (double)NS);
+
+	if (count.failed || count.completed != opt.transfers)
+		return 1;
+	if (!opt.lossy && (count.timeouts || count.out_of_order)) {
+		fputs("tftpload: timeouts or losses that nobody expected\n",
+		      stderr);
+		return 1;
+	}
+	return 0;
+}

@@ -1,0 +1,652 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0
+"""Who is let in, how many at one time, and what those get who only pretend:
+limits, budgets, amplification, a flood of forged requests and a boot storm.
+
+	server [to-client] ---- [to-server] client        many clients, one LAN
+	server [to-router] ---- [to-server] attacker      everybody else
+"""
+
+import contextlib
+import os
+import random
+import select
+import signal
+import socket
+import struct
+import time
+
+from lab import (
+    Growth,
+    between,
+    content,
+    idle,
+    inside,
+    ip,
+    make,
+    namespaces,
+    note,
+    run,
+    same,
+    settings,
+    sysctl,
+    test,
+    traffic,
+)
+from testbed import SERVERS, ctl, equal, wait_for
+from tftp_packet import Code, Data, Error, Oack, Op, ack, parse, request
+from wire import Client, fetch
+
+FILE = make("file", content(300_000))
+SHORT = make("short", content(3000, 2))
+LARGE = make("large", content(2_000_000, 3))
+WINDOW = (("blksize", 1024), ("windowsize", 8))
+
+# Addresses that the client has all of, and that are on the server's link.
+LAN = {"IPv4": "10.77.{}.{}", "IPv6": "2001:db8:77::{:x}:{:x}"}
+# Beyond the router, where nobody ever answers.
+AWAY = {"IPv4": "100.64.{}.{}", "IPv6": "2001:db8:{:x}:{:x}::1"}
+ROUTER = {"IPv4": ("203.0.113.1", "203.0.113.2"), "IPv6": ("2001:db8:2::1", "2001:db8:2::2")}
+
+
+def family(server):
+    return "IPv6" if ":" in server else "IPv4"
+
+
+def links():
+    ip("server", "link add to-router type veth peer name to-server netns attacker")
+    for name, nodad, width in (("IPv4", "", 24), ("IPv6", "nodad", 64)):
+        here, there = ROUTER[name]
+        ip("server", f"addr add {here}/{width} dev to-router {nodad}")
+        ip("attacker", f"addr add {there}/{width} dev to-server {nodad}")
+    ip("server", "link set to-router up")
+    ip("attacker", "link set to-server up")
+    for name in ("IPv4", "IPv6"):
+        ip("server", f"route add default via {ROUTER[name][1]}")
+        ip("attacker", f"route add {SERVERS[name]} via {ROUTER[name][0]}")
+    ip("client", "route add local 10.77.0.0/16 dev lo", "route add local 2001:db8:77::/64 dev lo")
+    ip("server", "route add 10.77.0.0/16 dev to-client", "route add 2001:db8:77::/64 dev to-client")
+    # To neighbour solicitations only addresses of an interface would answer.
+    at = mac("client", "to-server").hex(":")
+    ip(
+        "server",
+        *(
+            f"neigh add {LAN['IPv6'].format(n // 250, n % 250 + 1)} lladdr {at} dev to-client"
+            for n in range(1300)
+        ),
+    )
+    for version in ("ipv4", "ipv6"):
+        sysctl("client", f"{version}/ip_nonlocal_bind", 1)
+        sysctl("attacker", f"{version}/ip_nonlocal_bind", 1)
+
+
+def lan(server, number):
+    return LAN[family(server)].format(number // 250, number % 250 + 1)
+
+
+def away(server, number):
+    return AWAY[family(server)].format(number // 250, number % 250 + 1)
+
+
+@contextlib.contextmanager
+def held(server, number, name="file", options=WINDOW, **more):
+    """So many transfers that have begun, and do not go on meanwhile."""
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(Client(server, **more)) for _ in range(number)]
+        for client in clients:
+            client.open(name, *options)
+            client.ack(0)
+            client.block(1)
+        yield clients
+
+
+def served(client, name="short", wanted=SHORT):
+    same(wanted, fetch(client, name, *WINDOW))
+
+
+def refused(client, reply):
+    """A request gets silence, or ERROR 0 where that is set."""
+    client.request("short", WINDOW)
+    if reply:
+        client.expect(Error, code=Code.UNDEFINED)
+        client.peer = None
+    else:
+        client.expect_silence(0.2)
+
+
+# ---- how many ----
+
+
+@test("max-transfers: no more at one time, {0}", cases=["silence", "reply-at-limit"])
+def _(server, how):
+    reply = how == "reply-at-limit"
+    with settings(source_burst=0, max_transfers=10, reply_at_limit=reply):
+        growth = Growth()
+        with held(server, 10) as clients, Client(server) as client:
+            refused(client, reply)
+            growth.expect(requests_dropped=1, transfers_started=10)
+            # One goes, one comes.
+            clients[0].error()
+            clients[0].peer = None
+            growth.expect(transfers_active=9)
+            served(client)
+            growth.expect(transfers_active=9, transfers_started=11)
+            clients[1].ack(8)
+            clients[1].skip_to(9)
+
+
+@test("max-per-client: no more of one address, {0}", cases=["silence", "reply-at-limit"])
+def _(server, how):
+    reply = how == "reply-at-limit"
+    with settings(source_burst=0, max_per_client=3, reply_at_limit=reply):
+        growth = Growth()
+        with held(server, 3), Client(server) as client:
+            refused(client, reply)
+            growth.expect(requests_dropped=1)
+            with Client(server, source=lan(server, 1)) as other:
+                served(other)
+        growth.expect(transfers_active=0)
+        with Client(server) as client:
+            served(client)
+
+
+def windows(stack, server, number, proved=True):
+    """Windows that so many clients are granted, one after the other."""
+    options = (("blksize", 1400), ("windowsize", 64))
+    granted = []
+    for client in crowd(stack, server, number):
+        granted.append((client, int(client.open("large", *options)["windowsize"])))
+        if proved:
+            client.ack(0)
+            client.block(1)
+    note(f"windows {[window for _, window in granted]}")
+    return granted
+
+
+@test("max-pinned: beyond the budget one block at a time, and nobody is denied")
+def _(server):
+    with settings(source_burst=0, max_pinned=1):
+        with contextlib.ExitStack() as stack:
+            granted = windows(stack, server, 16)
+            equal("first window", 64, granted[0][1])
+            equal("windows", {1, 64}, {window for _, window in granted})
+            equal("last windows", [1] * 4, [window for _, window in granted[-4:]])
+            # These as well get whatever they want, block by block.
+            last = granted[-1][0]
+            for block in range(2, 60):
+                last.ack(block - 1)
+                same(LARGE[(block - 1) * 1400 : block * 1400], last.block(block))
+        idle()
+        # What they held can be had again.
+        with contextlib.ExitStack() as stack:
+            equal("window", 64, windows(stack, server, 1)[0][1])
+    with contextlib.ExitStack() as stack:
+        granted = windows(stack, server, 16)
+        equal("windows without that budget", {64}, {window for _, window in granted})
+
+
+@test("max-pinned: who never acknowledged anything gives way")
+def _(server):
+    with settings(source_burst=0, max_pinned=1), contextlib.ExitStack() as stack:
+        growth = Growth()
+        windows(stack, server, 16, proved=False)
+        proved = windows(stack, server, 3)
+        equal("windows", {64}, {window for _, window in proved})
+        assert growth["transfers_evicted"] > 0
+        equal("requests dropped", 0, growth["requests_dropped"])
+
+
+@test("max-unverified: the oldest one that never acknowledged gives way")
+def _(server):
+    with settings(source_burst=0, max_unverified=4):
+        growth = Growth()
+        with contextlib.ExitStack() as stack:
+            verified = stack.enter_context(Client(server))
+            verified.open("file", *WINDOW)
+            verified.ack(0)
+            verified.block(1)
+            clients = [stack.enter_context(Client(server)) for _ in range(6)]
+            for client in clients:
+                client.open("file", *WINDOW)
+            growth.expect(transfers_evicted=2, transfers_active=5, requests_dropped=0)
+            # The first two are gone, but may ask again.
+            for client in clients[:2]:
+                client.discard()
+                client.ack(0)
+                client.expect_silence(0.2)
+                client.peer = None
+            for client in clients[2:]:
+                client.ack(0)
+                client.block(1)
+            verified.discard()
+            verified.ack(8)
+            verified.skip_to(9)
+            served(clients[0])
+
+
+# ---- how often ----
+
+
+def answered(wanted, clients, rate=1, name="short"):
+    """So many of the clients, asking at once, get an answer; more only for the
+    time that it takes.
+    """
+    begun = time.monotonic()
+    for client in clients:
+        client.request(name, WINDOW)
+    took = time.monotonic() - begun
+    got = 0
+    for client in clients:
+        if client.poll(0.3) is not None:
+            got += 1
+            client.error()
+            client.peer = None
+    between(f"answers to {len(clients)} requests", wanted, got, wanted + int(rate * took + 1))
+
+
+def crowd(stack, server, number, **more):
+    return [stack.enter_context(Client(server, **more)) for _ in range(number)]
+
+
+@test("source-burst: requests of an address at once, then source-rate")
+def _(server):
+    with settings(source_burst=8, source_rate=1), contextlib.ExitStack() as stack:
+        growth = Growth()
+        source = lan(server, 10)
+        answered(8, crowd(stack, server, 12, source=source))
+        between("requests limited", 1, growth["requests_limited"], 4)
+        # Others on the link are not concerned.
+        served(stack.enter_context(Client(server, source=lan(server, 300))))
+        # One a second from then on.
+        begun = time.monotonic()
+        late = stack.enter_context(Client(server, source=source))
+        late.request("short", WINDOW)
+        while late.poll(0.1) is None:
+            late.request("short", WINDOW)
+        between("seconds until the next one", 0, time.monotonic() - begun, 5)
+    with settings(source_burst=8, source_rate=100), contextlib.ExitStack() as stack:
+        source = lan(server, 301)
+        answered(8, crowd(stack, server, 8, source=source))
+        time.sleep(0.2)  # there is room for as many again
+        answered(8, crowd(stack, server, 8, source=source))
+
+
+@test("source-burst: a repeated request counts once")
+def _(server):
+    with settings(source_burst=4, source_rate=1), contextlib.ExitStack() as stack:
+        source = lan(server, 310)
+        one = stack.enter_context(Client(server, source=source))
+        for _ in range(10):
+            one.send(request("short", WINDOW), one.listener)
+        one.expect(Oack)
+        answered(3, crowd(stack, server, 6, source=source))
+
+
+@test("source-burst: {0} count like others", cases=["refusals", "ACKs of strangers", "writes"])
+def _(server, what):
+    """Or else the server could be made to send ERRORs to anybody."""
+    with settings(source_burst=4, source_rate=1), contextlib.ExitStack() as stack:
+        with Client(server, source=lan(server, 320)) as client:
+            client.open("file", *WINDOW)
+            client.ack(0)
+            client.block(1)
+            begun, got = time.monotonic(), 0
+            for stranger in crowd(stack, server, 12, source=lan(server, 321 + len(what))):
+                if what == "refusals":
+                    stranger.request("short", mode="mail")
+                elif what == "writes":
+                    stranger.request("short", op=Op.WRQ)
+                else:
+                    stranger.send(ack(0), to=client.peer)
+                got += stranger.poll(0.1) is not None
+                stranger.peer = None
+            took = time.monotonic() - begun
+            between("ERRORs", 4, got, 4 + int(took + 1))
+
+
+@test("source-burst 0: no limit")
+def _(server):
+    with settings(source_burst=0, source_rate=1), contextlib.ExitStack() as stack:
+        answered(100, crowd(stack, server, 100))
+
+
+@contextlib.contextmanager
+def beyond(server, *numbers):
+    """Sources beyond the router, which the attacker has meanwhile."""
+    addresses = [away(server, number) for number in numbers]
+    width = 128 if ":" in server else 32
+    ip("attacker", *(f"addr add {a}/{width} dev lo" for a in addresses))
+    try:
+        with inside("attacker"):
+            yield addresses
+    finally:
+        ip("attacker", *(f"addr del {a}/{width} dev lo" for a in addresses))
+
+
+@contextlib.contextmanager
+def trusting(network):
+    ctl("trust", network)
+    try:
+        yield
+    finally:
+        ctl("untrust", network)
+
+
+@test("source-burst: beyond a router a quarter of it, but for those trusted")
+def _(server):
+    wide = "2001:db8::/32" if ":" in server else "100.64.0.0/10"
+    with settings(source_burst=16, source_rate=1), contextlib.ExitStack() as stack:
+        with beyond(server, 1, 300, 600) as sources:
+            for source in sources[:2]:
+                answered(4, crowd(stack, server, 20, source=source))
+            with trusting(wide):
+                answered(16, crowd(stack, server, 20, source=sources[2]))
+
+
+@test("source-burst: beyond a router a source is a network of 64 bits", ["IPv6"])
+def _(server):
+    with settings(source_burst=16, source_rate=1), contextlib.ExitStack() as stack:
+        ip("attacker", "route add local 2001:db8:abcd::/48 dev lo")
+        with inside("attacker"):
+            where = "2001:db8:abcd:1::{:x}"
+            clients = [stack.enter_context(Client(server, source=where.format(n))) for n in range(20)]
+        answered(4, clients)
+        with trusting("2001:db8:abcd::/48"):
+            answered(20, clients)
+
+
+@test("on the link every address counts by itself")
+def _(server):
+    with settings(source_burst=1, source_rate=1), contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(Client(server, source=lan(server, 400 + n))) for n in range(50)]
+        answered(50, clients)
+
+
+# ---- amplification ----
+
+
+def mac(netns, device):
+    with inside(netns), socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as raw:
+        raw.bind((device, 0))
+        return raw.getsockname()[4]
+
+
+def checksum(data):
+    if len(data) % 2:
+        data += b"\0"
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
+class Forger:
+    """Sends what seems to come from anybody, and never sees an answer."""
+
+    def __init__(self, server):
+        self.server = server
+        self.v6 = ":" in server
+        with inside("attacker"):
+            self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+            self.socket.bind(("to-server", 0))
+        self.ethernet = mac("server", "to-router") + mac("attacker", "to-server")
+        self.ethernet += b"\x86\xdd" if self.v6 else b"\x08\x00"
+        self.to = socket.inet_pton(socket.AF_INET6 if self.v6 else socket.AF_INET, server)
+
+    def packet(self, source, port, to, payload):
+        length = 8 + len(payload)
+        udp = struct.pack("!HHHH", port, to, length, 0) + payload
+        if self.v6:
+            addresses = socket.inet_pton(socket.AF_INET6, source) + self.to
+            sum_ = checksum(addresses + struct.pack("!IHH", length, 0, 17) + udp)
+            head = struct.pack("!IHBB", 6 << 28, length, 17, 64) + addresses
+            udp = udp[:6] + struct.pack("!H", sum_ or 0xFFFF) + payload
+        else:
+            addresses = socket.inet_aton(source) + self.to
+            head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + length, 0, 0, 64, 17, 0) + addresses
+            head = head[:10] + struct.pack("!H", checksum(head)) + head[12:]
+        return self.ethernet + head + udp
+
+    def send(self, *packet):
+        self.socket.send(self.packet(*packet))
+
+
+def neighbours(server):
+    """Let the server know its router, so that nothing waits for that."""
+    with inside("attacker"), Client(server) as client:
+        client.request("nothing")
+        client.expect(Error)
+        client.peer = None
+
+
+class Bill:
+    """What an attack cost the attacker, and what it made the server send."""
+
+    def __init__(self):
+        self.before = traffic("server", "to-router")
+
+    def __getattr__(self, name):
+        return traffic("server", "to-router")[name] - self.before[name]
+
+
+@test("three small packets at most before the first ACK: {0}", cases=["no options", "all options"], together=True)
+def _(server, how):
+    options = (("blksize", 65464), ("windowsize", 64), ("tsize", 0), ("timeout", 1))
+    with Client(server, source=lan(server, 500 + len(how))) as client:
+        client.request("large", options if how == "all options" else ())
+        sizes = [len(packet.payload) if isinstance(packet, Data) else 0 for _, packet in client.during(7)]
+        between("packets", 1, len(sizes), 3)
+        between("largest block", 0, max(sizes), 512)
+        client.peer = None
+
+
+@test("three small packets at most before the first ACK: repeated requests", together=True)
+def _(server):
+    with Client(server, source=lan(server, 510)) as client:
+        packet = request("large", (("blksize", 1400), ("windowsize", 64)))
+        for _ in range(200):
+            client.send(packet, client.listener)
+        between("packets", 1, len(client.during(7)), 3)
+        client.peer = None
+
+
+@test("who acknowledges all ports blindly gains nothing")
+def _(server):
+    """Each forged request is followed by forged ACKs to all ports that the
+    transfer may have. For all of that the server sends no more than three small
+    packets for each request, to somebody who did not ask for them.
+    """
+    requests, ports = 300, list(range(31000, 31032))
+    forger = Forger(server)
+    packet = request("large", (("blksize", 1400), ("windowsize", 64)))
+    with settings(source_burst=0, port_range="31000-31031", give_up=5):
+        neighbours(server)
+        bill, growth = Bill(), Growth()
+        for number in range(requests):
+            source = away(server, 1000 + number)
+            forger.send(source, 2000, 69, packet)
+            # The best moment is when the file is open.
+            wait_for("the transfer", lambda n=number: growth["transfers_started"] > n)
+            random.shuffle(ports)
+            for port in ports:
+                forger.send(source, 2000, port, ack(0))
+        idle()
+        note(
+            f"{requests} requests, {bill.rx_bytes} bytes in: {bill.tx_packets} packets,"
+            f" {bill.tx_bytes} bytes out, {growth['transfers_aborted']} transfers aborted"
+        )
+        assert bill.tx_bytes <= requests * 3 * 100, f"{bill.tx_bytes / requests:.0f} bytes each"
+
+
+@test("who acknowledges one port blindly gains nothing")
+def _(server):
+    """The cheapest attack: a single guess, right for one request in 32."""
+    requests = 600
+    forger = Forger(server)
+    packet = request("large", (("blksize", 1400), ("windowsize", 64)))
+    with settings(source_burst=0, port_range="31000-31031", give_up=5):
+        neighbours(server)
+        bill, growth = Bill(), Growth()
+        for number in range(requests):
+            source = away(server, 2000 + number)
+            forger.send(source, 2000, 69, packet)
+            wait_for("the transfer", lambda n=number: growth["transfers_started"] > n)
+            forger.send(source, 2000, 31000 + number % 32, ack(0))
+        idle()
+        note(
+            f"{requests} requests, {bill.rx_bytes} bytes in: {bill.tx_packets} packets,"
+            f" {bill.tx_bytes} bytes out, {growth['transfers_aborted']} transfers aborted"
+        )
+        assert bill.tx_bytes <= requests * 3 * 100, f"{bill.tx_bytes / requests:.0f} bytes each"
+
+
+# ---- a flood, a storm ----
+
+
+@contextlib.contextmanager
+def flood(server):
+    """Forged requests as fast as they can be sent, each from another source."""
+    forger = Forger(server)
+    packet = request("large", (("blksize", 1400), ("windowsize", 64)))
+    packets = [
+        forger.packet(away(server, number), random.randrange(1024, 65536), 69, packet)
+        for number in range(20_000, 24_000)
+    ]
+    child = os.fork()
+    if not child:
+        try:
+            while os.getppid() != 1:
+                for each in packets:
+                    forger.socket.send(each)
+        finally:
+            os._exit(0)
+    try:
+        yield
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
+def stubborn(client, name, wanted, patience=30):
+    """Fetch a file as firmware does: what is not answered is sent again."""
+    end = time.monotonic() + patience
+    blocks = []
+    client.request(name, WINDOW)
+    while time.monotonic() < end:
+        packet = client.poll(1)
+        packet = packet and parse(packet)
+        if packet is None and client.peer:
+            client.ack(len(blocks))
+        elif packet is None:
+            client.request(name, WINDOW)
+        elif isinstance(packet, Oack):
+            client.ack(0)
+        elif isinstance(packet, Data) and packet.block == len(blocks) + 1:
+            blocks.append(packet.payload)
+            if packet.length < 1024:
+                client.ack(len(blocks))
+                return same(wanted, b"".join(blocks))
+            if len(blocks) % 8 == 0:
+                client.ack(len(blocks))
+        elif isinstance(packet, Error):
+            # Its transfer had to give way, or it was slow.
+            blocks.clear()
+            client.request(name, WINDOW)
+    raise AssertionError(f"not done after {patience} s, {len(blocks)} blocks")
+
+
+@test("new clients are served during a flood of forged requests")
+def _(server):
+    neighbours(server)
+    growth, bill = Growth(), Bill()
+    with flood(server):
+        wait_for("the flood", lambda: growth["transfers_evicted"] > 2000)
+        took = []
+        for number in range(8):
+            before = growth["requests"]
+            begun = time.monotonic()
+            with Client(server, source=lan(server, 600 + number)) as client:
+                stubborn(client, "file", FILE)
+            took.append(time.monotonic() - begun)
+            assert growth["requests"] > before + 100, "it was no flood meanwhile"
+        note(f"took {', '.join(f'{t:.2f}' for t in took)} s each")
+        requests = growth["requests"]
+    note(f"{requests} requests, {growth['transfers_evicted']} evicted, {bill.tx_packets} packets out")
+    assert bill.tx_packets <= 3 * requests
+    idle()
+
+
+class Booting(Client):
+    """One of many, driven by what comes."""
+
+    def __init__(self, server, **more):
+        super().__init__(server, **more)
+        self.blocks = []
+        self.done = False
+
+    def step(self):
+        while not self.done and (packet := self.poll()) is not None:
+            packet = parse(packet)
+            if isinstance(packet, Oack):
+                self.ack(0)
+            elif isinstance(packet, Data) and packet.block == len(self.blocks) + 1:
+                self.blocks.append(packet.payload)
+                if packet.length < 1024:
+                    self.ack(packet.block)
+                    self.done = True
+            elif isinstance(packet, Error):
+                raise AssertionError(f"refused: {packet}")
+
+
+def storm(clients):
+    """All of them ask at once; how long it takes until all have asked, and
+    until all have the file.
+    """
+    poll = select.poll()
+    by_fd = {client.socket.fileno(): client for client in clients}
+    for fd in by_fd:
+        poll.register(fd, select.POLLIN)
+    begun = time.monotonic()
+    for client in clients:
+        client.request("short", WINDOW)
+    asked = time.monotonic() - begun
+    while not all(client.done for client in clients):
+        if time.monotonic() - begun > 30:
+            raise AssertionError(f"{sum(not c.done for c in clients)} of {len(clients)} not served")
+        for fd, _ in poll.poll(100):
+            by_fd[fd].step()
+    for client in clients:
+        same(SHORT, b"".join(client.blocks))
+        client.peer = None
+    note(f"{len(clients)} clients asked within {asked:.2f} s, were done after {time.monotonic() - begun:.2f} s")
+
+
+@test("500 clients of one LAN at once: nobody is refused")
+def _(server):
+    growth = Growth()
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(Booting(server, source=lan(server, 700 + n))) for n in range(500)]
+        storm(clients)
+    growth.expect(
+        requests_limited=0,
+        requests_dropped=0,
+        transfers_evicted=0,
+        transfers_failed=0,
+        transfers_completed=500,
+    )
+
+
+@test("64 clients of one NAT that is trusted, at once: nobody is refused")
+def _(server):
+    growth = Growth()
+    wide = "2001:db8::/32" if ":" in server else "100.64.0.0/10"
+    with contextlib.ExitStack() as stack, beyond(server, 3000) as sources, trusting(wide):
+        clients = [stack.enter_context(Booting(server, source=sources[0])) for _ in range(64)]
+        storm(clients)
+    growth.expect(requests_limited=0, requests_dropped=0, transfers_completed=64)
+
+
+if __name__ == "__main__":
+    with namespaces("attacker"):
+        links()
+        run()

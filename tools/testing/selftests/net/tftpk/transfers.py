@@ -1,0 +1,584 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0
+"""A transfer from its request to its end: who takes part in it, what ACKs mean,
+when packets are sent again, and how it ends. RFC 1350 and 7440.
+"""
+
+import contextlib
+import json
+import socket
+import struct
+import time
+
+from lab import (
+    Growth,
+    between,
+    content,
+    fence,
+    idle,
+    make,
+    note,
+    quiet,
+    run,
+    same,
+    settings,
+    tc,
+    test,
+)
+from testbed import ctl, equal
+from tftp_packet import Code, Data, Error, Oack, ack, data, error, parse, request
+from wire import Client, Transfer, fetch
+
+FILE = make("file", content(300_000))
+OTHER = make("other", content(50_000, 2))
+SHORT = make("short", content(1000, 3))
+WINDOW = (("blksize", 1024), ("windowsize", 8))
+
+
+def part(first, last, blksize=1024):
+    """The bytes of some blocks of the file."""
+    return FILE[(first - 1) * blksize : last * blksize]
+
+
+# ---- transfer identifiers, RFC 1350 section 4 ----
+
+
+@test("a transfer has a port of its own, and all comes from there")
+def _(server):
+    ports = set()
+    with contextlib.ExitStack() as stack:
+        for _ in range(40):
+            client = stack.enter_context(Client(server))
+            client.open("file", *WINDOW)
+            client.ack(0)
+            same(part(1, 8), client.blocks(1, 8))
+            equal("address", server, client.peer[0])
+            assert client.peer[1] != 69
+            ports.add(client.peer[1])
+    # Chosen at random of 32: hardly ever fewer than 10 of them.
+    assert len(ports) >= 10, f"only {len(ports)} ports among 40 transfers"
+
+
+@test("a stranger's packet gets ERROR 5 and does not disturb")
+def _(server):
+    growth = Growth()
+    with Client(server) as client, Client(server) as stranger:
+        client.open("file", *WINDOW)
+        client.ack(0)
+        same(part(1, 8), client.blocks(1, 8))
+        for block in (0, 8, 3, 100):
+            stranger.send(ack(block), to=client.peer)
+            stranger.expect(Error, code=Code.TID)
+        # Neither ERRORs nor nonsense of a stranger have any effect.
+        stranger.send(error(0, "stop"), to=client.peer)
+        stranger.send(data(1, b"x"), to=client.peer)
+        stranger.send(request("other"), to=client.peer)
+        quiet(stranger)
+        client.ack(8)
+        same(part(9, 16), client.blocks(9, 16))
+        stranger.peer = None
+    growth.expect(packets_strange=4, transfers_started=1)
+
+
+@test("an ACK after the end is not answered")
+def _(server):
+    with Client(server) as client, Client(server) as stranger:
+        same(OTHER, fetch(client, "other", ("blksize", 1024)))
+        growth = Growth()
+        for block in (49, 49, 48, 0, 1000):
+            client.ack(block)
+        quiet(client)
+        growth.expect(packets_unknown=5, packets_strange=0)
+        # The very same from elsewhere is a stranger's.
+        stranger.send(ack(49), to=client.peer)
+        stranger.expect(Error, code=Code.TID)
+        stranger.peer = None
+
+
+@test("a client's packets to another port of the server end its unverified transfer")
+def _(server):
+    with Client(server) as client, Client(server) as other:
+        client.open("file", *WINDOW)
+        while True:
+            other.open("file", *WINDOW)
+            if other.peer[1] != client.peer[1]:
+                break
+            other.error()
+        growth = Growth()
+        client.send(ack(0), to=other.peer)
+        growth.expect(transfers_aborted=1)
+        client.send(ack(0))
+        quiet(client)
+        # Once it has acknowledged something no such packet disturbs.
+        other.ack(0)
+        same(part(1, 8), other.blocks(1, 8))
+        other.send(ack(0), to=client.peer)
+        fence()
+        other.discard()
+        other.ack(8)
+        same(part(9, 16), other.blocks(9, 16))
+
+
+# ---- requests from one port ----
+
+
+@test("a repeated request is one transfer, and at most three answers")
+def _(server):
+    for options in ((), WINDOW):
+        growth = Growth()
+        with Client(server) as client:
+            packet = request("file", options)
+            for _ in range(8):
+                client.send(packet, client.listener)
+            first = client.receive()
+            fence()
+            answers = [parse(p) for p in iter(client.poll, None)]
+            assert len(answers) <= 2, f"{1 + len(answers)} answers"
+            equal("answers", [first] * len(answers), answers)
+            # The fence is a request as well.
+            growth.expect(requests=9, requests_repeated=7, transfers_started=1)
+            client.ack(0 if options else 1)
+            if options:
+                same(part(1, 8), client.blocks(1, 8))
+            else:
+                same(part(2, 2, 512), client.block(2))
+            # Late ones do not begin it anew.
+            client.send(packet, client.listener)
+            growth.expect(requests=10, requests_repeated=8, transfers_started=1, transfers_active=1)
+
+
+@test("a request for another file replaces the transfer")
+def _(server):
+    for verified in (False, True):
+        growth = Growth()
+        with Client(server) as client:
+            client.open("file", *WINDOW)
+            before = client.peer
+            if verified:
+                client.ack(0)
+                same(part(1, 8), client.blocks(1, 8))
+            oack = client.open("other", *WINDOW, ("tsize", 0))
+            equal("size", str(len(OTHER)), oack["tsize"])
+            assert client.peer != before, "the port is the same"
+            growth.expect(transfers_started=2, transfers_aborted=1, transfers_active=1)
+            # What is late for the old one is not taken for the new one.
+            client.send(ack(8), to=before)
+            client.ack(0)
+            same(OTHER[:8192], client.blocks(1, 8))
+
+
+@test("a client that restarts from its port gets the file from its beginning")
+def _(server):
+    growth = Growth()
+    with Client(server) as client:
+        client.open("file", *WINDOW)
+        client.ack(0)
+        same(part(1, 8), client.blocks(1, 8))
+        client.ack(8)
+        same(part(9, 16), client.blocks(9, 16))
+        time.sleep(1.5)  # it is off meanwhile
+        client.open("file", *WINDOW)
+        client.ack(0)
+        same(part(1, 8), client.blocks(1, 8))
+        growth.expect(transfers_started=2, transfers_aborted=1, transfers_active=1)
+
+
+@test("after a transfer its port can be used for the next one")
+def _(server):
+    with Client(server) as client:
+        for _ in range(5):
+            client.peer = None
+            same(OTHER, fetch(client, "other", *WINDOW))
+
+
+@test("a hundred transfers of one client at one time")
+def _(server):
+    with contextlib.ExitStack() as stack:
+        transfers = [
+            Transfer(stack.enter_context(Client(server)), "file", *WINDOW) for _ in range(100)
+        ]
+        for _ in range(2):
+            for transfer in transfers:
+                transfer.step(8)
+        for transfer in transfers:
+            same(part(1, 16), b"".join(transfer.payloads))
+
+
+# ---- ACKs ----
+
+
+@test("an ACK within the window takes it back to there")
+def _(server):
+    with Client(server) as client:
+        client.open("file", *WINDOW)
+        client.ack(0)
+        same(part(1, 8), client.blocks(1, 8))
+        client.ack(3)
+        same(part(4, 11), client.blocks(4, 11))
+        client.ack(11)
+        same(part(12, 19), client.blocks(12, 19))
+        client.ack(12)
+        same(part(13, 20), client.blocks(13, 20))
+        # A copy of an older one changes nothing.
+        growth = Growth()
+        for _ in range(3):
+            client.ack(3)
+            client.ack(11)
+        growth.expect(acks_ignored=6)
+        client.ack(20)
+        same(part(21, 28), client.blocks(21, 28))
+
+
+def sent_by_acks(growth, windowsize=1):
+    """DATA packets that were sent because of ACKs alone. Besides, the server
+    may ask a slow client by a probe, whose answer may bring a window once more,
+    or take it for dead.
+    """
+    now = {name: growth[name] for name in ("blocks_sent", "probes", "timeouts")}
+    asked = now["timeouts"] + (now["probes"] if windowsize > 1 else 0)
+    return now["blocks_sent"] - now["probes"] - windowsize * asked
+
+
+@test("repeated ACKs never multiply DATA, one block at a time")
+def _(server):
+    growth = Growth()
+    with Client(server) as client:
+        client.open("file", ("blksize", 1024))
+        for block in range(40):
+            for _ in range(10):
+                client.ack(block)
+            client.block(block + 1)
+        growth.expect(acks_received=400, acks_ignored=360)
+        assert sent_by_acks(growth) <= 40, "DATA was multiplied"
+
+
+@test("repeated ACKs never multiply DATA, windows of {0}", cases=[2, 8, 64])
+def _(server, windowsize):
+    """One of them may be the report of a loss, by which a window goes out twice."""
+    growth = Growth()
+    with Client(server) as client:
+        client.open("file", ("blksize", 256), ("windowsize", windowsize))
+        for first in range(1, 10 * windowsize, windowsize):
+            for _ in range(10):
+                client.ack(first - 1)
+            client.blocks(first, first + windowsize - 1)
+        growth.expect(acks_received=100)
+        sent = sent_by_acks(growth, windowsize)
+        assert sent <= 20 * windowsize, f"{sent} DATA packets for {10 * windowsize} blocks"
+        # Any number of reports of one gap is one report.
+        client.discard()
+        growth = Growth()
+        for _ in range(20):
+            client.ack(first)
+        growth.expect(acks_received=20)
+        sent = sent_by_acks(growth, windowsize)
+        assert sent <= 2 * windowsize, f"{sent} DATA packets for {windowsize} blocks"
+
+
+@contextlib.contextmanager
+def netem(words):
+    """On what the client sends."""
+    tc("client", f"qdisc add dev to-server root netem {words}")
+    try:
+        yield
+    finally:
+        tc("client", "qdisc delete dev to-server root")
+
+
+@test("the network's copies of ACKs make no difference")
+def _(server):
+    with Client(server) as client:
+        client.open("file", *WINDOW)
+        with netem("delay 20ms duplicate 100%"):
+            growth = Growth()
+            for first in range(1, 80, 8):
+                client.ack(first - 1)
+                client.blocks(first, first + 7)
+            growth.expect(acks_received=20, acks_ignored=10)
+            assert sent_by_acks(growth, 8) <= 80, "DATA was multiplied"
+
+
+@test("ACKs of what was not sent are ignored")
+def _(server):
+    with Client(server) as client:
+        client.open("file", *WINDOW)
+        client.ack(0)
+        same(part(1, 8), client.blocks(1, 8))
+        growth = Growth()
+        beyond = (9, 10, 17, 100, 32767, 32768, 65535)
+        for block in beyond:
+            client.ack(block)
+        growth.expect(acks_ignored=len(beyond), acks_received=len(beyond))
+        client.ack(8)
+        same(part(9, 16), client.blocks(9, 16))
+    idle()
+    # Without a window the next block is beyond as well.
+    with Client(server) as client:
+        client.request("file")
+        client.expect(Data, block=1)
+        client.ack(2)
+        client.ack(1)
+        same(part(2, 2, 512), client.block(2))
+
+
+@test("the end of a file in the middle of a window")
+def _(server):
+    with Client(server) as client:
+        transfer = Transfer(client, "short", ("blksize", 128), ("windowsize", 64))
+        same(SHORT, transfer.finish())
+        equal("blocks", 8, transfer.blocks)
+    # 1024 bytes are eight full blocks and an empty one.
+    make("full", content(1024, 4))
+    with Client(server) as client:
+        transfer = Transfer(client, "full", ("blksize", 128), ("windowsize", 8))
+        same(content(1024, 4), transfer.finish())
+        equal("blocks", 9, transfer.blocks)
+
+
+@test("a lost end of the last window is sent again")
+def _(server):
+    with Client(server) as client:
+        client.open("short", ("blksize", 128), ("windowsize", 16))
+        client.ack(0)
+        client.blocks(1, 8)
+        client.ack(5)
+        same(SHORT[5 * 128 :], client.blocks(6, 8))
+        client.ack(8)
+        idle()
+
+
+# ---- the end ----
+
+
+@test("any ERROR ends the transfer at once and is not answered")
+def _(server):
+    for code in (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 65535):
+        growth = Growth()
+        with Client(server) as client:
+            client.open("file", *WINDOW)
+            client.ack(0)
+            client.blocks(1, 8)
+            client.error(code)
+            growth.expect(transfers_active=0, transfers_aborted=1, transfers_failed=0)
+            client.discard()
+            client.ack(8)
+            quiet(client)
+            client.peer = None
+
+
+@test("an ERROR's text may be missing or endless")
+def _(server):
+    for tail in (b"", b"no end", b"x" * 1400, b"\0\0\0"):
+        growth = Growth()
+        with Client(server) as client:
+            client.request("file")
+            client.expect(Data)
+            client.send(struct.pack("!HH", 5, 0) + tail)
+            growth.expect(transfers_active=0, transfers_aborted=1)
+            client.peer = None
+
+
+@test("a client that is gone: ICMP port unreachable ends the transfer at once")
+def _(server):
+    for acked in (False, True):
+        growth = Growth()
+        client = Client(server)
+        client.open("file", *WINDOW)
+        if acked:
+            client.ack(0)
+            client.blocks(1, 8)
+        begun = time.monotonic()
+        client.close()
+        # The OACK or the block that is repeated hits the closed port.
+        growth.expect(transfers_active=0, clients_unreachable=1, transfers_failed=0)
+        between("seconds to the end", 0, time.monotonic() - begun, 3)
+
+
+@test("a client that is gone after the last block has completed")
+def _(server):
+    growth = Growth()
+    client = Client(server)
+    client.request("short", {"blksize": 1024})
+    client.expect(Oack)
+    client.ack(0)
+    client.expect(Data, block=1)
+    client.close()
+    growth.expect(transfers_active=0, transfers_completed=1, clients_unreachable=0)
+
+
+def icmp(client, kind, code, quoted):
+    """Send the server an ICMP error about a packet that it sent."""
+    v6 = client.family == socket.AF_INET6
+    protocol = socket.IPPROTO_ICMPV6 if v6 else socket.IPPROTO_ICMP
+    body = struct.pack("!BBHI", kind, code, 0, 0) + quoted
+    if not v6:
+        total = sum(struct.unpack(f"!{len(body) // 2}H", body))
+        while total >> 16:
+            total = (total & 0xFFFF) + (total >> 16)
+        body = body[:2] + struct.pack("!H", ~total & 0xFFFF) + body[4:]
+    with socket.socket(client.family, socket.SOCK_RAW, protocol) as raw:
+        raw.sendto(body, (client.peer[0], 0))
+
+
+def quote(client, port):
+    """The headers of a packet to the client, as ICMP quotes them."""
+    here, there = client.socket.getsockname(), client.peer
+    udp = struct.pack("!HHHH", there[1], port, 520, 0)
+    if client.family == socket.AF_INET6:
+        head = struct.pack("!IHBB", 6 << 28, 520, 17, 64)
+        return head + socket.inet_pton(10, there[0]) + socket.inet_pton(10, here[0]) + udp
+    head = struct.pack("!BBHHHBBH", 0x45, 0, 540, 0, 0x4000, 64, 17, 0)
+    return head + socket.inet_aton(there[0]) + socket.inet_aton(here[0]) + udp
+
+
+@test("no other ICMP message ends a transfer")
+def _(server):
+    v6 = ":" in server
+    unreachable, others = (1, 4), [(1, 0), (1, 1), (1, 3), (3, 0), (4, 1)]
+    if not v6:
+        unreachable, others = (3, 3), [(3, 0), (3, 1), (3, 2), (3, 10), (3, 13), (11, 0), (12, 0)]
+    growth = Growth()
+    with Client(server) as client:
+        client.open("file", *WINDOW)
+        client.socket.connect(client.peer)  # to know the own address
+        here = client.socket.getsockname()
+        client.ack(0)
+        client.blocks(1, 8)
+        for kind, code in others:
+            icmp(client, kind, code, quote(client, here[1]))
+        # Nor does one that quotes another port.
+        icmp(client, *unreachable, quote(client, here[1] ^ 1))
+        fence(server)
+        client.ack(8)
+        same(part(9, 16), client.blocks(9, 16))
+        growth.expect(transfers_active=1, clients_unreachable=0)
+        icmp(client, *unreachable, quote(client, here[1]))
+        growth.expect(transfers_active=0, clients_unreachable=1)
+        client.peer = None
+
+
+# ---- waiting: these run side by side ----
+
+
+@test("no answer to {0}: again after 1 s and 2 s, then no more", cases=["DATA", "OACK"], together=True, tries=3)
+def _(server, first):
+    with Client(server) as client:
+        begun = time.time()
+        client.request("file", WINDOW if first == "OACK" else ())
+        packet = client.receive()
+        equal("answer", first, type(packet).__name__.upper())
+        came = client.during(6.5)
+        note(f"came after {', '.join(f'{at - begun:.2f}' for at, _ in came)} s")
+        equal("packets", [packet] * 2, [p for _, p in came])
+        between("first repetition", 0.9, came[0][0] - begun, 2)
+        between("second repetition", 2.8, came[1][0] - begun, 5)
+
+
+def waits(client, seconds, *options):
+    """How long the server waits before it sends a window again to a client
+    that falls silent; says what came.
+    """
+    transfer = Transfer(client, "file", *WINDOW, *options)
+    transfer.step(32)
+    came = [at for at, p in client.during(seconds) if isinstance(p, Data) and p.block == 33]
+    found = [after - before for before, after in zip(came, came[1:])]
+    note(f"waits of {', '.join(f'{wait:.2f}' for wait in found)} s")
+    return found
+
+
+@test("backoff: each wait is twice the one before, up to 5 s", together=True, tries=3)
+def _(server):
+    with Client(server) as client:
+        found = waits(client, 14)
+        assert len(found) >= 4, "too few repetitions"
+        between("first wait", 0.15, found[0], 3)
+        for before, after in zip(found, found[1:]):
+            between("wait after that", min(1.5 * before, 4.5), after, 2.6 * before + 1)
+        between("longest wait", 3, max(found), 6)
+        # Nothing is lost by so long a silence.
+        client.ack(40)
+        client.skip_to(41)
+        same(part(42, 48), client.blocks(42, 48))
+
+
+@test("timeout option: no wait is longer", together=True, tries=3)
+def _(server):
+    with Client(server) as client:
+        found = waits(client, 6, ("timeout", 1))
+        assert len(found) >= 4, "too few repetitions"
+        between("longest wait", 0.8, max(found), 2)
+
+
+@test("timeout option: the first repetition is not delayed", together=True, tries=3)
+def _(server):
+    with Client(server) as client:
+        client.open("file", ("timeout", 200))
+        begun = client.at
+        client.expect(Oack)
+        between("first repetition", 0.9, client.at - begun, 2)
+
+
+@test("utimeout option: no wait is longer", together=True, tries=3)
+def _(server):
+    with Client(server) as client:
+        found = waits(client, 3, ("utimeout", 300_000))
+        assert len(found) >= 4, "too few repetitions"
+        between("longest wait", 0.2, max(found), 1)
+
+
+@test("a silent client: the end of the burst is asked for first", together=True, tries=3)
+def _(server):
+    """Tail-loss probe: the window's last block alone, before all of it."""
+    with Client(server) as client:
+        Transfer(client, "file", *WINDOW).step(32)
+        came = [p.block for _, p in client.during(3) if isinstance(p, Data) and p.block > 32]
+        note(f"blocks {came[:20]}")
+        equal("blocks", [*range(33, 41), 40, *range(33, 41)], came[:17])
+
+
+@test("progress ends the backoff", together=True, tries=3)
+def _(server):
+    with Client(server) as client:
+        found = waits(client, 4)
+        assert found[-1] > 0.7, "it did not back off"
+        client.discard()
+        for first in (41, 49, 57, 65):
+            client.ack(first - 1)
+            client.skip_to(first)
+            client.blocks(first + 1, first + 7)
+        begun = client.at
+        came = [at for at, p in client.during(2) if isinstance(p, Data) and p.block == 65]
+        between("wait", 0.1, came[0] - begun, 2)
+
+
+@test("an unverified transfer is forgotten after 5 s", together=True, tries=3)
+def _(server):
+    with Client(server) as client:
+        client.open("file", *WINDOW)
+        client.during(8)
+        # Its port does not know the client any more.
+        client.ack(0)
+        client.expect_silence(1)
+        listed = json.loads(ctl("-j", "transfers"))
+        equal("transfers", [], [t for t in listed if t["client_port"] == client.port])
+
+
+@test("give-up: a silent client has failed, or completed after the last block")
+def _(server):
+    with settings(give_up=2):
+        growth = Growth()
+        with Client(server) as middle, Client(server) as end:
+            Transfer(middle, "file", *WINDOW).step(16)
+            end.open("short", ("blksize", 1024))
+            end.ack(0)
+            end.expect(Data, block=1)
+            begun = time.monotonic()
+            growth.expect(transfers_failed=1, transfers_completed=1, transfers_active=0)
+            between("seconds until then", 1.5, time.monotonic() - begun, 6)
+            middle.peer = end.peer = None
+
+
+if __name__ == "__main__":
+    fence()
+    with settings(source_burst=0):
+        run()
