@@ -229,7 +229,7 @@ teardown() {
 			status=1
 		fi
 	done < <(tac /proc/mounts | awk -v below="$work/" 'index($2, below) == 1 { print $2 }')
-	rm -rf "$work"
+	rm -rf --one-file-system "$work"
 	exit "$status"
 }
 
