@@ -487,7 +487,7 @@ static void output_df_test(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ip_hdr(skb)->frag_off, htons(IP_DF));
 	KUNIT_EXPECT_FALSE(test, !!skb->ignore_df);
 	kfree_skb(skb);
-	skb_queue_purge(&s->out);
+	__skb_queue_purge(&s->out);
 
 	s->t.blksize = exceeds.blksize;
 	KUNIT_EXPECT_EQ(test, output_blocks(s, 1, 2), 2);
@@ -600,7 +600,7 @@ static void output_text_test(struct kunit *test)
 	while (block++ < t->window.last) {
 		/* Once for nothing, as for a block that was lost. */
 		KUNIT_ASSERT_EQ(test, output_blocks(s, block, 1), 1);
-		skb_queue_purge(&s->out);
+		__skb_queue_purge(&s->out);
 		KUNIT_ASSERT_EQ(test, output_blocks(s, block, 1), 1);
 		skb = __skb_dequeue(&s->out);
 		KUNIT_ASSERT_NOT_NULL(test, skb);

@@ -37,6 +37,7 @@ def is_settings: .zerocopy == true and .gso == true and .detect_changes == true 
 	["get", ($get[0] | is_settings)],
 	["get KEY", $get_one == [{gso: true}]],
 	["set", $set[0].set == {gso: true, give_up: 30}],
-	["unlisten", ($unlisten[0].unlisten | length == 1 and (.[0] | is_endpoint and .address == $server))],
+	["unlisten", ($unlisten[0].unlisten | length == 1 and
+		(.[0] | is_endpoint and .address == $server))],
 	["unexport", $unexport[0].unexport.path == $path]
 ] | .[] | select(.[1] | not) | .[0]

@@ -196,7 +196,11 @@ def undetected(server):
         equal("rest", True, rest == new[len(received) :])
 
 
-@test("with detect-changes off a shortened file does not hang", families=["IPv4"], cases=FILESYSTEMS)
+@test(
+    "with detect-changes off a shortened {0} file does not hang",
+    families=["IPv4"],
+    cases=FILESYSTEMS,
+)
 def undetected_end(server, fs):
     name, path, _ = make(fs)
     growth = Growth()

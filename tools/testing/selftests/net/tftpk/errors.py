@@ -109,7 +109,22 @@ def inside(server, name, where):
 
 @test(
     "not for reading: {0}",
-    cases=["secret", "owned", "private/file", "private/nothing", "folder", ".", "/", "..", "fifo", "device"],
+    cases=[
+        "secret",
+        "owned",
+        "private/file",
+        "private/nothing",
+        "folder",
+        ".",
+        "/",
+        "..",
+        "fifo",
+        "device",
+        # A way out that the name does not show: /proc/self/root, and the same
+        # by a link.
+        "proc/self/root/etc/passwd",
+        "magic-out",
+    ],
 )
 def unreadable(server, name):
     refused(server, request(name), Code.ACCESS, requests_refused=1, requests=2)
@@ -141,7 +156,12 @@ def mail(server):
 
 @test(
     "a write is refused: {0!r}, {1}",
-    cases=[("upload/new", "octet"), ("upload/old", "octet"), ("upload/old", "netascii"), ("nothing/new", "octet")],
+    cases=[
+        ("upload/new", "octet"),
+        ("upload/old", "octet"),
+        ("upload/old", "netascii"),
+        ("nothing/new", "octet"),
+    ],
 )
 def write(server, name, mode):
     before = sorted((p.name, p.read_bytes()) for p in (SRV / "upload").iterdir())

@@ -27,6 +27,9 @@ ln -s "$work/elsewhere" "$srv/folder-out"
 ln -s /folder/file "$srv/absolute-in"
 ln -s folder/../folder/file "$srv/relative-in"
 ln -s loop "$srv/loop"
+mkdir "$srv/proc"
+mount -t proc proc "$srv/proc"
+ln -s proc/self/root/etc/passwd "$srv/magic-out"
 
 # Of the right name, but not for reading.
 echo "what only root may read" >"$srv/secret"

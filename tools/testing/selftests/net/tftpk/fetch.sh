@@ -52,18 +52,20 @@ both() {
 
 # A hundred at once, two kinds of clients, both families.
 crowd() {
-	local got=$work/crowd i active most=0
+	local got=$work/crowd i active most=0 gate
 	local -a pids=()
 	defer rm -rf "$got"
 	mkdir "$got"
 	mkfifo "$got/gate"
+	# Open for as long as anybody may come to it.
+	exec {gate}<>"$got/gate"
 	# So slow that the first is not done before the last begins.
 	tc -n client qdisc add dev to-server root netem delay 100ms
 	defer tc -n client qdisc delete dev to-server root
 	mark
 	for i in {0..99}; do
 		{
-			read -r _ <"$got/gate" || true
+			read -r _ <&"$gate"
 			case $((i % 4)) in
 			0) fetch_tftp "$SERVER4" crowd/file "$got/$i" ;;
 			1) fetch_tftp "$SERVER6" crowd/file "$got/$i" ;;
@@ -73,7 +75,9 @@ crowd() {
 		} &
 		pids+=($!)
 	done
-	: >"$got/gate"
+	# A line for each: who comes late finds it waiting.
+	printf '\n%.0s' {0..99} >&"$gate"
+	exec {gate}>&-
 	for i in "${pids[@]}"; do
 		while kill -0 "$i" 2>/dev/null; do
 			active=$(counter transfers_active)

@@ -57,7 +57,8 @@ def where():
 def run(patterns=None):
     """Run the tests, print KTAP and exit."""
     patterns = sys.argv[1:] if patterns is None else patterns
-    chosen = [t for t in tests if not patterns or any(fnmatch.fnmatch(t[0], f"*{p}*") for p in patterns)]
+    wanted = [f"*{pattern}*" for pattern in patterns] or ["*"]
+    chosen = [t for t in tests if any(fnmatch.fnmatch(t[0], pattern) for pattern in wanted)]
     failed = False
     started = time.monotonic()
     print(f"1..{len(chosen)}", flush=True)
@@ -100,9 +101,12 @@ def equal(what, wanted, got):
 
 def output(*command):
     """What a program prints; an exception with its words if it fails."""
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
     if done.returncode:
-        raise AssertionError(f"{' '.join(command)}: status {done.returncode}: {done.stderr.strip()}")
+        words = " ".join(map(str, command))
+        raise AssertionError(f"{words}: status {done.returncode}: {done.stderr.strip()}")
     return done.stdout
 
 

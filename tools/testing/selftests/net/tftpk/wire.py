@@ -232,8 +232,8 @@ class Transfer:
         return b"".join(self.payloads)
 
     def hurry(self, upto=None):
-        """The same, up to a block or the last one, leaner: for many blocks.
-        Takes several at once where they come as one train (UDP_GRO).
+        """The same, up to the end of some window or of the file, leaner: for
+        many blocks. Takes several at once where they come as one train.
         """
         sock = self.client.socket
         sock.settimeout(PATIENCE)
@@ -256,9 +256,10 @@ class Transfer:
                 self.done = len(train) - at < size
                 if self.done or blocks == self.acked + self.window:
                     self.acked = blocks
+                    if blocks == upto:
+                        sock.setsockopt(socket.IPPROTO_UDP, UDP_GRO, 0)
                     sock.sendto(struct.pack("!HH", Op.ACK, number), self.client.peer)
         self.blocks = blocks
-        sock.setsockopt(socket.IPPROTO_UDP, UDP_GRO, 0)
         return b"".join(self.payloads)
 
 
