@@ -241,11 +241,15 @@ static const struct ack_case ack_cases[] = {
 	{ "to 1, 0 before the first block", 4, 1, 0, 5, 5, 99, 0, 1000, 0,
 	  TFTPK_ACK_GAP, 0, 1 },
 
-	/* Half the numbers lie ahead, the others behind. */
-	{ "the largest window that numbers can tell", 32767, 0, 100000, 132768,
-	  132768, 999999, 0, 1000, 1695, TFTPK_ACK_PROGRESS, 132767, 132768 },
-	{ "a larger one, the block before", 65535, 0, 100000, 165536, 165536,
-	  999999, 0, 1000, 34463, TFTPK_ACK_STALE, 100000, 165536 },
+	/* No old number looks like a new one. */
+	{ "the largest window", TFTPK_WINDOW_MAX, 0, 100000, 116385, 116385,
+	  999999, 0, 1000, 50848, TFTPK_ACK_PROGRESS, 116384, 116385 },
+	{ "the largest window, the block before", TFTPK_WINDOW_MAX, 0, 100000,
+	  116385, 116385, 999999, 0, 1000, 34463, TFTPK_ACK_STALE, 100000,
+	  116385 },
+	{ "the largest window, as far behind as it is long", TFTPK_WINDOW_MAX,
+	  0, 100000, 116385, 116385, 999999, 0, 1000, 18080, TFTPK_ACK_STALE,
+	  100000, 116385 },
 };
 
 KUNIT_ARRAY_PARAM_DESC(ack, ack_cases, desc);
@@ -304,7 +308,8 @@ static const struct room_case room_cases[] = {
 	{ "the end is near", 8, 4, 5, 9, 5 },
 	{ "the end was sent", 8, 4, 10, 9, 0 },
 	{ "only the final block", 8, 8, 9, 9, 1 },
-	{ "the largest window", 65535, 1000, 1001, 999999, 65535 },
+	{ "the largest window", TFTPK_WINDOW_MAX, 1000, 1001, 999999,
+	  TFTPK_WINDOW_MAX },
 	{ "beyond 32 bits", 8, 1ULL << 40, (1ULL << 40) + 1, 1ULL << 41, 8 },
 };
 

@@ -79,10 +79,6 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	c.jitter = in.jitter;
 	c.jitter_us = in.jitter_ms * 1000;
 	c.delay_us = in.delay_ms * 1000;
-	/* Copies alone at most double what is sent. */
-	if (!c.loss && !c.jitter)
-		c.limit = 2000 + 2000 * c.windowsize / c.blocks;
-
 	chance.pos = data + sizeof(in);
 	chance.left = size - sizeof(in);
 	chance.state = 1;
