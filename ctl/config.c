@@ -40,7 +40,7 @@ static char *split_quoted(char *from)
 		c = unescape(&escape);
 		if (c < 0) {
 			blame(from - 1);
-			complain("no such escape: within quotes there are \\\\, \\\" and \\xHH, two hexadecimal digits that are not 00");
+			complain("no such escape: there are \\\\, \\\" and \\xHH");
 			return NULL;
 		}
 		from += escape - from;
@@ -61,7 +61,7 @@ static char *split_bare(char *from)
 		if (*from == '"' || *from == '\\' ||
 		    (unsigned char)*from < ' ' || *from == 0x7f) {
 			blame(from);
-			complain("a word with quotes, backslashes or control characters must be quoted as a whole");
+			complain("a character that must be quoted: quote the word");
 			return NULL;
 		}
 	}
@@ -309,6 +309,18 @@ static void listen_lines(json_t *lines, const json_t *list)
 	}
 }
 
+static void add_lines(json_t *lines, const char *command, const json_t *list)
+{
+	size_t i;
+
+	for (i = 0; i < json_array_size(list); i++) {
+		const json_t *words = json_array_get(list, i);
+
+		append(lines, json_sprintf("%s %s", command,
+					   json_string_value(words)));
+	}
+}
+
 /**
  * config_lines() - a configuration as lines of a file
  * @config: as of read_config()
@@ -317,7 +329,6 @@ static void listen_lines(json_t *lines, const json_t *list)
  */
 json_t *config_lines(const json_t *config)
 {
-	const json_t *trusted = look_up(config, "trusted");
 	const json_t *exports = look_up(config, "exports");
 	json_t *presets = preset_settings(), *values, *settings;
 	json_t *lines = checked(json_array());
@@ -327,16 +338,12 @@ json_t *config_lines(const json_t *config)
 	/* A state that should not outlive a restart. */
 	json_object_del(values, "draining");
 	settings = setting_lines(values);
-	for (i = 0; i < json_array_size(settings); i++)
-		append(lines, json_sprintf("set %s", json_string_value(
-				json_array_get(settings, i))));
+	add_lines(lines, "set", settings);
 	json_decref(settings);
 	json_decref(values);
 	json_decref(presets);
 
-	for (i = 0; i < json_array_size(trusted); i++)
-		append(lines, json_sprintf("trust %s", json_string_value(
-				json_array_get(trusted, i))));
+	add_lines(lines, "trust", look_up(config, "trusted"));
 	listen_lines(lines, look_up(config, "listeners"));
 	for (i = 0; i < json_array_size(exports); i++) {
 		char *words = export_words(json_array_get(exports, i));

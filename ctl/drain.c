@@ -82,8 +82,8 @@ int run_drain(struct ctl *ctl, int argc, char **argv)
 	if (n < 0)
 		return nl_fail(ctl, "drain: no requests are taken any more, but");
 	if (wait && n) {
-		complain("drain: %lld transfer%s still running after %s ('tftpkctl transfers' lists them, 'tftpkctl kill' ends them)",
-			 n, n == 1 ? " is" : "s are", wait);
+		complain("drain: not done after %s: see 'tftpkctl transfers' and 'tftpkctl kill'",
+			 wait);
 		return EXIT_FAILURE;
 	}
 	if (ctl->json)

@@ -98,6 +98,7 @@ static bool parse_id(const char *string, bool group, uint32_t *id)
 {
 	const char *rest;
 	uint64_t value;
+	bool known;
 
 	if (parse_number(string, &rest, &value) && !*rest) {
 		*id = (uint32_t)value;
@@ -107,13 +108,14 @@ static bool parse_id(const char *string, bool group, uint32_t *id)
 		const struct group *entry = getgrnam(string);
 
 		*id = entry ? entry->gr_gid : 0;
-		return entry;
+		known = entry;
 	} else {
 		const struct passwd *entry = getpwnam(string);
 
 		*id = entry ? entry->pw_uid : 0;
-		return entry;
+		known = entry;
 	}
+	return known;
 }
 
 /*
@@ -146,25 +148,26 @@ static char *tidy(const char *path, bool relative)
 /* The prefix that --as gives, or NULL after a complaint. */
 static char *parse_prefix(const char *string)
 {
-	char *prefix = tidy(string, true);
-	const char *part;
+	char *prefix = tidy(string, true), *part = prefix;
+	size_t len;
 
-	for (part = prefix; part; part = strchr(part, '/')) {
-		part += *part == '/';
-		if (part[0] == '.' && part[1] == '.' &&
-		    (!part[2] || part[2] == '/')) {
-			blame(string);
-			complain("--as %s: '..' leads nowhere: give the path that clients see, such as /boot/arm",
-				 string);
-			free(prefix);
-			return NULL;
-		}
-	}
-	if (strlen(prefix) <= TFTPK_PATH_MAX)
-		return prefix;
 	blame(string);
-	complain("--as: the path is too long: %u bytes are the most",
-		 TFTPK_PATH_MAX);
+	if (strlen(prefix) > TFTPK_PATH_MAX) {
+		complain("--as: the path is too long: %u bytes are the most",
+			 TFTPK_PATH_MAX);
+		goto bad;
+	}
+	do {
+		len = strcspn(part, "/");
+		if (len == 2 && !strncmp(part, "..", len)) {
+			complain("--as %s: must be a path without '..', such as /boot/arm",
+				 string);
+			goto bad;
+		}
+		part += len;
+	} while (*part++);
+	return prefix;
+bad:
 	free(prefix);
 	return NULL;
 }

@@ -135,7 +135,7 @@ int parse_endpoint(const char *string, struct endpoint *endpoint)
 	return ret;
 bad:
 	free(copy);
-	return usage_error("'%s' is not an address: give 192.0.2.1, 192.0.2.1:69, 2001:db8::1, [2001:db8::1]:69, * or *:69",
+	return usage_error("'%s' is not an address: give 192.0.2.1, 192.0.2.1:69, [2001:db8::1]:69 or *",
 			   string);
 }
 
@@ -310,34 +310,21 @@ static int report(const struct ctl *ctl, bool listen, json_t *done)
 }
 
 /*
- * Carry out one or both families: for machines that lack one of them, one is
- * enough.
- */
-/*
  * Those of @wanted that there are: listeners of any address are asked for as
  * one, and a family that is missing is left out.
  */
 static json_t *those_there(struct ctl *ctl, const json_t *wanted)
 {
 	json_t *there = NULL, *done = checked(json_array());
-	size_t i, k;
+	size_t i;
 
 	if (dump_listeners(ctl, &there))
 		return done;
 	for (i = 0; i < json_array_size(wanted); i++) {
 		json_t *listener = json_array_get(wanted, i);
 
-		for (k = 0; k < json_array_size(there); k++) {
-			const json_t *other = json_array_get(there, k);
-
-			if (json_equal(look_up(listener, "address"),
-				       look_up(other, "address")) &&
-			    json_equal(look_up(listener, "port"),
-				       look_up(other, "port")) &&
-			    json_equal(look_up(listener, "ifindex"),
-				       look_up(other, "ifindex")))
-				append(done, json_incref(listener));
-		}
+		if (find_entry(there, listener, listener_name))
+			append(done, json_incref(listener));
 	}
 	json_decref(there);
 	return done;

@@ -209,9 +209,9 @@ static void print_result(const json_t *result)
 	const char *hint = "";
 
 	if (code == TFTP_NOT_FOUND)
-		hint = " (no export has it: 'tftpkctl show' lists them)";
+		hint = " (in no export that 'tftpkctl show' lists)";
 	else if (code == TFTP_ACCESS)
-		hint = " (the user that 'tftpkctl show' tells must be able to read it, and it must be a regular file)";
+		hint = " (no regular file, or not for the user in 'tftpkctl show')";
 
 	if (json_is_true(look_up(result, "served")))
 		printf("served: %s, %lld bytes, by export %lld\n", file,
@@ -272,10 +272,13 @@ int run_test(struct ctl *ctl, int argc, char **argv)
 		source = judge(ctl, &from, look_up(config, "settings"));
 
 	why = obstacle(config);
-	served = json_is_null(look_up(result, "error-code")) && !why;
-	put(result, "served", json_boolean(served));
-	if (why && json_is_null(look_up(result, "error-code")))
+	if (why && (json_is_null(look_up(result, "error-code")) ||
+		    !json_array_size(look_up(config, "exports")))) {
+		put(result, "error-code", json_null());
 		put(result, "reason", json_string(why));
+	}
+	served = json_is_null(look_up(result, "reason"));
+	put(result, "served", json_boolean(served));
 	put(result, "name", json_bytes(argv[0], strlen(argv[0])));
 	json_decref(config);
 

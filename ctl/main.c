@@ -448,7 +448,7 @@ int configure(struct ctl *ctl, json_t *config, int argc, char **argv)
 	if (!command)
 		return EXIT_USAGE;
 	if (!command->configure)
-		return usage_error("'%s' is not for files, which hold set, trust, listen and export",
+		return usage_error("'%s' is not for files: export, listen, set and trust are",
 				   argv[0]);
 	memset(ctl->option, 0, sizeof(ctl->option));
 	ret = parse_options(ctl, argc, argv, true, &ending);

@@ -209,7 +209,8 @@ static json_t *parse_amount(const struct field *setting, const char *string)
 		free(zero);
 		return NULL;
 	}
-	return json_integer((json_int_t)(amount * factor));
+	amount *= factor;
+	return json_integer((json_int_t)amount);
 }
 
 /* The value as JSON, or NULL after a complaint. */

@@ -65,7 +65,7 @@ static const struct field counters[] = {
 	COUNTER(CLIENTS_PROBING, "clients-probing",
 		"transfers ended by their client right after the OACK"),
 	COUNTER(EVENTS_DROPPED, "events-dropped",
-		"events that could not be built, or that a monitor missed"),
+		"events that a monitor missed, or of a flood of refusals"),
 };
 
 void explain_stats(void)

@@ -358,7 +358,7 @@ static int configure_as(struct ctl *ctl, const char *file, bool restore)
 
 		json_decref(now);
 		if (!empty) {
-			complain("%s: something is configured already ('tftpkctl show' tells what, 'tftpkctl sync' replaces it)",
+			complain("%s: something is configured already: 'tftpkctl sync' replaces it",
 				 what);
 			goto out;
 		}

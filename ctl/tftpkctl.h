@@ -3,8 +3,9 @@
 #ifndef TFTPKCTL_H
 #define TFTPKCTL_H
 
-#if !__has_include(<libmnl/libmnl.h>) || !__has_include(<jansson.h>)
-#error "apt-get install libmnl-dev libjansson-dev"
+#if !__has_include("libmnl/libmnl.h") || !__has_include("jansson.h") || \
+	!__has_include("curses.h")
+#error "apt-get install libmnl-dev libjansson-dev libncurses-dev"
 #endif
 
 #include <netinet/in.h>

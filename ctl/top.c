@@ -147,7 +147,8 @@ static char *part_cell(const struct view *view, const json_t *transfer)
 		if ((double)i < part * (double)(sizeof(bar) - 3))
 			bar[i + 1] = '#';
 	}
-	memcpy(bar + (sizeof(bar) - len) / 2, percent, len);
+	for (i = 0; i < len; i++)
+		bar[(sizeof(bar) - len) / 2 + i] = percent[i];
 	free(percent);
 	return checked(strdup(bar));
 }
@@ -239,9 +240,8 @@ static void print_head(const struct view *view)
 static void show(struct view *view)
 {
 	size_t n = json_array_size(view->transfers);
-	size_t room = LINES > HEAD_LINES + 1 ?
-			      (size_t)(LINES - HEAD_LINES - 1) : 1;
-	size_t i;
+	int left = LINES - HEAD_LINES - 1;
+	size_t room = left > 0 ? (size_t)left : 1, i;
 
 	if (view->first + room > n)
 		view->first = n > room ? n - room : 0;
@@ -257,8 +257,8 @@ static void show(struct view *view)
 
 static void scroll_view(struct view *view, int key)
 {
-	size_t page = LINES > HEAD_LINES + 2 ?
-			      (size_t)(LINES - HEAD_LINES - 2) : 1;
+	int left = LINES - HEAD_LINES - 2;
+	size_t page = left > 0 ? (size_t)left : 1;
 	size_t step = key == KEY_PPAGE || key == KEY_NPAGE ? page : 1;
 
 	/* show() keeps it within the list. */
@@ -314,7 +314,7 @@ int run_top(struct ctl *ctl, int argc, char **argv)
 	setlocale(LC_CTYPE, "");
 	screen = newterm(NULL, stdout, stdin);
 	if (!screen) {
-		complain("top: does not know the terminal '%s': set TERM to its kind, or use 'tftpkctl transfers'",
+		complain("top: unknown terminal '%s': set TERM, or use 'tftpkctl transfers'",
 			 getenv("TERM") ? getenv("TERM") : "");
 		return EXIT_FAILURE;
 	}

@@ -111,14 +111,14 @@ static int parse_victims(const char *string, struct victims *victims)
 
 	if (parse_number(string, &rest, &id) && !*rest) {
 		if (!id || id > UINT32_MAX)
-			return usage_error("kill %s: no transfer has that number: 'tftpkctl transfers' lists them",
-					   string);
+			return usage_error("kill %s: a transfer's number is 1 to %u",
+					   string, UINT32_MAX);
 		victims->id = (uint32_t)id;
 		return 0;
 	}
 	ret = parse_endpoint(string, &victims->client);
 	if (!ret && !victims->client.len)
-		ret = usage_error("kill %s: give the number of a transfer, or a client's ADDR[:PORT]",
+		ret = usage_error("kill %s: give a transfer's number or a client's ADDR[:PORT]",
 				  string);
 	return ret;
 }

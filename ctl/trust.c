@@ -74,7 +74,7 @@ static int parse_network(const char *string, struct network *network)
 		network->len = sizeof(struct in6_addr);
 	free(copy);
 	if (!network->len)
-		return usage_error("'%s' is not a network: give 192.0.2.0/24, 2001:db8::/32 or a single address",
+		return usage_error("'%s' is not a network: give 192.0.2.0/24 or 2001:db8::/32",
 				   string);
 
 	network->prefix = (uint8_t)(network->len * 8);

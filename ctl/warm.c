@@ -41,7 +41,7 @@ static void print_bar(bool last)
 		part = 1.0;
 	bytes = amount_text((double)warming.bytes);
 	speed = amount_text((double)warming.bytes /
-			    (time - warming.begun + 1e-3));
+			    (time - warming.begun + 0.001));
 	fputs("\r[", stderr);
 	for (i = 0; i < BAR; i++)
 		fputc(i < part * BAR ? '#' : '-', stderr);
@@ -179,7 +179,7 @@ int run_warm(struct ctl *ctl, int argc, char **argv)
 		char *total = amount_text((double)warming.total);
 		char *room = amount_text((double)available());
 
-		complain("warning: %s holds %s, but there is memory for %s: what is read first will be gone at the end",
+		complain("warning: %s holds %s, but memory only %s: the first will be dropped",
 			 argv[0], total, room);
 		free(room);
 		free(total);
