@@ -153,6 +153,7 @@ static const struct genl_split_ops tftpk_nl_ops[] = {
 	},
 	{
 		.cmd	= TFTPK_CMD_EXPORT_GET,
+		.start	= tftpk_nl_dump_start,
 		.dumpit	= tftpk_nl_export_get_dumpit,
 		.flags	= GENL_CMD_CAP_DUMP,
 	},
@@ -177,6 +178,7 @@ static const struct genl_split_ops tftpk_nl_ops[] = {
 	},
 	{
 		.cmd	= TFTPK_CMD_TRANSFER_GET,
+		.start	= tftpk_nl_dump_start,
 		.dumpit	= tftpk_nl_transfer_get_dumpit,
 		.flags	= GENL_CMD_CAP_DUMP,
 	},

@@ -11,6 +11,8 @@
 
 #include <uapi/linux/tftpk.h>
 
+int tftpk_nl_dump_start(struct netlink_callback *cb);
+
 int tftpk_nl_export_add_doit(struct sk_buff *skb, struct genl_info *info);
 int tftpk_nl_export_del_doit(struct sk_buff *skb, struct genl_info *info);
 int tftpk_nl_export_get_dumpit(struct sk_buff *skb,

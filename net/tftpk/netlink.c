@@ -23,6 +23,8 @@ static int tftpk_put_address(struct sk_buff *skb, int attr, u16 family,
 	return nla_put_in6_addr(skb, attr, addr);
 }
 
+#define TFTPK_DUMP_USUAL	8192	/* bytes */
+
 /* Begin an entry of a dump. Whoever sets cb->seq wants it to be consistent. */
 static void *tftpk_dump_entry(struct sk_buff *skb, struct netlink_callback *cb,
 			      u8 cmd)
@@ -36,9 +38,27 @@ static void *tftpk_dump_entry(struct sk_buff *skb, struct netlink_callback *cb,
 	return hdr;
 }
 
-/* End an entry, or take it back where it did not fit. */
+/**
+ * tftpk_nl_dump_start() - have room for an entry with the longest paths
+ * @cb: the dump
+ *
+ * Context: process. Return: 0.
+ */
+int tftpk_nl_dump_start(struct netlink_callback *cb)
+{
+	cb->min_dump_alloc = NLMSG_GOODSIZE + 2 * PATH_MAX;
+	return 0;
+}
+
+/* End an entry, or take it back where it did not fit. One that takes more than
+ * what readers usually have room for comes alone.
+ */
 static int tftpk_dump_end(struct sk_buff *skb, void *hdr, int err)
 {
+	bool alone = hdr == skb->data + NLMSG_HDRLEN + GENL_HDRLEN;
+
+	if (skb->len > TFTPK_DUMP_USUAL && !alone)
+		err = -EMSGSIZE;
 	if (err)
 		genlmsg_cancel(skb, hdr);
 	else
