@@ -298,7 +298,8 @@ tftpk_listener_make(struct tftpk_net *tn,
 	listener->tn = tn;
 	listener->name = *name;
 	listener->single_port = single_port;
-	listener->broadcast = broadcast;
+	/* IPv6 has none. */
+	listener->broadcast = broadcast && name->family == AF_INET;
 
 	/* The pool first: requests find it complete. */
 	if (!single_port) {
@@ -550,7 +551,12 @@ int tftpk_listeners_reopen(struct tftpk_net *tn, u32 low, u32 high,
 	tn->settings.port_high = high;
 	err = tftpk_pools_renew(tn);
 	if (err) {
-		NL_SET_ERR_MSG(extack, "too few ports of the range are free");
+		if (err == -EADDRINUSE)
+			NL_SET_ERR_MSG(extack,
+				       "too few ports of the range are free");
+		else
+			NL_SET_ERR_MSG(extack,
+				       "a listener's address or interface is not there to bind to ports of the range");
 		tn->settings.port_low = old_low;
 		tn->settings.port_high = old_high;
 		tftpk_pools_renew(tn);
