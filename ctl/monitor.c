@@ -183,12 +183,14 @@ static void print_event(const json_t *event)
 	long long size = number(event, "size");
 	long long id = number(event, "id");
 	const char *why = NULL;
+	bool ended = false;
 	size_t i;
 
 	type = type ? type : "unknown";
 	for (i = 0; outcome && i < COUNT(endings); i++) {
 		if (!strcmp(endings[i].outcome, outcome)) {
-			type = endings[i].word;
+			ended = strcmp(type, "end") == 0;
+			type = ended ? endings[i].word : type;
 			why = endings[i].why;
 		}
 	}
@@ -200,7 +202,7 @@ static void print_event(const json_t *event)
 	if (!strcmp(type, "start") || !strcmp(type, "probe")) {
 		printf(", %lld bytes", size);
 		print_options(event);
-	} else if (outcome) {
+	} else if (ended) {
 		print_end(event, why);
 	} else if (!strcmp(type, "progress")) {
 		char *speed = amount_text(rate(event));
@@ -213,7 +215,7 @@ static void print_event(const json_t *event)
 		if (code > 0)
 			printf(": ERROR %lld, %s", code, reason);
 		else
-			printf(": %s", code < 0 ? "it was replaced" : reason);
+			printf(": %s", code < 0 && why ? why : reason);
 	}
 	putchar('\n');
 	free(reason);

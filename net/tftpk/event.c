@@ -139,7 +139,7 @@ void tftpk_event_transfer(struct tftpk_transfer *t, enum tftpk_event_type type)
 			      TFTPK_REQUEST(t->request_skb)->name)) ||
 	      (t->file && t->state != TFTPK_STATE_OPENING &&
 	       tftpk_event_state(skb, t));
-	if (type == TFTPK_EVENT_TYPE_END)
+	if (type == TFTPK_EVENT_TYPE_END || type == TFTPK_EVENT_TYPE_REFUSED)
 		err = err || nla_put_u32(skb, TFTPK_A_EVENT_OUTCOME,
 					 t->outcome);
 	if (t->reason)

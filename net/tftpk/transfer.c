@@ -847,12 +847,34 @@ tftpk_transfer_unverified(struct tftpk_transfer *t)
 	return oldest;
 }
 
-/* Begin a transfer. Returns -EEXIST where another one has this key. */
+/* Why no transfer may begin now, or NULL. */
+static const char *tftpk_transfer_obstacle(struct tftpk_net *tn,
+					   const struct tftpk_key *key)
+{
+	lockdep_assert_held(&tn->lock);
+
+	if (READ_ONCE(tn->settings.draining))
+		return "server is draining";
+	/* Pairs with the renewal of its ports. */
+	if (tn->closing || smp_load_acquire(&key->port->listener->dead))
+		return "server busy";
+	if (atomic_read(&tn->active) >= READ_ONCE(tn->settings.max_transfers))
+		return "too many transfers";
+	if (!tftpk_client_may(tn, &key->client))
+		return "too many transfers of this client";
+	return NULL;
+}
+
+/* Begin a transfer. Returns -EEXIST where another one has this key. Where it may
+ * not begin, @reason says why.
+ */
 static int tftpk_transfer_start(struct tftpk_net *tn,
 				const struct tftpk_key *key,
-				struct sk_buff *skb, u32 hash)
+				struct sk_buff *skb, u32 hash,
+				const char **reason)
 {
 	struct tftpk_transfer *t, *oldest = NULL;
+	const char *obstacle;
 	int err;
 
 	t = kmem_cache_alloc(tftpk_transfer_cache, GFP_ATOMIC | __GFP_NOWARN);
@@ -873,11 +895,9 @@ static int tftpk_transfer_start(struct tftpk_net *tn,
 	INIT_LIST_HEAD(&t->unverified);
 
 	spin_lock(&tn->lock);
-	if (tn->closing || READ_ONCE(tn->settings.draining) ||
-	    /* Pairs with the renewal of its ports. */
-	    smp_load_acquire(&key->port->listener->dead) ||
-	    atomic_read(&tn->active) >= READ_ONCE(tn->settings.max_transfers) ||
-	    !tftpk_client_may(tn, &key->client)) {
+	obstacle = tftpk_transfer_obstacle(tn, key);
+	if (obstacle) {
+		*reason = obstacle;
 		spin_unlock(&tn->lock);
 		kmem_cache_free(tftpk_transfer_cache, t);
 		return -EBUSY;
@@ -956,6 +976,7 @@ void tftpk_transfer_request(const struct tftpk_key *key, struct sk_buff *skb,
 			    u32 hash)
 {
 	struct tftpk_net *tn = key->port->listener->tn;
+	const char *reason = "server busy";
 	struct tftpk_transfer *old;
 	struct sk_buff_head out;
 	int err, tries = 0;
@@ -976,17 +997,16 @@ void tftpk_transfer_request(const struct tftpk_key *key, struct sk_buff *skb,
 					    "too many requests of this source");
 			goto drop;
 		}
-		err = tftpk_transfer_start(tn, key, skb, hash);
+		err = tftpk_transfer_start(tn, key, skb, hash, &reason);
 	} while (err == -EEXIST && ++tries < 3);
 	if (!err)
 		return;
 
 	tftpk_stats_inc(tn, TFTPK_STAT_REQUESTS_DROPPED);
 	tftpk_event_refused(key, TFTPK_REQUEST(skb)->name, TFTPK_ERR_UNDEFINED,
-			    "server busy");
+			    reason);
 	if (READ_ONCE(tn->settings.reply_at_limit))
-		tftpk_output_error(key, tn->net, TFTPK_ERR_UNDEFINED,
-				   "server busy");
+		tftpk_output_error(key, tn->net, TFTPK_ERR_UNDEFINED, reason);
 drop:
 	kfree_skb(skb);
 }
