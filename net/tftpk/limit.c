@@ -16,6 +16,8 @@
 #define TFTPK_SOURCE_WAYS	4
 #define TFTPK_RECENT		1024
 #define TFTPK_RECENT_MS		10000
+#define TFTPK_CAUTION_MS	10000
+#define TFTPK_CAUTION_PORTS	64	/* for each block of a window */
 
 /**
  * struct tftpk_source - how much a source may send
@@ -44,12 +46,14 @@ struct tftpk_recent {
  * @sources: a set-associative cache; the least used of a set gives way, so
  *	forged sources wipe out records but never refuse anybody
  * @recent: written and read without a lock; a lost entry costs a packet
+ * @caution_ns: until when somebody is taken to be guessing
  */
 struct tftpk_limit {
 	spinlock_t lock;	/* sources */
 	siphash_key_t key;
 	struct tftpk_source sources[TFTPK_SOURCE_SETS][TFTPK_SOURCE_WAYS];
 	struct tftpk_recent recent[TFTPK_RECENT];
+	u64 caution_ns;
 };
 
 struct tftpk_trust {
@@ -106,6 +110,15 @@ static bool tftpk_trusted(struct tftpk_net *tn, const struct in6_addr *addr)
 	return false;
 }
 
+/* Does the source belong here? Nobody beyond a router can forge one that is on
+ * the link, if the router is any good.
+ */
+static bool tftpk_known(struct tftpk_net *tn, const struct tftpk_key *key)
+{
+	return tftpk_trusted(tn, &key->client) ||
+	       tftpk_output_onlink(tn->net, key);
+}
+
 /**
  * tftpk_limit_request() - may this source send one more request?
  * @tn: namespace's server
@@ -130,8 +143,7 @@ bool tftpk_limit_request(struct tftpk_net *tn, const struct tftpk_key *key)
 
 	if (!burst)
 		return true;
-	if (!tftpk_trusted(tn, &source) &&
-	    !tftpk_output_onlink(tn->net, key)) {
+	if (!tftpk_known(tn, key)) {
 		burst = DIV_ROUND_UP(burst, 4);
 		if (!ipv6_addr_v4mapped(&source))
 			memset(&source.s6_addr32[2], 0, 8);
@@ -158,6 +170,37 @@ bool tftpk_limit_request(struct tftpk_net *tn, const struct tftpk_key *key)
 		s->due_ns += cost;
 	spin_unlock(&limit->lock);
 	return admitted;
+}
+
+/**
+ * tftpk_limit_guessed() - somebody guessed a transfer identifier, wrongly
+ * @tn: namespace's server
+ *
+ * Context: any.
+ */
+void tftpk_limit_guessed(struct tftpk_net *tn)
+{
+	WRITE_ONCE(tn->limit->caution_ns,
+		   ktime_get_ns() + TFTPK_CAUTION_MS * NSEC_PER_MSEC);
+}
+
+/**
+ * tftpk_limit_window() - largest window for a client
+ * @tn: namespace's server
+ * @key: client
+ *
+ * Who guesses right has windows sent to somebody else, for an ACK each. While
+ * there are guesses they must not be worth it: one in as many as the listener
+ * has ports is right.
+ *
+ * Context: softirq or BH disabled, within rcu_read_lock(). Return: blocks.
+ */
+u32 tftpk_limit_window(struct tftpk_net *tn, const struct tftpk_key *key)
+{
+	if (ktime_get_ns() >= READ_ONCE(tn->limit->caution_ns) ||
+	    tftpk_known(tn, key))
+		return TFTPK_WINDOW_MAX;
+	return max(key->port->listener->pool_size / TFTPK_CAUTION_PORTS, 1U);
 }
 
 /* What a client may still send to after its transfer has ended. */

@@ -273,8 +273,10 @@ static int tftpk_pool_open(struct tftpk_listener *listener)
 				      listener, htons(number));
 		if (!err)
 			listener->pool_size++;
-		else if (err != -EADDRINUSE || !number)
+		else if (err != -EADDRINUSE)
 			return err;
+		else if (!number)
+			break;
 		if (set->port_low)
 			number++;
 	}

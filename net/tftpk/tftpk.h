@@ -56,7 +56,7 @@
 #include "window.h"
 
 #define TFTPK_PORT		69
-#define TFTPK_POOL_SIZE		32	/* TID ports of a listener */
+#define TFTPK_POOL_SIZE		256	/* TID ports of a listener */
 #define TFTPK_UNPRIVILEGED	65534	/* user and group that files are read as */
 
 /* Pages that a transfer holds: of what is in flight and what comes next. */
@@ -67,6 +67,7 @@
 #define TFTPK_BURST_MAX		64	/* blocks sent in one go */
 #define TFTPK_UNVERIFIED_TRIES	3	/* packets to a client that never ACKed */
 #define TFTPK_UNVERIFIED_MS	5000	/* how long it is waited for */
+#define TFTPK_UNPROVED_MS	10000	/* and if it has ACKed an OACK only */
 
 struct file;
 struct inode;
@@ -222,10 +223,10 @@ struct tftpk_port {
  * @broadcast: takes requests to a broadcast address, too
  * @dead: no transfer may begin any more
  * @main: takes the requests
- * @pool: transfer identifiers (RFC 1350 section 4)
- * @pool_size: how many there are
+ * @pool_size: how many @pool has
  * @users: transfers; waited for with wait_var_event()
  * @rcu: frees it
+ * @pool: transfer identifiers (RFC 1350 section 4)
  */
 struct tftpk_listener {
 	struct list_head list;
@@ -236,10 +237,10 @@ struct tftpk_listener {
 	bool broadcast;
 	bool dead;
 	struct tftpk_port main;
-	struct tftpk_port pool[TFTPK_POOL_SIZE];
 	u32 pool_size;
 	atomic_t users;
 	struct rcu_head rcu;
+	struct tftpk_port pool[TFTPK_POOL_SIZE];
 };
 
 /**
@@ -262,7 +263,7 @@ struct tftpk_listener {
  * @active: transfers that exist; waited for with wait_var_event()
  * @pinned: pages that transfers may hold by what was reserved for them
  * @unverified_lock: protects @unverified and @n_unverified
- * @unverified: transfers whose client has not acknowledged anything, oldest
+ * @unverified: transfers whose client has not acknowledged a block, oldest
  *	first
  * @n_unverified: how many
  */
@@ -374,7 +375,8 @@ struct tftpk_text {
  * @announced: listeners to events know of it
  * @oack: the client waits for an OACK, not for a block
  * @starved: the window had room, the ring had nothing
- * @tries: packets sent before the first ACK
+ * @tries: packets sent since the request, or since the ACK of the OACK, to a
+ *	client that has not acknowledged a block
  * @netascii: the file is a text to be converted (RFC 764); such a transfer
  *	has one block in flight
  * @utimeout: the client's timeout option in microseconds, or 0
@@ -507,6 +509,8 @@ void tftpk_input_attach(struct sock *sk, struct tftpk_port *port);
 int tftpk_limit_init(struct tftpk_net *tn);
 void tftpk_limit_exit(struct tftpk_net *tn);
 bool tftpk_limit_request(struct tftpk_net *tn, const struct tftpk_key *key);
+void tftpk_limit_guessed(struct tftpk_net *tn);
+u32 tftpk_limit_window(struct tftpk_net *tn, const struct tftpk_key *key);
 void tftpk_limit_ended(struct tftpk_net *tn, const struct tftpk_key *key);
 bool tftpk_limit_late(struct tftpk_net *tn, const struct tftpk_key *key);
 int tftpk_trust_add(struct tftpk_net *tn, const struct in6_addr *addr,

@@ -117,6 +117,14 @@ static void tftpk_transfer_queue(struct tftpk_transfer *t)
 		refcount_dec(&t->ref);
 }
 
+/* Has the client acknowledged a block? Only that proves that it is there: an
+ * OACK is small, and its ACK guessed at the cost of one packet.
+ */
+static bool tftpk_transfer_proved(const struct tftpk_transfer *t)
+{
+	return t->window.acked;
+}
+
 /* Its client has proved to be there, or it ends: no longer unverified. */
 static void tftpk_transfer_verified(struct tftpk_transfer *t)
 {
@@ -129,6 +137,19 @@ static void tftpk_transfer_verified(struct tftpk_transfer *t)
 		list_del_init(&t->unverified);
 		tn->n_unverified--;
 	}
+	spin_unlock(&tn->unverified_lock);
+}
+
+/* Its client may be there: others give way before it does. */
+static void tftpk_transfer_heard(struct tftpk_transfer *t)
+{
+	struct tftpk_net *tn = t->tn;
+
+	lockdep_assert_held(&t->lock);
+
+	spin_lock(&tn->unverified_lock);
+	if (!list_empty(&t->unverified))
+		list_move_tail(&t->unverified, &tn->unverified);
 	spin_unlock(&tn->unverified_lock);
 }
 
@@ -167,7 +188,7 @@ static void tftpk_transfer_finish(struct tftpk_transfer *t,
 	if (t->state == TFTPK_STATE_OPENING &&
 	    outcome != TFTPK_OUTCOME_EVICTED)
 		counter = TFTPK_STAT_REQUESTS_REFUSED;
-	if (t->state != TFTPK_STATE_SENDING)
+	if (!tftpk_transfer_proved(t))
 		tftpk_transfer_verified(t);
 	tftpk_transfer_unreserve(t);
 	tftpk_limit_ended(t->tn, &t->tid.key);
@@ -353,7 +374,8 @@ static void tftpk_transfer_answer(struct tftpk_transfer *t,
 }
 
 /* Resend the flight's last block: if that is what was lost, the client has
- * all now; if more was, its ACK tells.
+ * all now; if more was, its ACK tells. Nothing else is repeated, and that a few
+ * times, to a client that has not proved to be there.
  */
 static void tftpk_transfer_probe(struct tftpk_transfer *t,
 				 struct sk_buff_head *out)
@@ -363,6 +385,11 @@ static void tftpk_transfer_probe(struct tftpk_transfer *t,
 	if (tftpk_transfer_changed(t, out))
 		return;
 	trace_tftpk_retransmit(t, true);
+	if (!tftpk_transfer_proved(t)) {
+		t->tries++;
+		if (w->probed)
+			tftpk_rtt_backoff(&t->rtt);
+	}
 	tftpk_window_probe(w);
 	if (tftpk_output_blocks(t, w->next - 1, 1, out)) {
 		t->retransmitted++;
@@ -386,45 +413,57 @@ static bool tftpk_transfer_all_sent(const struct tftpk_transfer *t)
 	       (!t->netascii && (w->high - 1) * t->blksize >= t->size);
 }
 
+/* How long a client may be silent, in jiffies. */
+static unsigned long tftpk_transfer_patience(const struct tftpk_transfer *t)
+{
+	unsigned long give_up = READ_ONCE(t->tn->settings.give_up) *
+				(unsigned long)HZ;
+
+	if (tftpk_transfer_proved(t))
+		return give_up;
+	return min(give_up, msecs_to_jiffies(t->state == TFTPK_STATE_SENDING ?
+					     TFTPK_UNPROVED_MS :
+					     TFTPK_UNVERIFIED_MS));
+}
+
 static void tftpk_transfer_expired(struct tftpk_transfer *t,
 				   struct sk_buff_head *out)
 {
-	unsigned long silent = jiffies - t->progress;
 	struct tftpk_window *w = &t->window;
-	bool verified = t->state == TFTPK_STATE_SENDING;
+	bool sending = t->state == TFTPK_STATE_SENDING;
+	bool proved = tftpk_transfer_proved(t);
 
 	if (t->state == TFTPK_STATE_OPENING) {
 		/* Storage may take its time. */
 		tftpk_transfer_arm(t, TFTPK_RTO_FIRST);
 		return;
 	}
-	if (silent >= (verified ?
-		       READ_ONCE(t->tn->settings.give_up) * (unsigned long)HZ :
-		       msecs_to_jiffies(TFTPK_UNVERIFIED_MS))) {
+	if (jiffies - t->progress >= tftpk_transfer_patience(t)) {
 		tftpk_transfer_finish(t, tftpk_transfer_all_sent(t) ?
 				      TFTPK_OUTCOME_COMPLETED :
 				      TFTPK_OUTCOME_TIMED_OUT);
 		return;
 	}
 
-	if ((!verified && t->tries >= TFTPK_UNVERIFIED_TRIES) ||
+	if ((!proved && t->tries >= TFTPK_UNVERIFIED_TRIES) ||
 	    (t->starved && !tftpk_window_inflight(w))) {
 		/* Nothing to repeat: listen, or wait for the file. */
 		tftpk_transfer_arm(t, TFTPK_RTO_FIRST);
-	} else if (verified && tftpk_window_room(w)) {
+	} else if (sending && tftpk_window_room(w)) {
 		/* A burst was cut short for want of memory or a route. */
 		tftpk_transfer_push(t, ktime_get_ns(), out);
-	} else if (verified && w->suspect) {
+	} else if (sending && w->suspect) {
 		trace_tftpk_retransmit(t, false);
 		tftpk_window_back(w);
 		tftpk_transfer_push(t, ktime_get_ns(), out);
-	} else if (verified && !w->probed && tftpk_window_inflight(w)) {
+	} else if (sending && tftpk_window_inflight(w) &&
+		   (!w->probed || !proved)) {
 		tftpk_transfer_probe(t, out);
 	} else {
 		tftpk_stats_inc(t->tn, TFTPK_STAT_TIMEOUTS);
 		trace_tftpk_retransmit(t, false);
 		tftpk_window_timeout(w, &t->rtt);
-		if (verified)
+		if (sending)
 			tftpk_transfer_push(t, ktime_get_ns(), out);
 		else
 			tftpk_transfer_answer(t, out);
@@ -458,7 +497,7 @@ static void tftpk_transfer_timer(struct timer_list *timer)
 static void tftpk_transfer_evict(struct tftpk_transfer *t)
 {
 	spin_lock(&t->lock);
-	if (!t->dead && t->state != TFTPK_STATE_SENDING)
+	if (!t->dead && !tftpk_transfer_proved(t))
 		tftpk_transfer_finish(t, TFTPK_OUTCOME_EVICTED);
 	spin_unlock(&t->lock);
 }
@@ -563,8 +602,6 @@ static int tftpk_transfer_negotiate(struct tftpk_transfer *t,
 	struct tftpk_limits limits = {
 		.size		= t->size,
 		.blksize	= READ_ONCE(set->max_blksize),
-		.windowsize	= min(READ_ONCE(set->max_windowsize),
-				      (u32)TFTPK_WINDOW_MAX),
 	};
 	struct dst_entry *dst;
 	u32 blksize;
@@ -573,6 +610,9 @@ static int tftpk_transfer_negotiate(struct tftpk_transfer *t,
 	rcu_read_lock();
 	spin_lock(&t->lock);
 	dst = tftpk_output_route(t);
+	limits.windowsize = min3(READ_ONCE(set->max_windowsize),
+				 (u32)TFTPK_WINDOW_MAX,
+				 tftpk_limit_window(t->tn, &t->request.key));
 	if (dst && READ_ONCE(set->clamp_mtu))
 		limits.blksize = min(limits.blksize,
 				     tftpk_output_mtu_blksize(t, dst));
@@ -1048,8 +1088,10 @@ static void tftpk_transfer_stranger(const struct tftpk_key *key)
 	t = tftpk_find(&request);
 	if (t) {
 		spin_lock(&t->lock);
-		if (!t->dead && !t->window.acked)
+		if (!t->dead && !tftpk_transfer_proved(t)) {
+			tftpk_limit_guessed(tn);
 			tftpk_transfer_finish(t, TFTPK_OUTCOME_ABORTED);
+		}
 		spin_unlock(&t->lock);
 		return;
 	}
@@ -1074,7 +1116,8 @@ static void tftpk_transfer_accepted(struct tftpk_transfer *t, u16 block,
 						  NSEC_PER_USEC));
 	t->rtt.backoff = 0;
 	t->oack = false;
-	tftpk_transfer_verified(t);
+	t->tries = 0;
+	tftpk_transfer_heard(t);
 	t->state = TFTPK_STATE_SENDING;
 	t->progress = jiffies;
 	tftpk_transfer_push(t, now_ns, out);
@@ -1120,11 +1163,14 @@ void tftpk_transfer_ack(const struct tftpk_key *key, u16 block)
 	trace_tftpk_ack(t, block, ack);
 	if (t->window.acked != acked) {
 		t->text[0] = t->text[1];
-		if (t->state != TFTPK_STATE_SENDING)
+		if (!acked)
 			tftpk_transfer_verified(t);
 		t->state = TFTPK_STATE_SENDING;
 		t->progress = jiffies;
 		tftpk_file_release(t, tftpk_transfer_acked_bytes(t));
+	} else if (!acked && t->state == TFTPK_STATE_SENDING) {
+		/* It asks for the first window, and may be asked again. */
+		t->tries = 0;
 	}
 	switch (ack) {
 	case TFTPK_ACK_SUSPECT:

@@ -227,13 +227,12 @@ void tftpk_window_probe(struct tftpk_window *w)
 /**
  * tftpk_window_timeout() - the retransmission timer expired
  * @w: window; goes back to the first block that was not acknowledged
- * @rtt: estimate; backs off (RFC 6298 section 5.5)
+ * @rtt: estimate; backs off
  */
 void tftpk_window_timeout(struct tftpk_window *w, struct tftpk_rtt *rtt)
 {
 	tftpk_window_back(w);
-	if (rtt->backoff < 8)
-		rtt->backoff++;
+	tftpk_rtt_backoff(rtt);
 }
 
 /**
@@ -254,6 +253,16 @@ void tftpk_rtt_sample(struct tftpk_rtt *rtt, u32 us)
 			(int)rtt->rttvar) / 4;
 	rtt->srtt += ((int)us - (int)rtt->srtt) / 8;
 	rtt->min = min(rtt->min, us);
+}
+
+/**
+ * tftpk_rtt_backoff() - wait twice as long (RFC 6298 section 5.5)
+ * @rtt: estimate
+ */
+void tftpk_rtt_backoff(struct tftpk_rtt *rtt)
+{
+	if (rtt->backoff < 8)
+		rtt->backoff++;
 }
 
 /**

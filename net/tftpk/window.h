@@ -98,6 +98,7 @@ void tftpk_window_probe(struct tftpk_window *w);
 void tftpk_window_timeout(struct tftpk_window *w, struct tftpk_rtt *rtt);
 
 void tftpk_rtt_sample(struct tftpk_rtt *rtt, u32 us);
+void tftpk_rtt_backoff(struct tftpk_rtt *rtt);
 u32 tftpk_rtt_rto(const struct tftpk_rtt *rtt, u32 utimeout);
 u32 tftpk_rtt_suspect(const struct tftpk_rtt *rtt);
 u32 tftpk_rtt_probe(const struct tftpk_rtt *rtt, u32 inflight);
