@@ -332,20 +332,25 @@ static void tftpk_fill_cached(struct tftpk_transfer *t, struct tftpk_fill *fill,
 	for (i = 0; i < n; i++) {
 		struct folio *folio = batch.folios[i];
 
-		usable = usable && folio_test_uptodate(folio) &&
+		usable = usable && index <= last &&
+			 folio_contains(folio, index) &&
+			 folio_test_uptodate(folio) &&
 			 !folio_test_readahead(folio) &&
 			 !folio_test_hwpoison(folio) &&
 			 folio->mapping == mapping;
-		while (usable && index <= last &&
-		       folio_contains(folio, index)) {
-			folio_get(folio);
+		if (!usable) {
+			folio_put(folio);
+			continue;
+		}
+		folio_mark_accessed(folio);
+		/* The first page takes over the batch's reference. */
+		for (;;) {
 			fill->ring->pages[index & fill->ring->mask] =
 				folio_file_page(folio, index);
-			index++;
+			if (++index > last || !folio_contains(folio, index))
+				break;
+			folio_get(folio);
 		}
-		if (usable)
-			folio_mark_accessed(folio);
-		folio_put(folio);
 	}
 	fill->pos = min_t(u64, (u64)index << PAGE_SHIFT, end);
 }

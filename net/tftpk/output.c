@@ -319,22 +319,36 @@ static struct page *tftpk_ring_page(const struct tftpk_ring *ring, u64 pos)
 	return ring->pages[(pos >> PAGE_SHIFT) & ring->mask];
 }
 
-/* Append the pages that hold [pos, pos + len) as fragments from @nr on.
- * Neighbours within a large folio make one fragment.
- * Returns the number of fragments, or 0 when they do not fit.
+/* Append a block as fragments from @nr on: its header, if @header says so, and
+ * the pages that hold it. Neighbours within a large folio make one fragment.
+ * Returns the number of fragments, or -1 when they do not fit.
  */
-static u32 tftpk_append_pages(struct sk_buff *skb, u32 nr,
-			      const struct tftpk_ring *ring, u64 pos, u32 len)
+static int tftpk_append_block(struct sk_buff *skb, int nr,
+			      const struct tftpk_transfer *t, u64 block,
+			      u32 len, bool header)
 {
 	struct skb_shared_info *shinfo = skb_shinfo(skb);
-	struct page *prev = NULL;
-	u32 first = nr;
+	u64 pos = (block - 1) * t->blksize;
+	struct page *page, *prev = NULL;
+	int first = nr;
+
+	if (header) {
+		u16 wire = tftpk_window_wire(&t->window, block);
+
+		if (nr == MAX_SKB_FRAGS)
+			return -1;
+		page = tftpk_hdr_pages[wire / TFTPK_HDRS_PER_PAGE];
+		page_ref_inc(page);
+		__skb_fill_page_desc_noacc(shinfo, nr++, page, TFTPK_HDR_LEN *
+					   (wire % TFTPK_HDRS_PER_PAGE),
+					   TFTPK_HDR_LEN);
+	}
 
 	while (len) {
-		struct page *page = tftpk_ring_page(ring, pos);
 		u32 off = offset_in_page(pos);
 		u32 n = min_t(u32, len, PAGE_SIZE - off);
 
+		page = tftpk_ring_page(&t->ring, pos);
 		if (prev && page == prev + 1 &&
 		    compound_head(page) == compound_head(prev)) {
 			skb_frag_size_add(&shinfo->frags[nr - 1], n);
@@ -344,7 +358,7 @@ static u32 tftpk_append_pages(struct sk_buff *skb, u32 nr,
 		} else {
 			while (nr > first)
 				put_page(skb_frag_page(&shinfo->frags[--nr]));
-			return 0;
+			return -1;
 		}
 		prev = page;
 		pos += n;
@@ -353,17 +367,37 @@ static u32 tftpk_append_pages(struct sk_buff *skb, u32 nr,
 	return nr;
 }
 
+/* Say that @part, which is @skb or on its list, holds these fragments. */
+static void tftpk_close_part(struct sk_buff *skb, struct sk_buff *part, int nr,
+			     u32 bytes)
+{
+	/* Somebody else's pages: whoever wants to write must copy first. */
+	skb_shinfo(part)->flags |= SKBFL_SHARED_FRAG;
+	skb_shinfo(part)->nr_frags = nr;
+	part->len += bytes;
+	part->data_len += bytes;
+	part->truesize += bytes;
+	if (part != skb) {
+		skb->len += bytes;
+		skb->data_len += bytes;
+		skb->truesize += part->truesize;
+	}
+}
+
 /* A train of up to @max blocks from @block on, the first one's header in the
- * head, everything else in fragments. Sets *@done to the number of blocks.
+ * head, everything else in fragments. It ends where these are used up, or goes
+ * on with a @list of skbs that hold nothing but fragments. Sets *@done to the
+ * number of blocks.
  */
 static struct sk_buff *tftpk_build_train(const struct tftpk_transfer *t,
 					 const struct dst_entry *dst,
-					 u64 block, u32 max, u32 *done)
+					 u64 block, u32 max, bool list,
+					 u32 *done)
 {
-	struct skb_shared_info *shinfo;
-	u32 k, nr = 0, bytes = 0;
-	struct sk_buff *skb;
+	struct sk_buff *skb, *part, *next, **link;
+	u32 k, bytes = 0;
 	__be16 *hdr;
+	int nr = 0;
 
 	skb = tftpk_alloc(&t->tid.key, dst, TFTPK_HDR_LEN, 0);
 	if (!skb)
@@ -371,50 +405,36 @@ static struct sk_buff *tftpk_build_train(const struct tftpk_transfer *t,
 	hdr = skb_put(skb, TFTPK_HDR_LEN);
 	hdr[0] = htons(TFTPK_OP_DATA);
 	hdr[1] = htons(tftpk_window_wire(&t->window, block));
-	shinfo = skb_shinfo(skb);
 
+	part = skb;
+	link = &skb_shinfo(skb)->frag_list;
 	for (k = 0; k < max; k++) {
-		u64 pos = (block + k - 1) * t->blksize;
 		u32 len = tftpk_block_len(t, block + k);
-		u32 at = nr, end;
+		int end = tftpk_append_block(part, nr, t, block + k, len, k);
 
-		if (k) {
-			u16 wire = tftpk_window_wire(&t->window, block + k);
-			struct page *page;
-
-			if (nr == MAX_SKB_FRAGS)
+		/* Two blocks fit a datagram, so one of them fits a part. */
+		if (end < 0 && list) {
+			next = alloc_skb(0, GFP_ATOMIC);
+			if (!next)
 				break;
-			page = tftpk_hdr_pages[wire / TFTPK_HDRS_PER_PAGE];
-			__skb_fill_page_desc_noacc(shinfo, nr++, page,
-						   TFTPK_HDR_LEN *
-						   (wire % TFTPK_HDRS_PER_PAGE),
-						   TFTPK_HDR_LEN);
+			tftpk_close_part(skb, part, nr, bytes);
+			part = *link = next;
+			link = &next->next;
+			bytes = 0;
+			end = tftpk_append_block(part, 0, t, block + k, len,
+						 true);
 		}
-		if (len) {
-			end = tftpk_append_pages(skb, nr, &t->ring, pos, len);
-			if (!end) {
-				nr = at;
-				break;
-			}
-			nr = end;
-		}
-		if (k) {
-			get_page(skb_frag_page(&shinfo->frags[at]));
-			bytes += TFTPK_HDR_LEN;
-		}
-		bytes += len;
+		if (end < 0)
+			break;
+		nr = end;
+		bytes += len + (k ? TFTPK_HDR_LEN : 0);
 	}
+	tftpk_close_part(skb, part, nr, bytes);
 
-	shinfo->nr_frags = nr;
-	/* Somebody else's pages: whoever wants to write must copy first. */
-	shinfo->flags |= SKBFL_SHARED_FRAG;
-	skb->len += bytes;
-	skb->data_len = bytes;
-	skb->truesize += bytes;
 	if (k > 1) {
-		shinfo->gso_size = TFTPK_HDR_LEN + t->blksize;
-		shinfo->gso_type = SKB_GSO_UDP_L4;
-		shinfo->gso_segs = k;
+		skb_shinfo(skb)->gso_size = TFTPK_HDR_LEN + t->blksize;
+		skb_shinfo(skb)->gso_type = SKB_GSO_UDP_L4;
+		skb_shinfo(skb)->gso_segs = k;
 	}
 	*done = k;
 	return skb;
@@ -582,7 +602,7 @@ u32 tftpk_output_blocks(struct tftpk_transfer *t, u64 first, u32 n,
 	u32 done = 0, copied = 0, skbs = 0, max = 1;
 	struct dst_entry *dst;
 	u64 bytes;
-	bool zc;
+	bool zc, list;
 	u32 mtu;
 
 	dst = tftpk_output_route(t);
@@ -597,6 +617,8 @@ u32 tftpk_output_blocks(struct tftpk_transfer *t, u64 first, u32 n,
 	if (zc && READ_ONCE(set->gso) && !dst_xfrm(dst))
 		max = min_t(u32, UDP_MAX_SEGMENTS, TFTPK_TRAIN_MAX /
 			    (TFTPK_HDR_LEN + t->blksize));
+	/* The stack segments longer trains than most devices do. */
+	list = !(dst->dev->features & NETIF_F_GSO_UDP_L4);
 
 	while (done < n) {
 		struct sk_buff *skb;
@@ -604,7 +626,7 @@ u32 tftpk_output_blocks(struct tftpk_transfer *t, u64 first, u32 n,
 
 		if (zc)
 			skb = tftpk_build_train(t, dst, first + done,
-						min(max, n - done), &k);
+						min(max, n - done), list, &k);
 		else
 			skb = tftpk_build_copy(t, dst, first + done);
 		if (!skb)

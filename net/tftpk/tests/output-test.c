@@ -40,6 +40,7 @@ struct output_case {
 	u8 rollover;
 	bool no_gso;
 	bool copy;
+	bool no_uso;		/* the device cannot segment */
 };
 
 /* What the file holds at a position */
@@ -93,6 +94,9 @@ static void output_set_up(struct kunit *test, const struct output_case *c)
 	struct output_state *s = test->priv;
 	struct tftpk_transfer *t = &s->t;
 	struct tftpk_key *key = &t->tid.key;
+
+	if (c->no_uso)
+		dev->features &= ~NETIF_F_GSO_UDP_L4;
 
 	s->order = c->order;
 	s->tn.settings.zerocopy = !c->copy;
@@ -258,10 +262,17 @@ static u32 output_check_frags(struct kunit *test, struct sk_buff *skb)
 	const struct skb_shared_info *shinfo = skb_shinfo(skb);
 	struct output_state *s = test->priv;
 	u32 bytes = 0, ours = 0, n;
+	struct sk_buff *part;
 	int i;
 
 	KUNIT_EXPECT_LE(test, (int)shinfo->nr_frags, (int)MAX_SKB_FRAGS);
-	KUNIT_EXPECT_NULL(test, shinfo->frag_list);
+	/* What skb_segment() wants of these. */
+	skb_walk_frags(skb, part) {
+		KUNIT_EXPECT_EQ(test, skb_headlen(part), 0);
+		KUNIT_EXPECT_GT(test, (int)skb_shinfo(part)->nr_frags, 0);
+		ours += output_check_frags(test, part);
+		bytes += part->len;
+	}
 	for (i = 0; i < shinfo->nr_frags; i++) {
 		const skb_frag_t *frag = &shinfo->frags[i];
 		struct page *page = skb_frag_page(frag);
@@ -311,6 +322,8 @@ static u32 output_check_skb(struct kunit *test, const struct output_case *c,
 		return 1;
 	}
 	KUNIT_EXPECT_FALSE(test, c->no_gso || output_copies(c));
+	if (!c->no_uso)
+		KUNIT_EXPECT_NULL(test, shinfo->frag_list);
 	KUNIT_EXPECT_EQ(test, shinfo->gso_type, SKB_GSO_UDP_L4);
 	KUNIT_EXPECT_EQ(test, shinfo->gso_size, TFTPK_HDR_LEN + c->blksize);
 	KUNIT_EXPECT_LE(test, segs, UDP_MAX_SEGMENTS);
@@ -386,6 +399,19 @@ static const struct output_case output_cases[] = {
 	{ "large folios from their middle", V4, 1428, 200000, 31, 40, 1500,
 	  .order = 4 },
 	{ "a page to a block", V4, 4096, 200000, 1, 16, 9000 },
+	{ "long trains", V4, 1428, 200000, 1, 64, 1500, 2, .no_uso = true },
+	{ "long trains, v6", V6, 1428, 200000, 1, 64, 1500, 2,
+	  .no_uso = true },
+	{ "a long train to the end", V4, 1428, 1428 * 100, 70, 32, 1500, 1,
+	  .no_uso = true },
+	{ "long trains, odd size", V4, 1427, 99991, 3, 60, 1500, 2,
+	  .no_uso = true },
+	{ "long trains of small blocks", V4, 8, 63 * 8 + 7, 1, 64, 1500, 1,
+	  .no_uso = true },
+	{ "long trains of jumbo frames", V4, 8191, 200000, 2, 20, 9000, 3,
+	  .no_uso = true },
+	{ "long trains from large folios", V4, 1428, 200000, 31, 40, 1500, 1,
+	  .order = 4, .no_uso = true },
 	{ "without segmentation", V4, 1428, 200000, 1, 16, 1500, 16,
 	  .no_gso = true },
 	{ "without segmentation, v6", V6, 1428, 200000, 1, 16, 1500, 16,
@@ -658,6 +684,7 @@ static void output_exit(struct kunit *test)
 	if (!s)
 		return;
 	__skb_queue_purge(&s->out);
+	init_net.loopback_dev->features |= NETIF_F_GSO_UDP_L4;
 	dst_release(s->t.dst);
 	/* The route refers to what is freed now. */
 	rcu_barrier();
