@@ -32,7 +32,7 @@ static const struct field settings[] = {
 	       "transfers at one time"),
 	AMOUNT(MAX_BLKSIZE, "max-blksize", 512, 65464, 65464, "bytes",
 	       "largest block size granted"),
-	AMOUNT(MAX_WINDOWSIZE, "max-windowsize", 1, 65535, 64, "blocks",
+	AMOUNT(MAX_WINDOWSIZE, "max-windowsize", 1, 16384, 64, "blocks",
 	       "largest window granted"),
 	AMOUNT(GIVE_UP, "give-up", 1, 3600, 30, "seconds",
 	       "time without progress that ends a transfer"),

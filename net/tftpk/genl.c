@@ -21,11 +21,6 @@ static const struct netlink_range_validation tftpk_a_settings_max_blksize_range 
 	.max	= 65464ULL,
 };
 
-static const struct netlink_range_validation tftpk_a_settings_max_windowsize_range = {
-	.min	= 1ULL,
-	.max	= 65535ULL,
-};
-
 static const struct netlink_range_validation tftpk_a_settings_port_low_range = {
 	.max	= 65535ULL,
 };
@@ -95,7 +90,7 @@ static const struct nla_policy tftpk_settings_set_nl_policy[TFTPK_A_SETTINGS_PRO
 	[TFTPK_A_SETTINGS_DETECT_CHANGES] = NLA_POLICY_MAX(NLA_U8, 1),
 	[TFTPK_A_SETTINGS_MAX_TRANSFERS] = NLA_POLICY_FULL_RANGE(NLA_U32, &tftpk_a_settings_max_transfers_range),
 	[TFTPK_A_SETTINGS_MAX_BLKSIZE] = NLA_POLICY_FULL_RANGE(NLA_U32, &tftpk_a_settings_max_blksize_range),
-	[TFTPK_A_SETTINGS_MAX_WINDOWSIZE] = NLA_POLICY_FULL_RANGE(NLA_U32, &tftpk_a_settings_max_windowsize_range),
+	[TFTPK_A_SETTINGS_MAX_WINDOWSIZE] = NLA_POLICY_RANGE(NLA_U32, 1, 16384),
 	[TFTPK_A_SETTINGS_GIVE_UP] = NLA_POLICY_RANGE(NLA_U32, 1, 3600),
 	[TFTPK_A_SETTINGS_STRICT_OPTIONS] = NLA_POLICY_MAX(NLA_U8, 1),
 	[TFTPK_A_SETTINGS_CLAMP_MTU] = NLA_POLICY_MAX(NLA_U8, 1),

@@ -610,9 +610,8 @@ static int tftpk_transfer_negotiate(struct tftpk_transfer *t,
 	rcu_read_lock();
 	spin_lock(&t->lock);
 	dst = tftpk_output_route(t);
-	limits.windowsize = min3(READ_ONCE(set->max_windowsize),
-				 (u32)TFTPK_WINDOW_MAX,
-				 tftpk_limit_window(t->tn, &t->request.key));
+	limits.windowsize = min(READ_ONCE(set->max_windowsize),
+				tftpk_limit_window(t->tn, &t->request.key));
 	if (dst && READ_ONCE(set->clamp_mtu))
 		limits.blksize = min(limits.blksize,
 				     tftpk_output_mtu_blksize(t, dst));

@@ -12,7 +12,9 @@
 
 #include <linux/types.h>
 
-/* In larger windows an old ACK could be taken for a new one. */
+/* The most that max-windowsize may be set to: in larger windows an old ACK
+ * could be taken for a new one.
+ */
 #define TFTPK_WINDOW_MAX	16384
 
 /* Retransmission, all in microseconds. RFC 6298 section 2 with a lower floor. */
