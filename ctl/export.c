@@ -51,7 +51,7 @@ static char *user_column(const json_t *row, const char *name)
 
 static char *options_column(const json_t *row, const char *name)
 {
-	return text(json_is_true(look_up(row, name)) ? name : "-");
+	return text("%s", json_is_true(look_up(row, name)) ? name : "-");
 }
 
 void print_exports(const json_t *list)
