@@ -194,6 +194,17 @@ const char *tftpk_file_error(int err, u16 *code)
 	return err == -ESTALE ? "file changed" : "cannot read file";
 }
 
+/* Take @inode for the one that holds the data. */
+static void tftpk_file_data(struct tftpk_transfer *t, struct inode *inode)
+{
+	lockdep_assert_held(&t->lock);
+
+	t->inode = inode;
+	/* Of local data nobody else decides whether its cache is valid. */
+	t->cached = !IS_DAX(inode) && (inode->i_sb->s_bdev ||
+				       inode->i_sb->s_magic == TMPFS_MAGIC);
+}
+
 /**
  * tftpk_file_open() - open what a request names
  * @t: transfer that has no file yet
@@ -214,14 +225,10 @@ int tftpk_file_open(struct tftpk_transfer *t, const char *name)
 	if (IS_ERR(file))
 		return PTR_ERR(file);
 	inode = d_real_inode(file->f_path.dentry);	/* may sleep */
-	/* Of local data nobody else decides whether its cache is valid. */
-	t->cached = !IS_DAX(inode) && (inode->i_sb->s_bdev ||
-				       inode->i_sb->s_magic == TMPFS_MAGIC);
-
 	spin_lock_bh(&t->lock);
 	t->export = export;
 	t->file = file;
-	t->inode = inode;
+	tftpk_file_data(t, inode);
 	t->size = i_size_read(t->inode);
 	t->mtime = inode_get_mtime(t->inode);
 	/* Pairs with tftpk_export_del(): either it finds this transfer, or
@@ -369,6 +376,8 @@ int tftpk_file_fill(struct tftpk_transfer *t, u64 end)
 {
 	struct tftpk_ring *ring = &t->ring;
 	struct tftpk_fill fill = { .ring = ring, .pos = ring->filled };
+	struct inode *inode;
+	bool changed;
 
 	while (fill.pos < end) {
 		struct splice_desc sd = {
@@ -399,11 +408,18 @@ int tftpk_file_fill(struct tftpk_transfer *t, u64 end)
 		spin_unlock_bh(&t->lock);
 	}
 
-	/* A file of an overlay may have been copied up, to be written to. */
-	if (READ_ONCE(t->tn->settings.detect_changes) &&
-	    d_real_inode(t->file->f_path.dentry) != t->inode)
-		return -ESTALE;
-	return 0;
+	/* A file of an overlay that was copied up is the same in another
+	 * place, until somebody writes to it.
+	 */
+	inode = d_real_inode(t->file->f_path.dentry);
+	if (likely(inode == t->inode))
+		return 0;
+	spin_lock_bh(&t->lock);
+	tftpk_file_data(t, inode);
+	changed = READ_ONCE(t->tn->settings.detect_changes) &&
+		  tftpk_file_changed(t);
+	spin_unlock_bh(&t->lock);
+	return changed ? -ESTALE : 0;
 }
 
 /**
