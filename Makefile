@@ -6,7 +6,7 @@ KDIR ?= /lib/modules/$(KVER)/build
 
 export TESTS V
 
-.PHONY: all modules tools modules_install install clean check demo lint help
+.PHONY: all modules tools modules_install install clean check torture demo lint help
 
 all: modules tools
 
@@ -37,6 +37,11 @@ check:
 	@tools/testing/vm/kernels 6.1 6.12 >/dev/null
 	@tools/testing/check $(SUITES)
 
+torture:
+	@scripts/install-deps build vm
+	@tools/testing/vm/kernels 6.1 6.12 >/dev/null
+	@tools/testing/check --torture $(SUITES)
+
 demo:
 	@scripts/install-deps build vm
 	@tools/testing/vm/demo
@@ -59,6 +64,8 @@ help:
 	@echo ''
 	@echo 'make demo              boot a VM, serve a kernel and an initrd in it'
 	@echo 'make check             all tests; SUITES="6.12 lint" TESTS="basic" for some'
+	@echo 'make torture           bad networks in all combinations, with atftpd for'
+	@echo '                       comparison, and all boot clients; most of an hour'
 	@echo 'make lint              the linters'
 	@echo 'tools/testing/vm/run --shell   a VM to try things in; --help for more'
 
