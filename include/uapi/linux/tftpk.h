@@ -53,8 +53,8 @@ enum tftpk_event_type {
  * @TFTPK_OUTCOME_CHANGED: The file changed.
  * @TFTPK_OUTCOME_UNREADABLE: The file could not be read on.
  * @TFTPK_OUTCOME_KILLED: By command.
- * @TFTPK_OUTCOME_EVICTED: By a newer one, before the client acknowledged
- *   anything.
+ * @TFTPK_OUTCOME_EVICTED: By a newer one, before the client acknowledged a
+ *   block.
  */
 enum tftpk_outcome {
 	TFTPK_OUTCOME_COMPLETED,
