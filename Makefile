@@ -6,7 +6,7 @@ KDIR ?= /lib/modules/$(KVER)/build
 
 export TESTS V
 
-.PHONY: all modules tools modules_install install clean check torture demo lint help
+.PHONY: all modules tools modules_install install clean check torture bench demo lint help
 
 all: modules tools
 
@@ -42,6 +42,11 @@ torture:
 	@tools/testing/vm/kernels 6.1 6.12 >/dev/null
 	@tools/testing/check --torture $(SUITES)
 
+bench:
+	@scripts/install-deps build vm bench
+	@scripts/bench/run $(SECTIONS)
+	@scripts/bench/report Documentation/benchmarks/6.12.json
+
 demo:
 	@scripts/install-deps build vm
 	@tools/testing/vm/demo
@@ -66,6 +71,8 @@ help:
 	@echo 'make check             all tests; SUITES="6.12 lint" TESTS="basic" for some'
 	@echo 'make torture           bad networks in all combinations, with atftpd for'
 	@echo '                       comparison, and all boot clients; most of an hour'
+	@echo 'make bench             what a block costs, beside other servers: hours;'
+	@echo '                       SECTIONS="cost" for some, see scripts/bench/run'
 	@echo 'make lint              the linters'
 	@echo 'tools/testing/vm/run --shell   a VM to try things in; --help for more'
 
