@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 """Refusals, malformed packets and options, by the packet."""
 
+import contextlib
+import ctypes
+import os
 import struct
 import subprocess
+import threading
 
 from testbed import SRV, Growth, ctl, equal, run, test
 from tftp_packet import Client, Code, Data, Error, Oack, Op, ack, data, error, request
@@ -74,6 +78,10 @@ OUTSIDE = {
     "by a link to the root": "far-out",
     "by a link to a folder": "folder-out/file",
     "by .. to a folder": "folder/../../elsewhere/file",
+    "by .. of what is mounted inside": "bound/../../outside",
+    "by .. encoded for URLs": "%2e%2e/outside",
+    "by .. in overlong UTF-8": b"\xc0\xae\xc0\xae/outside",
+    "by a slash in overlong UTF-8": b"..\xc0\xafoutside",
 }
 
 
@@ -99,11 +107,16 @@ def outside(server, how):
         ("absolute-in", "folder"),
         ("relative-in", "folder"),
         ("folder/../absolute-in", "folder"),
+        ("bound/mounted", "mounted folder"),
+        ("bound/../file", "root"),
+        ("0" * 255, "longest name"),
+        (b"\xff\xfe \xe9", "no text"),
     ],
 )
 def inside(server, name, where):
     with Client(server) as client:
-        served(client, name, f"what the {where} holds\n".encode())
+        the = "" if where.startswith("no ") else "the "
+        served(client, name, f"what {the}{where} holds\n".encode())
 
 
 @test(
@@ -119,6 +132,8 @@ def inside(server, name, where):
         "..",
         "fifo",
         "device",
+        "disk",
+        "socket",
         # A way out that the name does not show: /proc/self/root, and the same
         # by a link.
         "proc/self/root/etc/passwd",
@@ -127,6 +142,63 @@ def inside(server, name, where):
 )
 def unreadable(server, name):
     refused(server, request(name), Code.ACCESS, requests_refused=1, requests=2)
+
+
+libc = ctypes.CDLL(None, use_errno=True)
+AT_FDCWD = -100
+RENAME_EXCHANGE = 2
+
+
+@contextlib.contextmanager
+def swapping(one, other):
+    """Two files change places meanwhile, as fast as it goes."""
+    names = [os.fsencode(one), os.fsencode(other)]
+    stop = threading.Event()
+    swaps = 0
+
+    def swap():
+        nonlocal swaps
+        while not stop.is_set() or swaps % 2:
+            if libc.renameat2(AT_FDCWD, names[0], AT_FDCWD, names[1], RENAME_EXCHANGE):
+                raise OSError(ctypes.get_errno(), "renameat2")
+            swaps += 1
+
+    thread = threading.Thread(target=swap)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+    equal("they changed places", True, swaps > 100)
+
+
+SWAPS = {
+    "a file, by a link to outside": ("swap", "swap-link", "swap", True),
+    "a folder, by a link to one outside": ("swap-folder", "swap-folder-link", "swap-folder/file", True),
+    "a folder, by one outside": ("roaming", "../abroad", "roaming/in/../../outside", False),
+}
+
+
+@test("swapped while it is opened: {0}", families=("IPv4",), cases=list(SWAPS))
+def swapped(server, what):
+    one, other, name, both = SWAPS[what]
+    inside_seen = refused_seen = 0
+    with swapping(SRV / one, SRV / other):
+        for _ in range(300):
+            with Client(server) as client:
+                client.request(name)
+                answer = client.receive()
+                if isinstance(answer, Data):
+                    equal("content", b"what is inside\n", answer.payload)
+                    client.ack(1)
+                    inside_seen += 1
+                elif isinstance(answer, Error):
+                    refused_seen += 1
+                else:
+                    raise AssertionError(f"got {answer}")
+    equal("some were refused", True, refused_seen > 0)
+    equal("some were served", both, inside_seen > 0)
 
 
 @test("a user that may read it is served")

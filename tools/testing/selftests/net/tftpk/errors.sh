@@ -39,6 +39,23 @@ chown 1000:1000 "$srv/owned"
 chmod 600 "$srv/owned"
 mkfifo -m 666 "$srv/fifo"
 mknod -m 666 "$srv/device" c 1 3
+mknod -m 666 "$srv/disk" b 7 0
+/usr/bin/python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$srv/socket"
+chmod 666 "$srv/socket"
+# Names as long as they get, and that are no text.
+printf -v longest '%0255d' 0
+echo "what the longest name holds" >"$srv/$longest"
+echo "what no text holds" >"$srv/"$'\xff\xfe \xe9'
+# What is mounted inside is inside; its .. is not that of where it came from.
+echo "what the mounted folder holds" >"$work/elsewhere/mounted"
+mkdir "$srv/bound"
+mount --bind "$work/elsewhere" "$srv/bound"
+# These change places with what leads outside.
+echo "what is inside" >"$srv/swap"
+ln -s "$work/outside" "$srv/swap-link"
+mkdir -m 755 "$srv/swap-folder" "$srv/roaming" "$srv/roaming/in" "$work/abroad" "$work/abroad/in"
+echo "what is inside" >"$srv/swap-folder/file"
+ln -s "$work/elsewhere" "$srv/swap-folder-link"
 # Whoever may read, may not write by TFTP.
 echo "what was there before" >"$srv/upload/old"
 chmod -R a+rwX "$srv/upload"
