@@ -67,6 +67,32 @@ static char *age_column(const json_t *row, const char *name)
 					  age % 1000 / 100);
 }
 
+/* Bytes per second since the request, or -1. */
+static double rate(const json_t *row)
+{
+	long long bytes = number(row, "acknowledged");
+	long long age = number(row, "age");
+
+	if (bytes < 0 || age < 0)
+		return -1;
+	/* The clock has ticks of milliseconds. */
+	return (double)bytes * 1000.0 / (double)(age ? age : 1);
+}
+
+static char *rate_column(const json_t *row, const char *name)
+{
+	double bytes = rate(row);
+	char *amount, *column;
+
+	(void)name;
+	if (bytes < 0)
+		return text("-");
+	amount = amount_text(bytes);
+	column = text("%s/s", amount);
+	free(amount);
+	return column;
+}
+
 int run_transfers(struct ctl *ctl, int argc, char **argv)
 {
 	static const struct column columns[] = {
@@ -75,6 +101,7 @@ int run_transfers(struct ctl *ctl, int argc, char **argv)
 		{ "FILE", false, string_text, "file" },
 		{ "SIZE", true, number_text, "size" },
 		{ "%", true, percent_column, "acknowledged" },
+		{ "RATE", true, rate_column, "acknowledged" },
 		{ "BLKSIZE", true, number_text, "block-size" },
 		{ "WINDOW", true, number_text, "window-size" },
 		{ "RTT", true, rtt_column, "rtt" },
@@ -83,6 +110,7 @@ int run_transfers(struct ctl *ctl, int argc, char **argv)
 		{ "AGE", true, age_column, "age" },
 	};
 	json_t *list;
+	size_t i;
 
 	(void)argc;
 	(void)argv;
@@ -90,6 +118,13 @@ int run_transfers(struct ctl *ctl, int argc, char **argv)
 		return EXIT_FAILURE;
 	if (dump_transfers(ctl, &list))
 		return nl_fail(ctl, "transfers");
+	for (i = 0; i < json_array_size(list); i++) {
+		json_t *row = json_array_get(list, i);
+		double bytes = rate(row);
+
+		put(row, "rate", bytes < 0 ? json_null() :
+			  json_integer((json_int_t)bytes));
+	}
 	if (ctl->json)
 		return print_json(list);
 	print_table(columns, COUNT(columns), list);

@@ -25,7 +25,8 @@ def is_settings: .zerocopy == true and .gso == true and .detect_changes == true 
 		([.id, .client_port, .server_port, .export_id, .rtt, .blocks_retransmitted, .age] | numbers) and
 		.state == "sending" and .client_address == $client and .server_address == $server and
 		.file == $path + "/large" and .size == 1000000 and .acknowledged < .size and
-		.block_size == 512 and .window_size == 1 and .timeout == 6 and .age > 0))],
+		.block_size == 512 and .window_size == 1 and .timeout == 6 and .age > 0 and
+		.rate == (.acknowledged * 1000 / .age | floor)))],
 	["no transfers", $none == [[]]],
 	["stats", ($stats[0] | numbers and has_all(["transfers_started", "transfers_completed",
 		"transfers_failed", "transfers_active", "blocks_sent", "blocks_retransmitted",
