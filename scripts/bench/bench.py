@@ -353,13 +353,13 @@ def peer(vm, command, port="udp sport = :69"):
     """Run another server in the VM, and see that it is the one that listens."""
     pid = vm.do(f"LD_LIBRARY_PATH=/peers/lib setsid /peers/bin/{command} >/tmp/server.log 2>&1 & echo $!")
     pid = int(pid)
-    listening = ""
-    for _ in range(300):
+    name, listening = f'"{command.split()[0]}"', ""
+    for _ in range(100):
         listening = vm.do(f"ss -Hlnp {port.split()[0] == 'tcp' and '-t' or '-u'} '{port.split(' ', 1)[1]}'")
-        if listening or not vm.do(f"kill -0 {pid} 2>/dev/null && echo runs || :"):
+        if name in listening or not vm.do(f"kill -0 {pid} 2>/dev/null && echo runs || :"):
             break
         time.sleep(0.1)
-    if f'"{command.split()[0]}"' not in listening:
+    if name not in listening:
         raise Failed(f"{command} does not listen: {listening} {vm.do('cat /tmp/server.log')}")
     try:
         yield pid
