@@ -6,7 +6,8 @@ KDIR ?= /lib/modules/$(KVER)/build
 
 export TESTS V
 
-.PHONY: all modules tools modules_install install clean check torture bench demo lint help
+.PHONY: all modules tools modules_install install clean check fuzz soak \
+	torture bench demo lint help
 
 all: modules tools
 
@@ -38,7 +39,7 @@ check:
 	@tools/testing/check $(SUITES)
 
 torture:
-	@scripts/install-deps build vm
+	@scripts/install-deps build vm debug
 	@tools/testing/vm/kernels 6.1 6.12 >/dev/null
 	@tools/testing/check --torture $(SUITES)
 
@@ -50,6 +51,22 @@ bench:
 demo:
 	@scripts/install-deps build vm
 	@tools/testing/vm/demo
+
+# What takes long; HOURS=N for longer. The debug kernel finds what goes wrong.
+HOURS ?= 1
+debug = tools/testing/vm/run --kernel debug --mem 2G \
+	--timeout $$(($(HOURS) * 7200 + 3600)) -- \
+	env TFTPK_TIMEOUT=$$(($(HOURS) * 7200 + 1800))
+
+fuzz:
+	@scripts/install-deps build vm debug fuzz
+	@tools/testing/fuzz/run $$(($(HOURS) * 1800))
+	@$(debug) TFTPK_FUZZ_SECONDS=$$(($(HOURS) * 90)) \
+		TESTS="fuzz_packets fuzz_netlink" /vm/run-tests
+
+soak:
+	@scripts/install-deps build vm debug
+	@$(debug) TFTPK_SOAK=$$(($(HOURS) * 3600)) TESTS=soak /vm/run-tests
 
 lint:
 	@scripts/install-deps build lint
@@ -74,6 +91,8 @@ help:
 	@echo 'make bench             what a block costs, beside other servers: hours;'
 	@echo '                       SECTIONS="cost" for some, see scripts/bench/run'
 	@echo 'make lint              the linters'
+	@echo 'make fuzz              all fuzzers for an hour, HOURS=N for more'
+	@echo 'make soak              mixed clients for an hour: does anything grow?'
 	@echo 'tools/testing/vm/run --shell   a VM to try things in; --help for more'
 
 $(KDIR)/Makefile:

@@ -189,6 +189,40 @@ static void limit_flood_test(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, limit_count(test, "127.0.0.1"), 64);
 }
 
+/* While somebody guesses, strangers get windows as small as the pool is. */
+static u32 limit_window(struct kunit *test, const char *addr)
+{
+	struct limit_state *s = test->priv;
+	struct tftpk_key key;
+	u32 window;
+
+	limit_key(test, addr, &key);
+	local_bh_disable();
+	rcu_read_lock();
+	window = tftpk_limit_window(&s->tn, &key);
+	rcu_read_unlock();
+	local_bh_enable();
+	return window;
+}
+
+static void limit_caution_test(struct kunit *test)
+{
+	struct limit_state *s = test->priv;
+
+	s->v4.pool_size = 4 * TFTPK_CAUTION_PORTS;
+	s->v6.pool_size = 1;
+	KUNIT_EXPECT_EQ(test, limit_window(test, "192.0.2.1"),
+			TFTPK_WINDOW_MAX);
+	tftpk_limit_guessed(&s->tn);
+	KUNIT_EXPECT_EQ(test, limit_window(test, "192.0.2.1"), 4);
+	KUNIT_EXPECT_EQ(test, limit_window(test, "2001:db8::1"), 1);
+	KUNIT_EXPECT_EQ(test, limit_window(test, "127.0.0.1"),
+			TFTPK_WINDOW_MAX);
+	limit_trust(test, "192.0.2.0", 120);
+	KUNIT_EXPECT_EQ(test, limit_window(test, "192.0.2.1"),
+			TFTPK_WINDOW_MAX);
+}
+
 /* ---- lists ---- */
 
 static void limit_trust_test(struct kunit *test)
@@ -281,6 +315,7 @@ static struct kunit_case limit_cases[] = {
 	KUNIT_CASE_PARAM(limit_share_test, share_gen_params),
 	KUNIT_CASE(limit_rate_test),
 	KUNIT_CASE(limit_flood_test),
+	KUNIT_CASE(limit_caution_test),
 	KUNIT_CASE(limit_trust_test),
 	KUNIT_CASE(limit_late_test),
 	{}

@@ -51,6 +51,7 @@ struct client {
 	bool done;			/* only stays to acknowledge again */
 	bool gap;			/* reported, not filled yet */
 	bool sampled;			/* @sent is where a latency begins */
+	bool held;			/* waits until all others have begun */
 	uint16_t blksize;
 	uint16_t window;
 	uint16_t unacked;		/* blocks since the last ACK */
@@ -68,6 +69,7 @@ static struct {
 	const char *data;
 	const char *port;
 	const char *bind;
+	const char *hold;
 	unsigned int spread;
 	unsigned int clients;
 	unsigned int transfers;
@@ -96,7 +98,7 @@ static const uint8_t *content;
 static size_t size;
 static int epoll;
 static uint64_t now;
-static unsigned int started, opening;
+static unsigned int started, opening, held;
 static uint8_t request[2048];
 static size_t request_len;
 
@@ -224,6 +226,33 @@ static void complete(struct client *c)
 		leave(c);
 }
 
+/* Wait with the second ACK until every client has come that far, or failed;
+ * then, with all transfers under way, have the command look, and let them go.
+ */
+static void hold(struct client *c)
+{
+	c->held = true;
+	held++;
+}
+
+static void release(struct client *clients)
+{
+	unsigned int i;
+
+	if (held + count.failed < opt.clients)
+		return;
+	if (system(opt.hold))
+		die(opt.hold);
+	opt.hold = NULL;
+	tick();
+	for (i = 0; i < opt.clients; i++) {
+		if (!clients[i].held)
+			continue;
+		clients[i].held = false;
+		acknowledge(&clients[i]);
+	}
+}
+
 /* ---- packets ---- */
 
 static void on_data(struct client *c, uint16_t block, const uint8_t *data,
@@ -234,7 +263,7 @@ static void on_data(struct client *c, uint16_t block, const uint8_t *data,
 	if (ahead >= 0x8000 || c->done) {
 		count.duplicates++;
 		/* Once more the end of what has arrived: so will be the ACK. */
-		if (ahead == 0xffff)
+		if (ahead == 0xffff && !c->held)
 			acknowledge(c);
 		return;
 	}
@@ -267,7 +296,10 @@ static void on_data(struct client *c, uint16_t block, const uint8_t *data,
 	c->unacked++;
 	count.blocks++;
 	count.bytes += len;
-	if (len < c->blksize || c->unacked == c->window)
+	/* The first block was acknowledged: the server knows it is real. */
+	if (opt.hold && c->next == 3)
+		hold(c);
+	else if (len < c->blksize || c->unacked == c->window)
 		acknowledge(c);
 	else
 		wait_again(c);
@@ -386,6 +418,8 @@ static void expire(struct client *c)
 {
 	if (c->done)
 		return leave(c);
+	if (c->held)
+		return wait_again(c);
 	count.timeouts++;
 	if (++c->tries > TRIES_MAX)
 		return fail(c, "no answer");
@@ -432,6 +466,8 @@ static void run(void)
 			if (((struct client *)events[k].data.ptr)->fd >= 0)
 				receive(events[k].data.ptr);
 		tick();
+		if (opt.hold)
+			release(clients);
 		while ((c = TAILQ_FIRST(&waiting)) && now - c->heard > patience)
 			expire(c);
 		if (now > end) {
@@ -506,6 +542,9 @@ static void usage(void)
 	      "  --spread N       and from the next ones, N in all\n"
 	      "  --patience S     a client's own timeout; 2\n"
 	      "  --deadline S     of the whole run; 600\n"
+	      "  --hold COMMAND   stop each transfer after its first ACK of DATA; once all\n"
+	      "                   clients are there, run COMMAND, then go on. With --lossy,\n"
+	      "                   since the server repeats itself meanwhile, and no windows\n"
 	      "  --lossy          loss is the subject: timeouts are no failure\n",
 	      stderr);
 	exit(2);
@@ -601,6 +640,7 @@ static void parse(int argc, char **argv)
 		{ "spread",	required_argument, NULL, 'S' },
 		{ "patience",	required_argument, NULL, 'P' },
 		{ "deadline",	required_argument, NULL, 'd' },
+		{ "hold",	required_argument, NULL, 'h' },
 		{ "lossy",	no_argument,	   NULL, 'l' },
 		{ "make",	required_argument, NULL, 'm' },
 		{ }
@@ -622,6 +662,7 @@ static void parse(int argc, char **argv)
 		case 'S': opt.spread = atoi(optarg); break;
 		case 'P': opt.patience = atof(optarg); break;
 		case 'd': opt.deadline = atof(optarg); break;
+		case 'h': opt.hold = optarg; break;
 		case 'l': opt.lossy = true; break;
 		case 'm': bytes = optarg; break;
 		default: usage();

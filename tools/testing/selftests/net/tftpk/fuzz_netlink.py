@@ -16,7 +16,7 @@ import time
 from testbed import SRV, ctl, equal, note, output, run, tests
 from tftp_packet import Client
 
-SECONDS = float(os.environ.get("TFTPK_FUZZ_SECONDS", "8"))
+SECONDS = float(os.environ.get("TFTPK_FUZZ_SECONDS", "2"))
 SEED = os.environ.get("TFTPK_FUZZ_SEED") or str(random.SystemRandom().randrange(1 << 32))
 note(f"TFTPK_FUZZ_SEED={SEED}")
 

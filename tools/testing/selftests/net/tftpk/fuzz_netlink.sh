@@ -9,6 +9,7 @@
 set -euo pipefail
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
+wants_debug_kernel
 setup
 make_file "$srv/file" 300000
 mkdir -m 755 "$work/folder" "$work/folder/a" "$work/folder/b"

@@ -14,7 +14,7 @@ import time
 from testbed import CLIENTS, SERVERS, SRV, counters, ctl, equal, note, output, run, settings, test, wait_for
 from tftp_packet import Client, Op, ack, data, error, request
 
-SECONDS = float(os.environ.get("TFTPK_FUZZ_SECONDS", "8"))
+SECONDS = float(os.environ.get("TFTPK_FUZZ_SECONDS", "2"))
 SEED = os.environ.get("TFTPK_FUZZ_SEED") or str(random.SystemRandom().randrange(1 << 32))
 note(f"TFTPK_FUZZ_SEED={SEED}")
 

@@ -7,6 +7,7 @@
 set -euo pipefail
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
+wants_debug_kernel
 setup
 make_file "$srv/file" 300000
 make_file "$srv/small" 100
