@@ -60,9 +60,9 @@
 #define TFTPK_UNPRIVILEGED	65534	/* user and group that files are read as */
 
 /* Pages that a transfer holds: of what is in flight and what comes next. */
-#define TFTPK_RING_SMALL	64	/* inside the transfer */
-#define TFTPK_RING_LARGE	256	/* for windows that need more */
-#define TFTPK_RING_AHEAD	32	/* pages read beyond the window */
+#define TFTPK_RING_SMALL	32UL	/* inside the transfer */
+#define TFTPK_RING_MAX		256
+#define TFTPK_RING_AHEAD	28	/* pages read beyond the window */
 
 #define TFTPK_BURST_MAX		64	/* blocks sent in one go */
 #define TFTPK_UNVERIFIED_TRIES	3	/* packets to a client that never ACKed */

@@ -15,6 +15,7 @@
 #include <linux/jiffies.h>
 #include <linux/jhash.h>
 #include <linux/ktime.h>
+#include <linux/log2.h>
 #include <linux/random.h>
 #include <linux/rhashtable.h>
 #include <linux/slab.h>
@@ -36,7 +37,6 @@
 #define TFTPK_REFILL_MIN	(16 * PAGE_SIZE)
 
 static struct kmem_cache *tftpk_transfer_cache;
-static struct kmem_cache *tftpk_ring_cache;
 static struct workqueue_struct *tftpk_wq;
 static struct rhashtable tftpk_table;
 
@@ -555,16 +555,16 @@ static bool tftpk_transfer_reserve(struct tftpk_transfer *t, u32 pages)
 }
 
 /* Make a ring for the window and some pages ahead of it. The window shrinks
- * to what fits the large ring. Where the budget is short, nothing is read
+ * to what fits the largest ring. Where the budget is short, nothing is read
  * ahead; where it is used up, or memory is, one block at a time is sent,
  * which nobody is denied. Returns the window.
  */
 static u32 tftpk_transfer_ring(struct tftpk_transfer *t, u32 blksize,
 			       u32 windowsize)
 {
-	u32 most = (TFTPK_RING_LARGE - TFTPK_RING_AHEAD - 2) * PAGE_SIZE;
+	u32 most = (TFTPK_RING_MAX - TFTPK_RING_AHEAD - 2) * PAGE_SIZE;
 	u32 ahead = TFTPK_RING_AHEAD;
-	u32 window;
+	u32 window, size;
 
 	/* It may begin and end within a page. */
 	windowsize = clamp(windowsize, 1U, most / blksize);
@@ -575,14 +575,13 @@ static u32 tftpk_transfer_ring(struct tftpk_transfer *t, u32 blksize,
 		if (!tftpk_transfer_reserve(t, window))
 			goto one;
 	}
-	t->ring.pages = t->small;
-	t->ring.mask = TFTPK_RING_SMALL - 1;
-	if (window + ahead > TFTPK_RING_SMALL) {
-		t->ring.pages = kmem_cache_alloc(tftpk_ring_cache, GFP_KERNEL);
-		t->ring.mask = TFTPK_RING_LARGE - 1;
-		if (!t->ring.pages)
-			goto one;
-	}
+	size = max(roundup_pow_of_two(window + ahead), TFTPK_RING_SMALL);
+	t->ring.pages = size > TFTPK_RING_SMALL ?
+		kmalloc_array(size, sizeof(struct page *), GFP_KERNEL) :
+		t->small;
+	if (!t->ring.pages)
+		goto one;
+	t->ring.mask = size - 1;
 	t->ahead = ahead * PAGE_SIZE;
 	return windowsize;
 
@@ -770,7 +769,7 @@ static void tftpk_transfer_reap(struct tftpk_transfer *t)
 				     TFTPK_EVENT_TYPE_END);
 	tftpk_file_close(t);
 	if (t->ring.pages && t->ring.pages != t->small)
-		kmem_cache_free(tftpk_ring_cache, t->ring.pages);
+		kfree(t->ring.pages);
 	kfree_skb(t->request_skb);
 	dst_release(t->dst);
 	pr_debug("transfer %u destroyed\n", t->id);
@@ -1374,12 +1373,6 @@ int tftpk_transfer_init(void)
 	if (!tftpk_transfer_cache)
 		return -ENOMEM;
 	err = -ENOMEM;
-	tftpk_ring_cache =
-		tftpk_cache_create("tftpk_ring",
-				   TFTPK_RING_LARGE * sizeof(struct page *), 0,
-				   SLAB_HWCACHE_ALIGN);
-	if (!tftpk_ring_cache)
-		goto err_ring;
 	/* Reading may wait for a disk or unpack a squashfs: any CPU may do it. */
 	tftpk_wq = alloc_workqueue("tftpk", WQ_UNBOUND, 0);
 	if (!tftpk_wq)
@@ -1392,8 +1385,6 @@ int tftpk_transfer_init(void)
 err_table:
 	destroy_workqueue(tftpk_wq);
 err_wq:
-	kmem_cache_destroy(tftpk_ring_cache);
-err_ring:
 	kmem_cache_destroy(tftpk_transfer_cache);
 	return err;
 }
@@ -1409,6 +1400,5 @@ void tftpk_transfer_exit(void)
 	rhashtable_destroy(&tftpk_table);
 	/* Transfers are freed by RCU. */
 	rcu_barrier();
-	kmem_cache_destroy(tftpk_ring_cache);
 	kmem_cache_destroy(tftpk_transfer_cache);
 }

@@ -13,13 +13,16 @@
 #define SERVER_PORT	1069
 #define CLIENT_PORT	4711
 
+#define RING_SIZE	64
+
 /* A transfer that comes without a server. */
 struct output_state {
 	struct tftpk_net tn;
 	struct tftpk_listener listener;
 	struct tftpk_transfer t;
 	struct dst_metrics metrics;
-	struct page *pages[TFTPK_RING_SMALL];
+	struct page *ring[RING_SIZE];
+	struct page *pages[RING_SIZE];
 	unsigned int order;
 	struct sk_buff_head out;
 	u8 *packet;
@@ -64,9 +67,9 @@ static void output_fill_ring(struct kunit *test, u64 from, u64 to)
 
 	first = round_down(first, 1U << s->order);
 	KUNIT_ASSERT_LE(test, DIV_ROUND_UP_ULL(to, PAGE_SIZE) - first,
-			TFTPK_RING_SMALL);
-	s->t.ring.pages = s->t.small;
-	s->t.ring.mask = TFTPK_RING_SMALL - 1;
+			RING_SIZE);
+	s->t.ring.pages = s->ring;
+	s->t.ring.mask = RING_SIZE - 1;
 	s->t.ring.tail = first;
 	s->t.ring.filled = to;
 	for (i = first, group = 0; i < DIV_ROUND_UP_ULL(to, PAGE_SIZE);
@@ -80,7 +83,7 @@ static void output_fill_ring(struct kunit *test, u64 from, u64 to)
 			u8 *data = page_address(page + k);
 			u32 at;
 
-			s->t.small[(i + k) % TFTPK_RING_SMALL] = page + k;
+			s->ring[(i + k) % RING_SIZE] = page + k;
 			for (at = 0; at < PAGE_SIZE; at++)
 				data[at] = output_byte((i + k) * PAGE_SIZE +
 						       at);
@@ -250,8 +253,8 @@ static bool output_is_ours(const struct output_state *s,
 {
 	int i;
 
-	for (i = 0; i < TFTPK_RING_SMALL; i++)
-		if (s->t.small[i] == page)
+	for (i = 0; i < RING_SIZE; i++)
+		if (s->ring[i] == page)
 			return true;
 	return false;
 }
@@ -473,7 +476,7 @@ static void output_blocks_test(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, count[TFTPK_STAT_SKBS_SENT], skbs);
 
 	/* Nothing but the ring holds the pages any more. */
-	for (i = 0; i < TFTPK_RING_SMALL && s->pages[i]; i++)
+	for (i = 0; i < RING_SIZE && s->pages[i]; i++)
 		KUNIT_EXPECT_EQ(test, page_ref_count(s->pages[i]), 1);
 	for (i = 0; i < TFTPK_HDR_PAGES; i++)
 		KUNIT_EXPECT_EQ(test, page_ref_count(tftpk_hdr_pages[i]), 1);
@@ -616,7 +619,7 @@ static void output_text_test(struct kunit *test)
 	output_set_up(test, &output);
 	output_fill_ring(test, 0, size);
 	for (i = 0; i < size; i++)
-		((u8 *)page_address(t->small[i / PAGE_SIZE]))[i % PAGE_SIZE] =
+		((u8 *)page_address(s->ring[i / PAGE_SIZE]))[i % PAGE_SIZE] =
 			c->text[i % len];
 	t->netascii = true;
 	t->window.last = U64_MAX;
@@ -688,7 +691,7 @@ static void output_exit(struct kunit *test)
 	dst_release(s->t.dst);
 	/* The route refers to what is freed now. */
 	rcu_barrier();
-	for (i = 0; i < TFTPK_RING_SMALL && s->pages[i]; i++)
+	for (i = 0; i < RING_SIZE && s->pages[i]; i++)
 		put_page(s->pages[i]);
 	tftpk_stats_exit(&s->tn);
 }

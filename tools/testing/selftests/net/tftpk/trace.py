@@ -78,7 +78,7 @@ def copying(_):
 def refills(_):
     """Nothing is read ahead while others hold what may be pinned."""
     with settings(max_pinned=1), contextlib.ExitStack() as stack:
-        for _ in range(7):
+        for _ in range(8):
             begin(stack.enter_context(Client(SERVER)))
         verdict("FAIL", "switches", fetch(1))
         ctl("kill", CLIENTS["IPv4"])
