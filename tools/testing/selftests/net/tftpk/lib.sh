@@ -180,11 +180,18 @@ delayed() {
 # slow_client FILE [HOST]: a client that takes long for a large file, in the
 # background until the test is over. Wants ACKs to be delayed.
 slow_client() {
-	local host=${2:-$SERVER4} active
-	active=$(counter transfers_active)
+	local host=${2:-$SERVER4} started
+	started=$(counter transfers_started)
 	[[ $host != *:* ]] || host=[$host]
 	nsenter --net=/run/netns/client -- curl -gsSf -o /dev/null "tftp://$host/$1" &
-	wait_for sending "$1" $((active + 1))
+	wait_for going "$1" $((started + 1))
+}
+
+# going FILE N: the Nth transfer that started is the newest, and got going. Those
+# before it may be over, or about to be.
+going() {
+	[[ $(counter transfers_started) == "$2" &&
+		$(ctl transfers | tail -n 1) == */"$1 "*" sending "* ]]
 }
 
 # sending FILE N: N transfers are there, and one of the file got going.
