@@ -457,7 +457,7 @@ static void tftpk_transfer_expired(struct tftpk_transfer *t,
 		tftpk_window_back(w);
 		tftpk_transfer_push(t, ktime_get_ns(), out);
 	} else if (sending && tftpk_window_inflight(w) &&
-		   (!w->probed || !proved)) {
+		   (!proved || (!w->probed && !t->rtt.backoff))) {
 		tftpk_transfer_probe(t, out);
 	} else {
 		tftpk_stats_inc(t->tn, TFTPK_STAT_TIMEOUTS);

@@ -147,8 +147,8 @@ enum tftpk_ack tftpk_window_ack(struct tftpk_window *w, struct tftpk_rtt *rtt,
 		tftpk_rtt_sample(rtt, div_u64(now_ns - w->timed_ns,
 					      NSEC_PER_USEC));
 		w->timed = 0;
+		rtt->backoff = 0;
 	}
-	rtt->backoff = 0;
 	w->acked = acked;
 	w->echo = w->rolled || w->probed;
 	w->rolled = false;
@@ -299,13 +299,15 @@ u32 tftpk_rtt_suspect(const struct tftpk_rtt *rtt)
  * @inflight: blocks of the flight
  *
  * Two round trips, as nothing but silence tells that the last block or its
- * ACK was lost. Clients in lock step also write to a disk meanwhile.
+ * ACK was lost. Clients in lock step also write to a disk meanwhile. After a
+ * timeout the estimate is not believed until there is a new sample (Karn's
+ * rule): where round trips became longer there would be none.
  *
  * Return: microseconds, or 0 to wait for the timeout.
  */
 u32 tftpk_rtt_probe(const struct tftpk_rtt *rtt, u32 inflight)
 {
-	if (!rtt->srtt)
+	if (!rtt->srtt || rtt->backoff)
 		return 0;
 	return max_t(u32, 2 * rtt->srtt + rtt->rttvar,
 		     inflight > 1 ? TFTPK_PROBE_MIN : TFTPK_PROBE_LONE);

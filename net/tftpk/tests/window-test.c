@@ -280,8 +280,8 @@ static void window_ack_test(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, w.high, c->high);
 	if (c->meaning != TFTPK_ACK_DONE)
 		KUNIT_EXPECT_EQ(test, w.next, c->then_next);
-	/* What is acknowledged for the first time ends the backoff. */
-	KUNIT_EXPECT_EQ(test, rtt.backoff, w.acked > c->acked ? 0 : 3);
+	/* No round trip was measured: the backoff stays. */
+	KUNIT_EXPECT_EQ(test, rtt.backoff, 3);
 	/* In doubt, the window goes back unless more comes. */
 	if (c->meaning == TFTPK_ACK_SUSPECT || w.next > w.acked + 1)
 		KUNIT_EXPECT_EQ(test, w.suspect,
@@ -575,7 +575,7 @@ static void rtt_rto_test(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tftpk_rtt_rto(&c->rtt, c->utimeout), c->rto);
 }
 
-/* Timeouts double, eight times at most; one ACK puts an end to that. */
+/* Timeouts double, eight times at most; the next sample puts an end to that. */
 static void rtt_backoff_test(struct kunit *test)
 {
 	struct tftpk_rtt rtt = { .srtt = 1000, .rttvar = 0, .min = 1000 };
@@ -591,7 +591,11 @@ static void rtt_backoff_test(struct kunit *test)
 	}
 	KUNIT_EXPECT_EQ(test, rtt.backoff, 8);
 	tftpk_window_sent(&w, 4, i * NSEC_PER_SEC);
-	tftpk_window_ack(&w, &rtt, 1, i * NSEC_PER_SEC);
+	tftpk_window_ack(&w, &rtt, 4, i * NSEC_PER_SEC);
+	KUNIT_EXPECT_EQ(test, rtt.backoff, 8);
+	KUNIT_EXPECT_EQ(test, tftpk_rtt_probe(&rtt, 4), 0);
+	tftpk_window_sent(&w, 4, i * NSEC_PER_SEC);
+	tftpk_window_ack(&w, &rtt, 8, i * NSEC_PER_SEC);
 	KUNIT_EXPECT_EQ(test, rtt.backoff, 0);
 }
 
