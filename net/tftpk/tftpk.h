@@ -376,6 +376,7 @@ struct tftpk_text {
  * @oack: the client waits for an OACK, not for a block
  * @starved: the window had room, the ring had nothing
  * @tries: packets sent since the request, or since the ACK of the OACK, to a
+ * @filling: the work is reading into the ring, or about to
  *	client that has not acknowledged a block
  * @netascii: the file is a text to be converted (RFC 764); such a transfer
  *	has one block in flight
@@ -430,6 +431,7 @@ struct tftpk_transfer {
 	bool starved;
 	u8 tries;
 	bool netascii;
+	bool filling;
 	u16 blksize;
 	u32 utimeout;
 	struct tftpk_window window;

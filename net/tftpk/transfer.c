@@ -295,6 +295,15 @@ static u64 tftpk_transfer_goal(const struct tftpk_transfer *t)
 	return min(goal, t->size);
 }
 
+/* Is a refill worth it, or does the end of the file fit now? */
+static bool tftpk_transfer_low(const struct tftpk_transfer *t)
+{
+	u64 goal = tftpk_transfer_goal(t);
+
+	return goal >= t->ring.filled + TFTPK_REFILL_MIN ||
+	       (goal == t->size && goal > t->ring.filled);
+}
+
 /* Has the file changed? Then the transfer ends: what is sent are its pages as
  * they are now.
  */
@@ -316,7 +325,7 @@ static void tftpk_transfer_push(struct tftpk_transfer *t, u64 now_ns,
 				struct sk_buff_head *out)
 {
 	struct tftpk_window *w = &t->window;
-	u64 ready, goal, first = w->next;
+	u64 ready, first = w->next;
 	u32 room, n, sent, again;
 
 	lockdep_assert_held(&t->lock);
@@ -348,9 +357,8 @@ static void tftpk_transfer_push(struct tftpk_transfer *t, u64 now_ns,
 	}
 	tftpk_transfer_await(t);
 
-	goal = tftpk_transfer_goal(t);
-	if (t->starved || goal >= t->ring.filled + TFTPK_REFILL_MIN ||
-	    (goal == t->size && goal > t->ring.filled))
+	/* Work that is filling the ring looks again before it goes. */
+	if (!t->filling && (t->starved || tftpk_transfer_low(t)))
 		tftpk_transfer_queue(t);
 }
 
@@ -721,12 +729,14 @@ static void tftpk_transfer_feed(struct tftpk_transfer *t)
 		rcu_read_lock();
 		spin_lock(&t->lock);
 		tftpk_stats_inc(t->tn, TFTPK_STAT_REFILLS);
+		t->filling = true;
 		trace_tftpk_refill(t, from, err);
 		if (!t->dead && err)
 			tftpk_transfer_unreadable(t, err, &out);
 		else if (!t->dead && t->starved)
 			tftpk_transfer_push(t, ktime_get_ns(), &out);
-		again = !t->dead && t->starved;
+		again = !t->dead && (t->starved || tftpk_transfer_low(t));
+		t->filling = again;
 		spin_unlock(&t->lock);
 		tftpk_output_send(t->tn->net, &out);
 		rcu_read_unlock();
