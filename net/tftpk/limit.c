@@ -110,10 +110,17 @@ static bool tftpk_trusted(struct tftpk_net *tn, const struct in6_addr *addr)
 	return false;
 }
 
-/* Does the source belong here? Nobody beyond a router can forge one that is on
- * the link, if the router is any good.
+/**
+ * tftpk_limit_known() - does the source belong here?
+ * @tn: namespace's server
+ * @key: client
+ *
+ * It does if it is trusted or on the link: nobody beyond a router can forge such
+ * a one, if the router is any good.
+ *
+ * Context: softirq or BH disabled, within rcu_read_lock().
  */
-static bool tftpk_known(struct tftpk_net *tn, const struct tftpk_key *key)
+bool tftpk_limit_known(struct tftpk_net *tn, const struct tftpk_key *key)
 {
 	return tftpk_trusted(tn, &key->client) ||
 	       tftpk_output_onlink(tn->net, key);
@@ -143,7 +150,7 @@ bool tftpk_limit_request(struct tftpk_net *tn, const struct tftpk_key *key)
 
 	if (!burst)
 		return true;
-	if (!tftpk_known(tn, key)) {
+	if (!tftpk_limit_known(tn, key)) {
 		burst = DIV_ROUND_UP(burst, 4);
 		if (!ipv6_addr_v4mapped(&source))
 			memset(&source.s6_addr32[2], 0, 8);
@@ -198,7 +205,7 @@ void tftpk_limit_guessed(struct tftpk_net *tn)
 u32 tftpk_limit_window(struct tftpk_net *tn, const struct tftpk_key *key)
 {
 	if (ktime_get_ns() >= READ_ONCE(tn->limit->caution_ns) ||
-	    tftpk_known(tn, key))
+	    tftpk_limit_known(tn, key))
 		return TFTPK_WINDOW_MAX;
 	return max(key->port->listener->pool_size / TFTPK_CAUTION_PORTS, 1U);
 }

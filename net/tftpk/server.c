@@ -697,7 +697,8 @@ static int __net_init tftpk_net_init(struct net *net)
 	INIT_LIST_HEAD(&tn->listeners);
 	INIT_LIST_HEAD(&tn->trusted);
 	INIT_LIST_HEAD(&tn->transfers);
-	INIT_LIST_HEAD(&tn->unverified);
+	INIT_LIST_HEAD(&tn->unverified[false]);
+	INIT_LIST_HEAD(&tn->unverified[true]);
 	tn->settings = (struct tftpk_settings) {
 		.max_transfers	= 10000,
 		.max_blksize	= TFTPK_BLKSIZE_MAX,

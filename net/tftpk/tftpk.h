@@ -264,7 +264,7 @@ struct tftpk_listener {
  * @pinned: pages that transfers may hold by what was reserved for them
  * @unverified_lock: protects @unverified and @n_unverified
  * @unverified: transfers whose client has not acknowledged a block, oldest
- *	first
+ *	first: those whose source may be forged, and the others
  * @n_unverified: how many
  */
 struct tftpk_net {
@@ -288,7 +288,7 @@ struct tftpk_net {
 	atomic_long_t pinned;
 
 	spinlock_t unverified_lock;	/* list of the unverified */
-	struct list_head unverified;
+	struct list_head unverified[2];
 	u32 n_unverified;
 };
 
@@ -372,11 +372,12 @@ struct tftpk_text {
  * @reaped: the work has begun to take it apart
  * @hashed: bit 0: @request is in the table, bit 1: @tid is
  * @state: for people and for what a timeout means
+ * @known: its source is not forged, see tftpk_limit_known()
  * @announced: listeners to events know of it
  * @oack: the client waits for an OACK, not for a block
  * @starved: the window had room, the ring had nothing
- * @tries: packets sent since the request, or since the ACK of the OACK, to a
  * @filling: the work is reading into the ring, or about to
+ * @tries: packets sent since the request, or since the ACK of the OACK, to a
  *	client that has not acknowledged a block
  * @netascii: the file is a text to be converted (RFC 764); such a transfer
  *	has one block in flight
@@ -427,11 +428,12 @@ struct tftpk_transfer {
 	u8 hashed;
 	u8 state;
 	bool announced;
+	bool known;
 	bool oack;
 	bool starved;
+	bool filling;
 	u8 tries;
 	bool netascii;
-	bool filling;
 	u16 blksize;
 	u32 utimeout;
 	struct tftpk_window window;
@@ -510,6 +512,7 @@ void tftpk_input_attach(struct sock *sk, struct tftpk_port *port);
 /* limit.c */
 int tftpk_limit_init(struct tftpk_net *tn);
 void tftpk_limit_exit(struct tftpk_net *tn);
+bool tftpk_limit_known(struct tftpk_net *tn, const struct tftpk_key *key);
 bool tftpk_limit_request(struct tftpk_net *tn, const struct tftpk_key *key);
 void tftpk_limit_guessed(struct tftpk_net *tn);
 u32 tftpk_limit_window(struct tftpk_net *tn, const struct tftpk_key *key);

@@ -149,7 +149,7 @@ static void tftpk_transfer_heard(struct tftpk_transfer *t)
 
 	spin_lock(&tn->unverified_lock);
 	if (!list_empty(&t->unverified))
-		list_move_tail(&t->unverified, &tn->unverified);
+		list_move_tail(&t->unverified, &tn->unverified[t->known]);
 	spin_unlock(&tn->unverified_lock);
 }
 
@@ -510,19 +510,26 @@ static void tftpk_transfer_evict(struct tftpk_transfer *t)
 	spin_unlock(&t->lock);
 }
 
-/* Take the oldest unverified transfer but @t off the list, if there is one. It
- * is valid within the RCU section.
+/* Take the oldest unverified transfer but @t off its list, if there is one that
+ * old, in jiffies: of those whose source may be forged, or else of the others.
+ * It is valid within the RCU section.
  */
-static struct tftpk_transfer *tftpk_unverified_oldest(struct tftpk_transfer *t)
+static struct tftpk_transfer *tftpk_unverified_oldest(struct tftpk_transfer *t,
+						      unsigned long age)
 {
 	struct tftpk_transfer *oldest;
 	struct tftpk_net *tn = t->tn;
 
 	lockdep_assert_held(&tn->unverified_lock);
 
-	oldest = list_first_entry_or_null(&tn->unverified,
+	oldest = list_first_entry_or_null(&tn->unverified[false],
 					  struct tftpk_transfer, unverified);
 	if (!oldest || oldest == t)
+		oldest = list_first_entry_or_null(&tn->unverified[true],
+						  struct tftpk_transfer,
+						  unverified);
+	if (!oldest || oldest == t ||
+	    time_before(jiffies, oldest->started + age))
 		return NULL;
 	list_del_init(&oldest->unverified);
 	tn->n_unverified--;
@@ -530,7 +537,8 @@ static struct tftpk_transfer *tftpk_unverified_oldest(struct tftpk_transfer *t)
 }
 
 /* Take @pages out of what the namespace may pin. Whoever has not proved to be
- * there gives way, so that forged requests cannot use it up.
+ * there for longer than a client takes gives way, so that forged requests cannot
+ * use it up.
  */
 static bool tftpk_transfer_reserve(struct tftpk_transfer *t, u32 pages)
 {
@@ -547,7 +555,7 @@ static bool tftpk_transfer_reserve(struct tftpk_transfer *t, u32 pages)
 		rcu_read_lock();
 		local_bh_disable();
 		spin_lock(&tn->unverified_lock);
-		oldest = tftpk_unverified_oldest(t);
+		oldest = tftpk_unverified_oldest(t, HZ);
 		spin_unlock(&tn->unverified_lock);
 		if (oldest)
 			tftpk_transfer_evict(oldest);
@@ -562,8 +570,8 @@ static bool tftpk_transfer_reserve(struct tftpk_transfer *t, u32 pages)
 	return true;
 }
 
-/* Make a ring for the window and some pages ahead of it. The window shrinks
- * to what fits the largest ring. Where the budget is short, nothing is read
+/* Make a ring for the window and some pages ahead of it, or for as many as the
+ * file has. The window shrinks to what fits the largest ring. Where the budget is short, nothing is read
  * ahead; where it is used up, or memory is, one block at a time is sent,
  * which nobody is denied. Returns the window.
  */
@@ -571,12 +579,14 @@ static u32 tftpk_transfer_ring(struct tftpk_transfer *t, u32 blksize,
 			       u32 windowsize)
 {
 	u32 most = (TFTPK_RING_MAX - TFTPK_RING_AHEAD - 2) * PAGE_SIZE;
-	u32 ahead = TFTPK_RING_AHEAD;
-	u32 window, size;
+	u64 all = DIV_ROUND_UP_ULL(t->size, PAGE_SIZE);
+	u32 ahead, window, size;
 
 	/* It may begin and end within a page. */
 	windowsize = clamp(windowsize, 1U, most / blksize);
 	window = DIV_ROUND_UP(windowsize * blksize, PAGE_SIZE) + 2;
+	window = min_t(u64, window, all);
+	ahead = min_t(u64, TFTPK_RING_AHEAD, all - window);
 
 	if (!tftpk_transfer_reserve(t, window + ahead)) {
 		ahead = 0;
@@ -719,6 +729,7 @@ static void tftpk_transfer_feed(struct tftpk_transfer *t)
 
 	do {
 		spin_lock_bh(&t->lock);
+		t->filling = true;
 		goal = tftpk_transfer_goal(t);
 		from = t->ring.filled;
 		spin_unlock_bh(&t->lock);
@@ -729,7 +740,6 @@ static void tftpk_transfer_feed(struct tftpk_transfer *t)
 		rcu_read_lock();
 		spin_lock(&t->lock);
 		tftpk_stats_inc(t->tn, TFTPK_STAT_REFILLS);
-		t->filling = true;
 		trace_tftpk_refill(t, from, err);
 		if (!t->dead && err)
 			tftpk_transfer_unreadable(t, err, &out);
@@ -888,9 +898,9 @@ tftpk_transfer_unverified(struct tftpk_transfer *t)
 	lockdep_assert_held(&t->lock);
 
 	spin_lock(&tn->unverified_lock);
-	list_add_tail(&t->unverified, &tn->unverified);
+	list_add_tail(&t->unverified, &tn->unverified[t->known]);
 	if (++tn->n_unverified > READ_ONCE(tn->settings.max_unverified))
-		oldest = tftpk_unverified_oldest(t);
+		oldest = tftpk_unverified_oldest(t, 0);
 	spin_unlock(&tn->unverified_lock);
 	return oldest;
 }
@@ -936,6 +946,7 @@ static int tftpk_transfer_start(struct tftpk_net *tn,
 	t->tn = tn;
 	t->request.key = *key;
 	t->request_hash = hash;
+	t->known = tftpk_limit_known(tn, key);
 	t->state = TFTPK_STATE_OPENING;
 	t->started = jiffies;
 	t->progress = jiffies;

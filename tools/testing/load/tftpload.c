@@ -370,6 +370,9 @@ static void on_packet(struct client *c, const uint8_t *packet, size_t len,
 		return fail(c, "short packet");
 	op = packet[0] << 8 | packet[1];
 	if (op == ERROR) {
+		/* To one ACK too many. */
+		if (c->done)
+			return;
 		fprintf(stderr, "tftpload: ERROR %u: %.*s\n",
 			packet[2] << 8 | packet[3], (int)len - 4, packet + 4);
 		return fail(c, "ERROR from the server");

@@ -198,6 +198,10 @@ def _(server):
     with settings(source_burst=0, max_pinned=1), contextlib.ExitStack() as stack:
         growth = Growth()
         windows(stack, server, 16, proved=False)
+        # Nobody gives way who may just be on his way.
+        equal("window", 1, windows(stack, server, 1)[0][1])
+        equal("transfers evicted", 0, growth["transfers_evicted"])
+        time.sleep(1.2)
         proved = windows(stack, server, 3)
         equal("windows", {64}, {window for _, window in proved})
         assert growth["transfers_evicted"] > 0
