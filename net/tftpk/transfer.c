@@ -571,9 +571,9 @@ static bool tftpk_transfer_reserve(struct tftpk_transfer *t, u32 pages)
 }
 
 /* Make a ring for the window and some pages ahead of it, or for as many as the
- * file has. The window shrinks to what fits the largest ring. Where the budget is short, nothing is read
- * ahead; where it is used up, or memory is, one block at a time is sent,
- * which nobody is denied. Returns the window.
+ * file has. The window shrinks to what fits the largest ring. Where the budget
+ * is short, nothing is read ahead; where it is used up, or memory is, one block
+ * at a time is sent, which nobody is denied. Returns the window.
  */
 static u32 tftpk_transfer_ring(struct tftpk_transfer *t, u32 blksize,
 			       u32 windowsize)

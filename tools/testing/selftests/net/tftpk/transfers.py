@@ -294,7 +294,7 @@ def netem(words):
         tc("client", "qdisc delete dev to-server root")
 
 
-@test("the network's copies of ACKs make no difference")
+@test("the network's copies of ACKs make no difference", tries=3)
 def _(server):
     with Client(server) as client:
         client.open("file", *WINDOW)
