@@ -60,7 +60,7 @@
 #define TFTPK_UNPRIVILEGED	65534	/* user and group that files are read as */
 
 /* Pages that a transfer holds: of what is in flight and what comes next. */
-#define TFTPK_RING_SMALL	32UL	/* inside the transfer */
+#define TFTPK_RING_SMALL	32U	/* inside the transfer */
 #define TFTPK_RING_MAX		256
 #define TFTPK_RING_AHEAD	28	/* pages read beyond the window */
 

@@ -593,7 +593,7 @@ static u32 tftpk_transfer_ring(struct tftpk_transfer *t, u32 blksize,
 		if (!tftpk_transfer_reserve(t, window))
 			goto one;
 	}
-	size = max(roundup_pow_of_two(window + ahead), TFTPK_RING_SMALL);
+	size = roundup_pow_of_two(max(window + ahead, TFTPK_RING_SMALL));
 	t->ring.pages = size > TFTPK_RING_SMALL ?
 		kmalloc_array(size, sizeof(struct page *), GFP_KERNEL) :
 		t->small;
