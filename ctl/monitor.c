@@ -103,18 +103,6 @@ static void add_name(json_t *event)
 	}
 }
 
-/* Bytes per second over the whole time, or -1. */
-static double rate(const json_t *event)
-{
-	long long bytes = number(event, "acknowledged");
-	long long ms = number(event, "duration");
-
-	if (bytes < 0 || ms < 0)
-		return -1;
-	/* The clock has ticks of milliseconds. */
-	return (double)bytes * 1000.0 / (double)(ms ? ms : 1);
-}
-
 /* A string that others chose, in quotes if it could be read as several. */
 static char *word(const json_t *event, const char *name)
 {
@@ -150,7 +138,7 @@ static void print_options(const json_t *event)
 
 static void print_end(const json_t *event, const char *why)
 {
-	char *speed = amount_text(rate(event)), *rtt = rtt_column(event, "rtt");
+	char *speed = amount_text(rate(event, "duration")), *rtt = rtt_column(event, "rtt");
 	long long acknowledged = number(event, "acknowledged");
 	long long size = number(event, "size");
 	char *reason = string_text(event, "reason");
@@ -205,7 +193,7 @@ static void print_event(const json_t *event)
 	} else if (ended) {
 		print_end(event, why);
 	} else if (!strcmp(type, "progress")) {
-		char *speed = amount_text(rate(event));
+		char *speed = amount_text(rate(event, "duration"));
 
 		printf(", %.0f%% of %lld bytes, %s/s", size > 0 ?
 		       100.0 * (double)number(event, "acknowledged") /
@@ -242,7 +230,7 @@ static void tell(const struct ctl *ctl, const json_t *event)
 	clock_gettime(CLOCK_REALTIME, &now);
 	if (ctl->json) {
 		json_t *line = checked(json_object());
-		double speed = rate(event);
+		double speed = rate(event, "duration");
 
 		put(line, "time",
 		    json_integer((json_int_t)now.tv_sec * 1000 +

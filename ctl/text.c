@@ -344,6 +344,20 @@ char *number_text(const json_t *object, const char *name)
 	return value < 0 ? text("-") : text("%lld", value);
 }
 
+/* rate() - bytes acknowledged per second of a duration, the name of which is
+ * given, or -1 where either is missing.
+ */
+double rate(const json_t *object, const char *duration)
+{
+	long long bytes = number(object, "acknowledged");
+	long long ms = number(object, duration);
+
+	if (bytes < 0 || ms < 0)
+		return -1;
+	/* The clock has ticks of milliseconds. */
+	return (double)bytes * 1000.0 / (double)(ms ? ms : 1);
+}
+
 /* amount_text() - "3.4 GB", in decimal units. */
 char *amount_text(double bytes)
 {

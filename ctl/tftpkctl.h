@@ -154,6 +154,7 @@ json_t *look_up(const json_t *object, const char *name);
 void put_interface(json_t *object, uint32_t ifindex);
 long long number(const json_t *object, const char *name);
 char *number_text(const json_t *object, const char *name);
+double rate(const json_t *object, const char *duration);
 char *amount_text(double bytes);
 char *string_text(const json_t *object, const char *name);
 char *endpoint_text(const json_t *object, const char *prefix);

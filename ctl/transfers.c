@@ -67,21 +67,9 @@ static char *age_column(const json_t *row, const char *name)
 					  age % 1000 / 100);
 }
 
-/* Bytes per second since the request, or -1. */
-static double rate(const json_t *row)
-{
-	long long bytes = number(row, "acknowledged");
-	long long age = number(row, "age");
-
-	if (bytes < 0 || age < 0)
-		return -1;
-	/* The clock has ticks of milliseconds. */
-	return (double)bytes * 1000.0 / (double)(age ? age : 1);
-}
-
 static char *rate_column(const json_t *row, const char *name)
 {
-	double bytes = rate(row);
+	double bytes = rate(row, "age");
 	char *amount, *column;
 
 	(void)name;
@@ -120,7 +108,7 @@ int run_transfers(struct ctl *ctl, int argc, char **argv)
 		return nl_fail(ctl, "transfers");
 	for (i = 0; i < json_array_size(list); i++) {
 		json_t *row = json_array_get(list, i);
-		double bytes = rate(row);
+		double bytes = rate(row, "age");
 
 		put(row, "rate", bytes < 0 ? json_null() :
 			  json_integer((json_int_t)bytes));
