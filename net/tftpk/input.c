@@ -70,7 +70,7 @@ static void tftpk_refuse(const struct tftpk_key *key, const char *name,
 
 	tftpk_stats_inc(tn, c);
 	tftpk_event_refused(key, name, code, text);
-	if (tftpk_limit_request(tn, key))
+	if (tftpk_limit_request(tn, key, tftpk_limit_known(tn, key)))
 		tftpk_output_error(key, tn->net, code, text);
 	else
 		tftpk_stats_inc(tn, TFTPK_STAT_REQUESTS_LIMITED);

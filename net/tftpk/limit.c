@@ -130,13 +130,15 @@ bool tftpk_limit_known(struct tftpk_net *tn, const struct tftpk_key *key)
  * tftpk_limit_request() - may this source send one more request?
  * @tn: namespace's server
  * @key: client
+ * @known: what tftpk_limit_known() says of it
  *
  * Sources on the link and trusted ones are single addresses. Others are IPv4
  * addresses or IPv6 networks of 64 bits, with a quarter of the burst.
  *
  * Context: softirq, within rcu_read_lock(). Return: true if it may.
  */
-bool tftpk_limit_request(struct tftpk_net *tn, const struct tftpk_key *key)
+bool tftpk_limit_request(struct tftpk_net *tn, const struct tftpk_key *key,
+			 bool known)
 {
 	u32 burst = READ_ONCE(tn->settings.source_burst);
 	u64 cost = NSEC_PER_SEC / READ_ONCE(tn->settings.source_rate);
@@ -150,7 +152,7 @@ bool tftpk_limit_request(struct tftpk_net *tn, const struct tftpk_key *key)
 
 	if (!burst)
 		return true;
-	if (!tftpk_limit_known(tn, key)) {
+	if (!known) {
 		burst = DIV_ROUND_UP(burst, 4);
 		if (!ipv6_addr_v4mapped(&source))
 			memset(&source.s6_addr32[2], 0, 8);
@@ -193,21 +195,21 @@ void tftpk_limit_guessed(struct tftpk_net *tn)
 
 /**
  * tftpk_limit_window() - largest window for a client
- * @tn: namespace's server
- * @key: client
+ * @listener: that it asked
+ * @known: what tftpk_limit_known() says of it
  *
  * Who guesses right has windows sent to somebody else, for an ACK each. While
  * there are guesses they must not be worth it: one in as many as the listener
  * has ports is right.
  *
- * Context: softirq or BH disabled, within rcu_read_lock(). Return: blocks.
+ * Context: any. Return: blocks.
  */
-u32 tftpk_limit_window(struct tftpk_net *tn, const struct tftpk_key *key)
+u32 tftpk_limit_window(const struct tftpk_listener *listener, bool known)
 {
-	if (ktime_get_ns() >= READ_ONCE(tn->limit->caution_ns) ||
-	    tftpk_limit_known(tn, key))
+	if (known ||
+	    ktime_get_ns() >= READ_ONCE(listener->tn->limit->caution_ns))
 		return TFTPK_WINDOW_MAX;
-	return max(key->port->listener->pool_size / TFTPK_CAUTION_PORTS, 1U);
+	return max(listener->pool_size / TFTPK_CAUTION_PORTS, 1U);
 }
 
 /* What a client may still send to after its transfer has ended. */

@@ -513,9 +513,10 @@ void tftpk_input_attach(struct sock *sk, struct tftpk_port *port);
 int tftpk_limit_init(struct tftpk_net *tn);
 void tftpk_limit_exit(struct tftpk_net *tn);
 bool tftpk_limit_known(struct tftpk_net *tn, const struct tftpk_key *key);
-bool tftpk_limit_request(struct tftpk_net *tn, const struct tftpk_key *key);
+bool tftpk_limit_request(struct tftpk_net *tn, const struct tftpk_key *key,
+			 bool known);
 void tftpk_limit_guessed(struct tftpk_net *tn);
-u32 tftpk_limit_window(struct tftpk_net *tn, const struct tftpk_key *key);
+u32 tftpk_limit_window(const struct tftpk_listener *listener, bool known);
 void tftpk_limit_ended(struct tftpk_net *tn, const struct tftpk_key *key);
 bool tftpk_limit_late(struct tftpk_net *tn, const struct tftpk_key *key);
 int tftpk_trust_add(struct tftpk_net *tn, const struct in6_addr *addr,

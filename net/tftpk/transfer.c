@@ -628,7 +628,8 @@ static int tftpk_transfer_negotiate(struct tftpk_transfer *t,
 	spin_lock(&t->lock);
 	dst = tftpk_output_route(t);
 	limits.windowsize = min(READ_ONCE(set->max_windowsize),
-				tftpk_limit_window(t->tn, &t->request.key));
+				tftpk_limit_window(t->request.key.port->listener,
+						   t->known));
 	if (dst && READ_ONCE(set->clamp_mtu))
 		limits.blksize = min(limits.blksize,
 				     tftpk_output_mtu_blksize(t, dst));
@@ -928,7 +929,7 @@ static const char *tftpk_transfer_obstacle(struct tftpk_net *tn,
  */
 static int tftpk_transfer_start(struct tftpk_net *tn,
 				const struct tftpk_key *key,
-				struct sk_buff *skb, u32 hash,
+				struct sk_buff *skb, u32 hash, bool known,
 				const char **reason)
 {
 	struct tftpk_transfer *t, *oldest = NULL;
@@ -946,7 +947,7 @@ static int tftpk_transfer_start(struct tftpk_net *tn,
 	t->tn = tn;
 	t->request.key = *key;
 	t->request_hash = hash;
-	t->known = tftpk_limit_known(tn, key);
+	t->known = known;
 	t->state = TFTPK_STATE_OPENING;
 	t->started = jiffies;
 	t->progress = jiffies;
@@ -1038,6 +1039,7 @@ void tftpk_transfer_request(const struct tftpk_key *key, struct sk_buff *skb,
 	const char *reason = "server busy";
 	struct tftpk_transfer *old;
 	struct sk_buff_head out;
+	bool known = false;
 	int err, tries = 0;
 
 	tftpk_stats_inc(tn, TFTPK_STAT_REQUESTS);
@@ -1049,14 +1051,16 @@ void tftpk_transfer_request(const struct tftpk_key *key, struct sk_buff *skb,
 			kfree_skb(skb);
 			return;
 		}
-		if (!tries && !tftpk_limit_request(tn, key)) {
+		if (!tries)
+			known = tftpk_limit_known(tn, key);
+		if (!tries && !tftpk_limit_request(tn, key, known)) {
 			tftpk_stats_inc(tn, TFTPK_STAT_REQUESTS_LIMITED);
 			tftpk_event_refused(key, TFTPK_REQUEST(skb)->name,
 					    TFTPK_ERR_UNDEFINED,
 					    "too many requests of this source");
 			goto drop;
 		}
-		err = tftpk_transfer_start(tn, key, skb, hash, &reason);
+		err = tftpk_transfer_start(tn, key, skb, hash, known, &reason);
 	} while (err == -EEXIST && ++tries < 3);
 	if (!err)
 		return;
@@ -1114,7 +1118,7 @@ static void tftpk_transfer_stranger(const struct tftpk_key *key)
 		spin_unlock(&t->lock);
 		return;
 	}
-	if (tftpk_limit_request(tn, key)) {
+	if (tftpk_limit_request(tn, key, tftpk_limit_known(tn, key))) {
 		tftpk_stats_inc(tn, TFTPK_STAT_PACKETS_STRANGE);
 		tftpk_output_error(key, tn->net, TFTPK_ERR_TID,
 				   "unknown transfer ID");

@@ -40,7 +40,8 @@ static bool limit_request(struct kunit *test, const char *addr)
 	limit_key(test, addr, &key);
 	local_bh_disable();
 	rcu_read_lock();
-	admitted = tftpk_limit_request(&s->tn, &key);
+	admitted = tftpk_limit_request(&s->tn, &key,
+				       tftpk_limit_known(&s->tn, &key));
 	rcu_read_unlock();
 	local_bh_enable();
 	return admitted;
@@ -181,7 +182,8 @@ static void limit_flood_test(struct kunit *test)
 	rcu_read_lock();
 	for (i = 0; i < 20000; i++) {
 		key.client.s6_addr32[1] = htonl(i);
-		KUNIT_EXPECT_TRUE(test, tftpk_limit_request(&s->tn, &key));
+		KUNIT_EXPECT_TRUE(test,
+				  tftpk_limit_request(&s->tn, &key, false));
 	}
 	rcu_read_unlock();
 	local_bh_enable();
@@ -199,7 +201,8 @@ static u32 limit_window(struct kunit *test, const char *addr)
 	limit_key(test, addr, &key);
 	local_bh_disable();
 	rcu_read_lock();
-	window = tftpk_limit_window(&s->tn, &key);
+	window = tftpk_limit_window(key.port->listener,
+				    tftpk_limit_known(&s->tn, &key));
 	rcu_read_unlock();
 	local_bh_enable();
 	return window;
