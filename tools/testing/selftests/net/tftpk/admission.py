@@ -20,6 +20,7 @@ from lab import (
     Growth,
     between,
     content,
+    family,
     idle,
     inside,
     ip,
@@ -47,10 +48,6 @@ LAN = {"IPv4": "10.77.{}.{}", "IPv6": "2001:db8:77::{:x}:{:x}"}
 # Beyond the router, where nobody ever answers.
 AWAY = {"IPv4": "100.64.{}.{}", "IPv6": "2001:db8:{:x}:{:x}::1"}
 ROUTER = {"IPv4": ("203.0.113.1", "203.0.113.2"), "IPv6": ("2001:db8:2::1", "2001:db8:2::2")}
-
-
-def family(server):
-    return "IPv6" if ":" in server else "IPv4"
 
 
 def links():

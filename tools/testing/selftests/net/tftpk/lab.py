@@ -24,6 +24,10 @@ from tftp_packet import Code, Error
 WORK = pathlib.Path(os.environ["WORK"])
 
 
+def family(server):
+    return "IPv6" if ":" in server else "IPv4"
+
+
 def headers(server):
     """Bytes of IP, UDP and TFTP header in front of a block."""
     return (40 if ":" in server else 20) + 8 + 4

@@ -20,6 +20,7 @@ from lab import (
     between,
     command,
     content,
+    family,
     fence,
     headers,
     inside,
@@ -47,8 +48,15 @@ ROUTER = {"IPv4": "198.51.100.1", "IPv6": "2001:db8:f::1"}
 SECOND = {"IPv4": ("203.0.113.1", "203.0.113.2"), "IPv6": ("2001:db8:2::1", "2001:db8:2::2")}
 
 
-def family(server):
-    return "IPv6" if ":" in server else "IPv4"
+def side_by_side(first, second):
+    """Two clients fetch two files, some blocks each in turn."""
+    one = Transfer(first, "file", *WINDOW)
+    two = Transfer(second, "other", *WINDOW)
+    for _ in range(5):
+        one.step(8)
+        two.step(8)
+    same(FILE[:40960], b"".join(one.payloads))
+    same(OTHER[:40960], b"".join(two.payloads))
 
 
 def prefix(address, host=False):
@@ -272,13 +280,7 @@ def _(server):
     with inside("second"):
         second = Client(other, source_port=4000)
     with second, Client(server, source_port=4000) as first:
-        one = Transfer(first, "file", *WINDOW)
-        two = Transfer(second, "other", *WINDOW)
-        for _ in range(5):
-            one.step(8)
-            two.step(8)
-        same(FILE[:40960], b"".join(one.payloads))
-        same(OTHER[:40960], b"".join(two.payloads))
+        side_by_side(first, second)
         equal("from", other, second.peer[0])
     # The address of one link, asked from the other.
     with inside("second"), Client(server) as client:
@@ -417,13 +419,7 @@ def _(server):
                 with inside("blue"):
                     client = Client(server, source_port=4003)
                 with client, Client(server, source_port=4003) as main:
-                    one = Transfer(client, "file", *WINDOW)
-                    two = Transfer(main, "other", *WINDOW)
-                    for _ in range(5):
-                        one.step(8)
-                        two.step(8)
-                    same(FILE[:40960], b"".join(one.payloads))
-                    same(OTHER[:40960], b"".join(two.payloads))
+                    side_by_side(client, main)
         finally:
             ip("server", "link del to-blue", "link del blue")
 
