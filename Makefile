@@ -87,7 +87,7 @@ help:
 	@echo 'make demo              boot a VM, serve a kernel and an initrd in it'
 	@echo 'make check             all tests; SUITES="6.12 lint" TESTS="basic" for some'
 	@echo 'make torture           bad networks in all combinations, with atftpd for'
-	@echo '                       comparison, and all boot clients; most of an hour'
+	@echo '                       comparison; 200 rounds of teardown; hours'
 	@echo 'make bench             what a block costs, beside other servers: hours;'
 	@echo '                       SECTIONS="cost" for some, see scripts/bench/run'
 	@echo 'make lint              the linters'
