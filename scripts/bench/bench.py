@@ -69,10 +69,11 @@ def network(mtu):
         # Thousands of clients answer at once.
         run(*ip, "link", "set", "tap0", "mtu", mtu, "txqueuelen", 20000)
         run(*ip, "address", "add", f"{CLIENT}/24", "dev", "tap0")
-        run(*ip, "address", "add", f"{CLIENT6}/64", "dev", "tap0", "nodad")
+        if mtu >= 1280:
+            run(*ip, "address", "add", f"{CLIENT6}/64", "dev", "tap0", "nodad")
         run(*ip, "route", "add", "local", f"{CROWD}/17", "dev", "lo")
         run(*ip, "link", "set", "tap0", "up")
-        for address in SERVER, SERVER6:
+        for address in (SERVER, SERVER6) if mtu >= 1280 else (SERVER,):
             run(*ip, "neighbour", "replace", address, "lladdr", MAC, "dev", "tap0", "nud", "permanent")
         yield name
     finally:
@@ -133,14 +134,17 @@ class Symbols:
 
 
 class Vm:
-    """A VM, ready for commands; with the module loaded."""
+    """A VM, ready for commands; with the module loaded. Its clock counts
+    instructions, unless it has several processors or none are to be counted.
+    """
 
-    def __init__(self, kernel="6.12", mtu=1500, add=(), mem="1G", smp=1, timeout=7200, qemu=""):
+    def __init__(self, kernel="6.12", mtu=1500, add=(), mem="1G", smp=1, icount=True, timeout=7200, qemu=""):
         self.kernel = kernel
         self.mtu = mtu
         self.add = add
         self.mem = mem
         self.smp = smp
+        self.icount = icount and smp == 1
         self.timeout = timeout
         self.qemu = qemu
         self.stack = contextlib.ExitStack()
@@ -164,7 +168,7 @@ class Vm:
         port += " -device virtio-serial -device virtserialport,chardev=agent"
         command = ["ip", "netns", "exec", self.net, TOP / "tools/testing/vm/run"]
         command += ["--kernel", self.kernel, "--load", "--mem", self.mem, "--smp", self.smp]
-        if self.smp == 1:
+        if self.icount:
             command.append("--icount")
         command += ["--tap", "tap0", "--timeout", self.timeout, "--quiet"]
         for item in (f"{TOP}/scripts/bench/agent:/bench/agent", *self.add):
@@ -195,12 +199,16 @@ class Vm:
             "modprobe virtio_net",
             f"ip link set eth0 mtu {self.mtu} up",
             f"ip address add {SERVER}/24 dev eth0",
-            f"ip address add {SERVER6}/64 dev eth0 nodad",
             f"ip route add {CROWD}/17 via {CLIENT}",
         ):
             self.do(line)
         link = json.loads(run("ip", "-n", self.net, "-j", "link", "show", "tap0"))
-        for address in CLIENT, CLIENT6:
+        addresses = [CLIENT]
+        # IPv6 wants 1280.
+        if self.mtu >= 1280:
+            self.do(f"ip address add {SERVER6}/64 dev eth0 nodad")
+            addresses.append(CLIENT6)
+        for address in addresses:
             self.do(f"ip neighbour replace {address} lladdr {link[0]['address']} dev eth0 nud permanent")
         # What a boot leaves to be done later comes in bursts.
         for _ in range(20):
@@ -291,6 +299,27 @@ def tftp(vm, data, name="data", server=SERVER, **options):
     return json.loads(vm.client(LOAD, *words, "--data", data, server, name))
 
 
+def tftp_held(vm, data, look, name="data", **options):
+    """Have clients fetch a file, and stop after two windows. Return what look()
+    returns then. They go on after that, and have to get the whole file.
+    """
+    words = [f"--{key}={value}" for key, value in options.items() if value is not None]
+    words += ["--lossy", "--hold", "echo held; read -r _", "--data", data, SERVER, name]
+    command = ["ip", "netns", "exec", vm.net, LOAD, *words]
+    with subprocess.Popen([str(word) for word in command], text=True,
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        try:
+            if process.stdout.readline() != "held\n":
+                raise Failed(f"{' '.join(map(str, words))}: ended early")
+            seen = look()
+            text, _ = process.communicate("go\n", timeout=600)
+        finally:
+            process.kill()
+        if process.returncode:
+            raise Failed(f"{' '.join(map(str, words))}: status {process.returncode}\n{text}")
+    return seen
+
+
 def ping(vm, n, payload=56):
     """Exchange n ICMP echoes, one at a time."""
     vm.client(HERE / "echo", SERVER, n, payload)
@@ -369,8 +398,8 @@ def peer(vm, command, port="udp sport = :69"):
 
 PEERS = {
     "tftpd-hpa": "in.tftpd -L -4 -a :69 -s /srv/tftp",
-    "atftpd": "atftpd --daemon --no-fork --user root --group root /srv/tftp",
-    "dnsmasq": "dnsmasq -k -p 0 -u root -C /dev/null --enable-tftp --tftp-root=/srv/tftp",
+    "atftpd": "atftpd --daemon --no-fork --maxthread 2000 --user root --group root /srv/tftp",
+    "dnsmasq": "dnsmasq -k -p 0 -u root -C /dev/null --enable-tftp --tftp-root=/srv/tftp --tftp-max=2000",
 }
 
 
