@@ -415,6 +415,9 @@ static void receive(struct client *c)
 			msg[i].msg_hdr.msg_namelen = sizeof(from[i]);
 		}
 		n = recvmmsg(c->fd, msg, BATCH, 0, NULL);
+		/* A server that has gone after its last block is in its right. */
+		if (n < 0 && errno == ECONNREFUSED && c->done)
+			return leave(c);
 		if (n < 0 && errno != EAGAIN)
 			return fail(c, strerror(errno));
 		tick();
