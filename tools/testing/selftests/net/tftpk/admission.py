@@ -205,7 +205,7 @@ def _(server):
         equal("requests dropped", 0, growth["requests_dropped"])
 
 
-@test("max-unverified: the oldest one that never acknowledged gives way")
+@test("max-unverified: the oldest one that never acknowledged a block gives way")
 def _(server):
     with settings(source_burst=0, max_unverified=4):
         growth = Growth()
@@ -213,8 +213,12 @@ def _(server):
             verified = stack.enter_context(Client(server))
             begin(verified)
             clients = [stack.enter_context(Client(server)) for _ in range(6)]
-            for client in clients:
+            for number, client in enumerate(clients):
                 client.open("file", *WINDOW)
+                if number == 1:
+                    # This proves nothing yet.
+                    clients[0].ack(0)
+                    clients[0].blocks(1, 8)
             growth.expect(transfers_evicted=2, transfers_active=5, requests_dropped=0)
             # The first two are gone, but may ask again.
             for client in clients[:2]:
