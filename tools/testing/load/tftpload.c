@@ -231,8 +231,9 @@ static void complete(struct client *c)
 		leave(c);
 }
 
-/* Wait with the second window's ACK until every client has come that far, or
- * failed; then, with all transfers under way, have the command look, and let them go.
+/* Wait with the second window's ACK, after a loss with a later one, until every
+ * client has come that far, or failed; then, with all transfers under way, have
+ * the command look, and let them go.
  */
 static void hold(struct client *c)
 {
@@ -244,7 +245,7 @@ static void release(struct client *clients)
 {
 	unsigned int i;
 
-	if (held + count.failed < opt.clients)
+	if (held + count.failed + count.completed < opt.clients)
 		return;
 	if (system(opt.hold))
 		die(opt.hold);
@@ -302,8 +303,7 @@ static void on_data(struct client *c, uint16_t block, const uint8_t *data,
 	count.blocks++;
 	count.bytes += len;
 	/* The first window was acknowledged: the server knows it is real. */
-	if (opt.hold && c->unacked == c->window &&
-	    c->next == 2U * c->window + 1)
+	if (opt.hold && c->unacked == c->window && c->next > 2U * c->window)
 		hold(c);
 	else if (len < c->blksize || c->unacked == c->window)
 		acknowledge(c);
