@@ -6,8 +6,8 @@
 #include <linux/dcache.h>
 #include <linux/fs.h>
 #include <linux/jiffies.h>
-#include <linux/path.h>
 #include <linux/slab.h>
+#include <linux/wait_bit.h>
 #include <net/genetlink.h>
 #include <net/ipv6.h>
 
@@ -361,10 +361,9 @@ int tftpk_nl_listener_get_dumpit(struct sk_buff *skb,
 
 /* ---- transfers ---- */
 
-/* All but the name of the file, whose path is returned with a reference. */
+/* All but the name of the file. */
 static int tftpk_put_transfer(struct sk_buff *skb,
-			      const struct tftpk_transfer *t,
-			      struct path *path)
+			      const struct tftpk_transfer *t)
 {
 	const struct tftpk_key *key = &t->tid.key;
 	const struct tftpk_listener_name *listener = &key->port->listener->name;
@@ -401,36 +400,38 @@ static int tftpk_put_transfer(struct sk_buff *skb,
 	    nla_put_u32(skb, TFTPK_A_TRANSFER_BLOCKS_RETRANSMITTED,
 			t->retransmitted))
 		return -EMSGSIZE;
-	*path = t->file->f_path;
-	path_get(path);
 	return 0;
 }
 
-/* Tell of one transfer, if it is still running. Paths are spelled out without
- * a lock of ours: d_path() takes locks under which a softirq may come.
+/* Tell of one transfer, if it is still running. Nothing of its path is touched
+ * under its lock: softirqs want that, and come under the locks of paths.
  */
 static int tftpk_dump_transfer(struct sk_buff *skb,
 			       struct netlink_callback *cb,
 			       struct tftpk_transfer *t, char *buf)
 {
 	void *hdr = tftpk_dump_entry(skb, cb, TFTPK_CMD_TRANSFER_GET);
-	struct path path = {};
-	bool dead;
-	int err;
+	bool dead, opened = false;
+	int err = 0;
 
 	if (!hdr)
 		return -EMSGSIZE;
 	spin_lock_bh(&t->lock);
 	dead = t->dead;
-	err = dead ? 0 : tftpk_put_transfer(skb, t, &path);
+	if (!dead) {
+		err = tftpk_put_transfer(skb, t);
+		opened = !err && t->state != TFTPK_STATE_OPENING;
+		atomic_add(opened, &t->readers);
+	}
 	spin_unlock_bh(&t->lock);
 
-	if (path.dentry) {
-		char *name = d_path(&path, buf, PATH_MAX);
+	if (opened) {
+		char *name = d_path(&t->file->f_path, buf, PATH_MAX);
 
 		err = !IS_ERR(name) &&
 		      nla_put_string(skb, TFTPK_A_TRANSFER_FILE, name);
-		path_put(&path);
+		if (atomic_dec_and_test(&t->readers))
+			wake_up_var(&t->readers);
 	}
 	if (dead) {
 		genlmsg_cancel(skb, hdr);

@@ -394,6 +394,8 @@ struct tftpk_text {
  * @text: where the block to be acknowledged begins, and the one after it
  * @dst: route, or NULL to look it up; checked with @dst_cookie
  * @dst_cookie: see dst_check()
+ * @readers: dumps that look at @file; it stays open for them. They come under
+ *	the lock and only while the transfer is not dead.
  * @timer: one timer for all that is waited for
  * @deadline: jiffies when @timer has something to do; it may fire earlier
  * @progress: jiffies of the last progress
@@ -447,6 +449,7 @@ struct tftpk_transfer {
 	struct tftpk_text text[2];
 	struct dst_entry *dst;
 	u32 dst_cookie;
+	atomic_t readers;
 
 	struct timer_list timer;
 	unsigned long deadline;

@@ -788,6 +788,7 @@ static void tftpk_transfer_reap(struct tftpk_transfer *t)
 		tftpk_event_transfer(t, t->state == TFTPK_STATE_OPENING ?
 				     TFTPK_EVENT_TYPE_REFUSED :
 				     TFTPK_EVENT_TYPE_END);
+	wait_var_event(&t->readers, !atomic_read(&t->readers));
 	tftpk_file_close(t);
 	if (t->ring.pages && t->ring.pages != t->small)
 		kfree(t->ring.pages);
