@@ -134,7 +134,6 @@ tftpk_export_make(const char *name, const struct tftpk_export_options *options,
 
 	err = kern_path(name, LOOKUP_FOLLOW, &export->path);
 	if (err) {
-		NL_SET_ERR_MSG(extack, "the path cannot be resolved");
 		kfree(export);
 		return ERR_PTR(err);
 	}
@@ -148,11 +147,11 @@ tftpk_export_make(const char *name, const struct tftpk_export_options *options,
 	if (!export->cred)
 		goto err_free;
 	err = tftpk_export_check(export);
-	if (err) {
+	if (err == -EACCES)
 		NL_SET_ERR_MSG(extack,
 			       "the user that files are served as may not enter the folder");
+	if (err)
 		goto err_free;
-	}
 	export->name = tftpk_path_name(&export->path);
 	if (IS_ERR(export->name)) {
 		err = PTR_ERR(export->name);
@@ -465,7 +464,7 @@ int tftpk_listener_add(struct tftpk_net *tn,
 	if (err == -EADDRINUSE)
 		NL_SET_ERR_MSG(extack,
 			       "something listens there already, or no port of the range is free");
-	else
+	else if (err == -EADDRNOTAVAIL || err == -EINVAL)
 		NL_SET_ERR_MSG(extack, "cannot bind to that address");
 out:
 	mutex_unlock(&tn->mutex);
@@ -556,7 +555,7 @@ int tftpk_listeners_reopen(struct tftpk_net *tn, u32 low, u32 high,
 		if (err == -EADDRINUSE)
 			NL_SET_ERR_MSG(extack,
 				       "too few ports of the range are free");
-		else
+		else if (err == -EADDRNOTAVAIL || err == -ENODEV)
 			NL_SET_ERR_MSG(extack,
 				       "a listener's address or interface is not there to bind to ports of the range");
 		tn->settings.port_low = old_low;
@@ -603,11 +602,11 @@ int tftpk_export_add(struct tftpk_net *tn, const char *name,
 	}
 	if (list_empty(&tn->listeners)) {
 		err = tftpk_implicit_open(tn);
-		if (err) {
+		if (err == -EADDRINUSE)
 			NL_SET_ERR_MSG(extack,
 				       "cannot listen on UDP port 69: is another TFTP server running?");
+		if (err)
 			goto err_free;
-		}
 	}
 	export->id = ++tn->next_export;
 	list_add_tail_rcu(&export->list, &tn->exports);
