@@ -20,8 +20,10 @@ export SERVER4=192.0.2.1 CLIENT4=192.0.2.2
 export SERVER6=2001:db8::1 CLIENT6=2001:db8::2
 
 # Whatever is waited for gets that many seconds: a VM without KVM is slow, and
-# the host may be busy.
-patience=${TFTPK_PATIENCE:-30}
+# the host may be busy. The debug kernel takes its time.
+debug_kernel() { [[ -w /sys/kernel/debug/failslab/probability ]]; }
+patience=${TFTPK_PATIENCE:-$(if debug_kernel; then echo 120; else echo 30; fi)}
+export TFTPK_PATIENCE=$patience
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 work=$(mktemp -d "${TMPDIR:-/tmp}/tftpk.XXXXXX")
@@ -151,11 +153,9 @@ run_python() {
 
 # ---- the topology and the module ----
 
-# wants_debug_kernel: skip all of it on others. That one takes its time.
+# wants_debug_kernel: skip all of it on others.
 wants_debug_kernel() {
-	patience=$((patience * 4))
-	export TFTPK_PATIENCE=$patience
-	[[ ! -w /sys/kernel/debug/failslab/probability ]] || return 0
+	! debug_kernel || return 0
 	echo "KTAP version 1"
 	echo "1..0 # SKIP wants the debug kernel"
 	exit 4

@@ -3,12 +3,16 @@
 #
 # Clients of all kinds for TFTPK_SOAK seconds (60), on a network that loses
 # packets, while the server is reconfigured: what they get is right, and at the
-# end there are as many objects and pages as there were at the beginning.
+# end there are as many objects and pages as there were at the beginning. Told
+# every ten minutes. On one kernel, or where TFTPK_SOAK asks for it.
 # shellcheck disable=SC2317 # tests are called by name
 set -euo pipefail
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
-wants_debug_kernel
+if [[ ! ${TFTPK_SOAK-} && ${TFTPK_KERNEL-} == 6.1 ]]; then
+	printf 'KTAP version 1\n1..0 # SKIP one kernel is enough\n'
+	exit 4
+fi
 seconds=${TFTPK_SOAK:-60}
 setup
 
@@ -36,7 +40,7 @@ forever() {
 }
 
 load_of() {
-	in_client "$here/tftpload" --data "$srv/file" --lossy --patience 1 \
+	in_client "$here/tftpload" --data "$srv/file" --lossy --patience 2 \
 		--deadline 300 "$@" file
 }
 right() { "fetch_$1" "$SERVER4" sub/small "$work/got.$1" "${@:2}" && cmp "$srv/sub/small" "$work/got.$1"; }
@@ -53,8 +57,8 @@ reconfigure() {
 	ctl trust 198.51.100.0/24
 	ctl set gso off
 	ctl set gso on zerocopy off
-	ctl set zerocopy on max-windowsize 8
-	ctl set max-windowsize 64 max-pinned 1
+	ctl set zerocopy on max-windowsize 32
+	ctl set max-windowsize 64 max-pinned 64
 	ctl set max-pinned 512
 	ctl untrust 198.51.100.0/24
 	ctl -j transfers
@@ -71,11 +75,12 @@ start() {
 run_all() {
 	rm -f "$work/stop"
 	kinds=()
-	start windows load_of --clients 8 --transfers 16 --blksize 1400 --windowsize 16 "$SERVER4"
-	start lockstep load_of --clients 4 --blksize 1024 "$SERVER6"
-	start fragments load_of --clients 2 --transfers 4 "$SERVER4"
+	start windows load_of --clients 3 --transfers 6 --blksize 1400 --windowsize 16 "$SERVER4"
+	start lockstep load_of --clients 2 --blksize 1024 "$SERVER6"
+	start plain load_of --transfers 2 "$SERVER4"
 	start curl right curl
-	start atftp right atftp blksize 1024 windowsize 4
+	# Without options: one lost ACK of an OACK, and it gives up.
+	start atftp right atftp
 	start netascii by_text
 	start refused refused
 	start reconfigure reconfigure
@@ -86,24 +91,29 @@ run_all() {
 
 # Pages that are neither free nor of processes or files.
 pages() {
-	awk '{ kb[$1] = $2 } END {
-		print (kb["MemTotal:"] - kb["MemFree:"] - kb["Cached:"] - kb["Buffers:"] -
-			kb["AnonPages:"] - kb["PageTables:"] - kb["KernelStack:"]) / 4
-	}' /proc/meminfo
+	awk '$1 == "MemTotal:" { sum += $2 }
+		/^(MemFree|Cached|Buffers|AnonPages|PageTables|KernelStack):/ { sum -= $2 }
+		END { print sum / 4 }' /proc/meminfo
 }
 idle() { [[ $(counter transfers_active) == 0 ]]; }
 none_left() { (($(objects) == 0)); }
 
+# Objects that are free, but kept back, go first: of all caches, since KASAN
+# keeps back many.
 settled() {
+	local cache
 	wait_for idle
 	wait_for none_left
 	drop_caches
 	equal "pages of the file" 0 "$(cached "$work/disk/file")"
+	for cache in /sys/kernel/slab/*/shrink; do
+		echo 1 >"$cache"
+	done
 	pages
 }
 
 soak() {
-	local kind before after times failed
+	local kind before after times failed left now said
 	# A disk: the pages of a tmpfs stay.
 	mkdir "$work/disk"
 	truncate -s 32M "$work/disk.img"
@@ -122,16 +132,21 @@ soak() {
 	# What is made once is made now.
 	run_all 10
 	before=$(settled)
-	mark
-	run_all "$seconds"
-	for kind in "${kinds[@]}"; do
-		read -r times failed <"$work/count.$kind"
-		note "$kind: $times times"
-		((times && !failed)) || fail "$kind failed $failed times: $(cat "$work/failed.$kind")"
+	note "$before pages at the beginning"
+	for ((left = seconds; left > 0; left -= now)); do
+		now=$((left < 600 ? left : 600))
+		said=
+		mark
+		run_all "$now"
+		for kind in "${kinds[@]}"; do
+			read -r times failed <"$work/count.$kind"
+			said+=" $kind $times,"
+			((times && !failed)) || fail "$kind: $times times, failed $failed times: $(cat "$work/failed.$kind")"
+		done
+		after=$(settled)
+		note "$now s:$said $(growth transfers_completed blocks_sent blocks_retransmitted)" \
+			"transfers, blocks sent, repeated; $after pages"
 	done
-	after=$(settled)
-	note "$(growth transfers_completed blocks_sent blocks_retransmitted) transfers, blocks sent, repeated"
-	note "$before pages before, $after after"
 	((after < before + 1024)) || fail "pages were lost: $((after - before))"
 }
 it "clients of all kinds for $seconds s" soak
