@@ -39,5 +39,5 @@ chmod 644 "$srv/full/hole" "$srv/full/rest"
 chmod 755 "$work"
 ctl export "$srv" >/dev/null
 # Silent clients are to be forgotten soon.
-ctl set give-up 2
+ctl set give-up 10
 run_python faults.py "$@"
