@@ -536,21 +536,21 @@ static struct tftpk_transfer *tftpk_unverified_oldest(struct tftpk_transfer *t,
 	return oldest;
 }
 
-/* Take @pages out of what the namespace may pin. Whoever has not proved to be
- * there for longer than a client takes gives way, so that forged requests cannot
- * use it up.
+/* Take @pages out of what the namespace may pin. With @tries, that many of those
+ * give way who have not proved to be there for longer than a client takes, so
+ * that forged requests cannot use it up.
  */
-static bool tftpk_transfer_reserve(struct tftpk_transfer *t, u32 pages)
+static bool tftpk_transfer_reserve(struct tftpk_transfer *t, u32 pages,
+				   int tries)
 {
 	struct tftpk_net *tn = t->tn;
 	long max = (long)READ_ONCE(tn->settings.max_pinned) <<
 		   (20 - PAGE_SHIFT);
 	struct tftpk_transfer *oldest;
-	int tries = 0;
 
 	while (atomic_long_add_return(pages, &tn->pinned) > max) {
 		atomic_long_sub(pages, &tn->pinned);
-		if (++tries > TFTPK_EVICT_TRIES)
+		if (!tries--)
 			return false;
 		rcu_read_lock();
 		local_bh_disable();
@@ -572,8 +572,9 @@ static bool tftpk_transfer_reserve(struct tftpk_transfer *t, u32 pages)
 
 /* Make a ring for the window and some pages ahead of it, or for as many as the
  * file has. The window shrinks to what fits the largest ring. Where the budget
- * is short, nothing is read ahead; where it is used up, or memory is, one block
- * at a time is sent, which nobody is denied. Returns the window.
+ * is short, nothing is read ahead, which nobody has to give way for; where it is
+ * used up, or memory is, one block at a time is sent, which nobody is denied.
+ * Returns the window.
  */
 static u32 tftpk_transfer_ring(struct tftpk_transfer *t, u32 blksize,
 			       u32 windowsize)
@@ -588,9 +589,9 @@ static u32 tftpk_transfer_ring(struct tftpk_transfer *t, u32 blksize,
 	window = min_t(u64, window, all);
 	ahead = min_t(u64, TFTPK_RING_AHEAD, all - window);
 
-	if (!tftpk_transfer_reserve(t, window + ahead)) {
+	if (!tftpk_transfer_reserve(t, window + ahead, 0)) {
 		ahead = 0;
-		if (!tftpk_transfer_reserve(t, window))
+		if (!tftpk_transfer_reserve(t, window, TFTPK_EVICT_TRIES))
 			goto one;
 	}
 	size = roundup_pow_of_two(max(window + ahead, TFTPK_RING_SMALL));
