@@ -13,8 +13,8 @@ import re
 import subprocess
 import time
 
-from testbed import SERVERS, SRV, counters, ctl, equal, note, output, run, settings, tests, wait_for
-from tftp_packet import Client, Code, Error, Oack, Op, ack, data, parse, request
+from testbed import LOAD, SERVERS, SRV, counters, ctl, drop_caches, equal, note, output, run, settings, tests, wait_for
+from tftp_packet import Client, Code, Error, Oack, Op, ack, attempt, data, request
 
 SERVER = SERVERS["IPv4"]
 WORK = pathlib.Path(os.environ["WORK"])
@@ -116,44 +116,8 @@ def each(step=1, first=12):
 # ---- a client that bears with everything ----
 
 
-def attempt(name, options=(), mode="octet", tries=2):
-    """What a client gets that asks again when nothing comes: a file's content,
-    an Error, or None.
-    """
-    with Client(SERVER) as client:
-        last = request(name, options, mode)
-        blksize, windowsize, since = 512, 1, 0
-        got = []
-        client.send(last)
-        while True:
-            packet = client.poll(0.3)
-            if packet is None:
-                tries -= 1
-                if not tries:
-                    return None
-                client.send(last)
-                continue
-            packet = parse(packet)
-            if isinstance(packet, Error):
-                return packet
-            if isinstance(packet, Oack):
-                granted = dict(packet.options)
-                blksize = int(granted.get("blksize", blksize))
-                windowsize = int(granted.get("windowsize", windowsize))
-            elif packet.block == len(got) + 1:
-                got.append(packet.payload)
-                since += 1
-                if packet.length == blksize and since < windowsize:
-                    continue
-            since = 0
-            last = ack(len(got))
-            client.send(last)
-            if got and len(got[-1]) < blksize:
-                return b"".join(got)
-
-
 def right(name, content, **how):
-    got = attempt(name, tries=60, **how)
+    got = attempt(SERVER, name, tries=60, **how)
     if got != content:
         what = f"{len(got)} bytes" if isinstance(got, bytes) else got
         raise AssertionError(f"{name}: wanted its {len(content)} bytes, got {what}")
@@ -168,11 +132,6 @@ def recovered():
 FILE = (SRV / "file").read_bytes()
 SMALL = (SRV / "small").read_bytes()
 DISK = (WORK / "disk-file").read_bytes()
-
-
-def drop_caches():
-    subprocess.run(["sync"], check=True)
-    pathlib.Path("/proc/sys/vm/drop_caches").write_text("3", encoding="ascii")
 
 
 # ---- where the module allocates ----
@@ -226,7 +185,7 @@ def talk(tries):
     )
     came = 0
     for name, options, mode, content in cases:
-        got = attempt(name, options, mode, tries)
+        got = attempt(SERVER, name, options, mode, tries)
         if content and isinstance(got, bytes):
             equal(f"{name} is what it was", True, got == content)
         came += isinstance(got, bytes)
@@ -281,7 +240,7 @@ def _():
         drop_caches()
         with failing("fail_page_alloc", text, probability):
             talk(2)
-            got = attempt("disk/file", {"blksize": 1400, "windowsize": 32})
+            got = attempt(SERVER, "disk/file", {"blksize": 1400, "windowsize": 32})
             equal("what came is right", True, not isinstance(got, bytes) or got == DISK)
     put("fail_page_alloc", min_order=1)
     recovered()
@@ -293,7 +252,7 @@ def _():
     try:
         drop_caches()
         with failing("fail_function", text):
-            got = attempt("disk/file")
+            got = attempt(SERVER, "disk/file")
             equal("an ERROR without page cache", (True, Code.UNDEFINED), (isinstance(got, Error), got.code))
     finally:
         inject.write_text("\n", encoding="ascii")
@@ -365,8 +324,6 @@ def _():
 
 # ---- loading and unloading ----
 
-LOAD = ["insmod", os.environ["TFTPK_KO"]] if "TFTPK_KO" in os.environ else ["modprobe", "tftpk"]
-
 
 def gone():
     equal("module is loaded", False, os.path.exists("/sys/module/tftpk"))
@@ -432,6 +389,40 @@ def _():
         serve_again()
 
 
+# ---- time ----
+
+
+@test("a machine that stands still for longer than a client may be silent")
+def _():
+    before = counters()
+    with settings(give_up=2), Client(SERVER) as client:
+        client.request("small", {"timeout": 1})
+        client.expect(Oack)
+        client.ack(0)
+        client.window(1, 1)
+        client.ack(1)
+        content = client.window(2, 1)
+        begun = time.monotonic()
+        output("modprobe", "tftpk-stall", "seconds=4")
+        stood = time.monotonic() - begun
+        output("rmmod", "tftpk-stall")
+        client.ack(2)
+        client.resume(3)
+    note(f"it stood still for {stood:.1f} s")
+    equal("long enough", True, stood >= 4)
+    equal("the content is right", (SRV / "small").read_bytes()[512:1024], content[0])
+    for name, grown in (("transfers_failed", 0), ("transfers_completed", 1)):
+        wait_for(name, lambda: counters()[name] - before[name] == grown)
+    # Without that the same silence ends a transfer.
+    with settings(give_up=2), Client(SERVER) as client:
+        client.request("small", {"timeout": 1})
+        client.expect(Oack)
+        client.ack(0)
+        client.window(1, 1)
+        client.ack(1)
+        wait_for("the silent client to be given up", lambda: counters()["transfers_failed"] > before["transfers_failed"])
+
+
 # ---- storage ----
 
 
@@ -469,7 +460,7 @@ def _():
         with failing("fail_make_request", EVERYWHERE, 20) as injected:
             for _ in range(4):
                 drop_caches()
-                got = attempt("disk/file", {"blksize": 1400, "windowsize": 8}, tries=60)
+                got = attempt(SERVER, "disk/file", {"blksize": 1400, "windowsize": 8}, tries=60)
                 if isinstance(got, bytes):
                     came += 1
                     equal("the content is right", True, got == DISK)
