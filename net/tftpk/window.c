@@ -137,17 +137,22 @@ enum tftpk_ack tftpk_window_ack(struct tftpk_window *w, struct tftpk_rtt *rtt,
 	u32 ahead = tftpk_window_ahead(w, block);
 	u64 acked = w->acked + ahead;
 	bool rolled = w->rolled;
+	u32 us;
 
 	if (!ahead)
 		return tftpk_window_repeated(w, rtt, now_ns);
 	if (acked >= w->high)
 		return TFTPK_ACK_STALE;
 
+	us = min_t(u64, div_u64(now_ns - w->timed_ns, NSEC_PER_USEC),
+		   TFTPK_RTT_MAX);
 	if (w->timed && acked >= w->timed) {
-		tftpk_rtt_sample(rtt, div_u64(now_ns - w->timed_ns,
-					      NSEC_PER_USEC));
+		tftpk_rtt_sample(rtt, us);
 		w->timed = 0;
 		rtt->backoff = 0;
+	} else if (acked + 1 == w->high) {
+		/* An answer to what was sent first, or to what was again. */
+		rtt->last = us;
 	}
 	w->acked = acked;
 	w->echo = w->rolled || w->probed;
@@ -243,6 +248,7 @@ void tftpk_window_timeout(struct tftpk_window *w, struct tftpk_rtt *rtt)
 void tftpk_rtt_sample(struct tftpk_rtt *rtt, u32 us)
 {
 	us = max(us, 1U);
+	rtt->last = us;
 	if (!rtt->srtt) {
 		rtt->srtt = us;
 		rtt->rttvar = us / 2;
@@ -265,13 +271,23 @@ void tftpk_rtt_backoff(struct tftpk_rtt *rtt)
 		rtt->backoff++;
 }
 
+/* Somewhat more than the last round trip may have taken. What was sent twice
+ * gives no sample (Karn's rule). So where round trips became longer than what
+ * is waited for by the estimate, all would be sent twice from then on: nothing
+ * may wait for less than what is known to have come at last.
+ */
+static u32 tftpk_rtt_last(const struct tftpk_rtt *rtt)
+{
+	return rtt->last + rtt->last / 4;
+}
+
 /**
  * tftpk_rtt_rto() - retransmission timeout in microseconds
  * @rtt: estimate
  * @utimeout: the client's timeout option in microseconds, 0 if it sent none
  *
  * The option (RFC 2349) never delays the first retransmission: it caps what
- * the backoff makes of it.
+ * the backoff makes of it, though not below what a round trip takes.
  */
 u32 tftpk_rtt_rto(const struct tftpk_rtt *rtt, u32 utimeout)
 {
@@ -279,7 +295,8 @@ u32 tftpk_rtt_rto(const struct tftpk_rtt *rtt, u32 utimeout)
 
 	if (rtt->srtt)
 		rto = max_t(u64, rtt->srtt + 4ULL * rtt->rttvar, TFTPK_RTO_MIN);
-	return min_t(u64, rto << rtt->backoff, utimeout ?: TFTPK_RTO_MAX);
+	return min_t(u64, rto << rtt->backoff,
+		     max(utimeout ?: TFTPK_RTO_MAX, tftpk_rtt_last(rtt)));
 }
 
 /**
@@ -290,7 +307,8 @@ u32 tftpk_rtt_rto(const struct tftpk_rtt *rtt, u32 utimeout)
  */
 u32 tftpk_rtt_suspect(const struct tftpk_rtt *rtt)
 {
-	return max_t(u32, rtt->srtt + 4 * rtt->rttvar, TFTPK_PROBE_MIN);
+	return max3(rtt->srtt + 4 * rtt->rttvar, tftpk_rtt_last(rtt),
+		    TFTPK_PROBE_MIN);
 }
 
 /**
@@ -300,8 +318,7 @@ u32 tftpk_rtt_suspect(const struct tftpk_rtt *rtt)
  *
  * Two round trips, as nothing but silence tells that the last block or its
  * ACK was lost. Clients in lock step also write to a disk meanwhile. After a
- * timeout the estimate is not believed until there is a new sample (Karn's
- * rule): where round trips became longer there would be none.
+ * timeout the estimate is not believed until there is a new sample.
  *
  * Return: microseconds, or 0 to wait for the timeout.
  */
@@ -309,6 +326,6 @@ u32 tftpk_rtt_probe(const struct tftpk_rtt *rtt, u32 inflight)
 {
 	if (!rtt->srtt || rtt->backoff)
 		return 0;
-	return max_t(u32, 2 * rtt->srtt + rtt->rttvar,
-		     inflight > 1 ? TFTPK_PROBE_MIN : TFTPK_PROBE_LONE);
+	return max3(2 * rtt->srtt + rtt->rttvar, tftpk_rtt_last(rtt),
+		    inflight > 1 ? TFTPK_PROBE_MIN : TFTPK_PROBE_LONE);
 }

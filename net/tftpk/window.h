@@ -21,6 +21,7 @@
 #define TFTPK_RTO_FIRST		1000000
 #define TFTPK_RTO_MIN		200000
 #define TFTPK_RTO_MAX		5000000
+#define TFTPK_RTT_MAX		10000000	/* longer ones count as this */
 #define TFTPK_PROBE_MIN		20000
 #define TFTPK_PROBE_LONE	50000	/* of a flight of one block */
 
@@ -32,7 +33,7 @@
  * @last: number of the final block, the only one below the block size
  * @flight_ns: when block @acked + 1 was last sent
  * @again: end of what had been sent when the window last went back
- * @timed_ns: when @timed was sent
+ * @timed_ns: when the block before @high was first sent
  * @timed: block whose ACK gives a round-trip time, 0 for none
  * @size: blocks that may be in flight
  * @rollover: number on the wire of the block after 65535, 0 or 1
@@ -64,12 +65,14 @@ struct tftpk_window {
  * @rttvar: its variation
  * @min: shortest round trip seen
  * @backoff: timeouts in a row
+ * @last: the last round trip, or what it took at most
  */
 struct tftpk_rtt {
 	u32 srtt;
 	u32 rttvar;
 	u32 min;
 	u8 backoff;
+	u32 last;
 };
 
 /**

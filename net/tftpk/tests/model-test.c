@@ -97,6 +97,19 @@ static const struct model_case cases[] = {
 	{ "shuffled, window of 64", 1, 500, 64, WAN, PATIENT, .jitter = 500,
 	  .jitter_us = 30000, .reack_old = true, .limit = 40000 },
 
+	/* Round trips become longer: some are sent again until that is known */
+	{ "longer, lock step", 1, 500, 1, LAN, PATIENT, .later_us = 75000,
+	  .limit = 1010 },
+	{ "longer, window of 4, re-ACKs", 1, 500, 4, .delay_us = 5000, PATIENT,
+	  .later_us = 25000, .reack_last = true, .limit = 1020 },
+	{ "longer, window of 16, re-ACKs", 1, 500, 16, .delay_us = 5000,
+	  PATIENT, .later_us = 75000, .reack_old = true, .limit = 1050 },
+	{ "longer, window of 64, re-ACKs", 1, 1000, 64, .delay_us = 5000,
+	  PATIENT, .later_us = 750000, .reack_last = true, .limit = 1300 },
+	{ "longer than all timeouts, window of 4, re-ACKs", 1, 500, 4,
+	  .delay_us = 5000, .patience_us = 20000000, .later_us = 4000000,
+	  .reack_last = true, .limit = 1100 },
+
 	/* All at once */
 	{ "bad, lock step", 1, 200, 1, WAN, IMPATIENT, .loss = 50,
 	  .copies = 100, .jitter = 100, .jitter_us = 50000,

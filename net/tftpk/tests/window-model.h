@@ -26,12 +26,14 @@
  * @windowsize: blocks that may be in flight
  * @rollover: number that follows upon 65535
  * @delay_us: one way
+ * @later_us: that, once 20 blocks have arrived; 0 for no other
  * @jitter_us: up to that much more, which reorders
  * @jitter: share of packets with jitter, of 1000
  * @loss: share of packets that are lost, each way, of 1000
  * @copies: share of packets that arrive twice, each way, of 1000
  * @patience_us: when the client repeats its ACK; 0 for never
  * @reack_old: it acknowledges again what it has already
+ * @reack_last: it acknowledges again the last of what it has already
  * @reack_all: it reports a gap for each packet behind that, not just once
  * @limit: DATA packets that may be sent, of 1000 per block; 0 for any number
  */
@@ -42,12 +44,14 @@ struct model_case {
 	u16 windowsize;
 	u8 rollover;
 	u32 delay_us;
+	u32 later_us;
 	u32 jitter_us;
 	u16 jitter;
 	u16 loss;
 	u16 copies;
 	u32 patience_us;
 	bool reack_old;
+	bool reack_last;
 	bool reack_all;
 	u32 limit;
 };
@@ -157,11 +161,12 @@ static inline void model_transmit(struct model *m, bool ack, u64 block)
 {
 	int n = model_chance(m, m->c->loss) ? 0 :
 		model_chance(m, m->c->copies) ? 2 : 1;
+	u64 delay_us = m->c->later_us && m->received >= m->c->first + 20 ?
+		       m->c->later_us : m->c->delay_us;
 
 	while (n--) {
 		struct model_packet packet = {
-			.arrives_ns = m->now_ns +
-				      m->c->delay_us * (u64)NSEC_PER_USEC,
+			.arrives_ns = m->now_ns + delay_us * NSEC_PER_USEC,
 			.order = m->order++,
 			.block = block,
 			.ack = ack,
@@ -262,7 +267,7 @@ static inline void model_server_timer(struct model *m)
 	if (w->suspect) {
 		tftpk_window_back(w);
 		model_push(m);
-	} else if (!w->probed && tftpk_window_inflight(w)) {
+	} else if (!w->probed && !m->rtt.backoff && tftpk_window_inflight(w)) {
 		m->probes++;
 		tftpk_window_probe(w);
 		model_send(m, w->next - 1);
@@ -312,7 +317,8 @@ static inline void model_data(struct model *m, u64 block)
 	behind = model_wire(m->c, m->received) - wire;
 	if (behind < 32768) {
 		/* It has that. Whoever has all says so again. */
-		if (m->c->reack_old || m->received == m->last)
+		if (m->c->reack_old || m->received == m->last ||
+		    (m->c->reack_last && !behind))
 			model_client_ack(m);
 	} else if (m->c->reack_all || !m->gap_told) {
 		m->gap_told = true;

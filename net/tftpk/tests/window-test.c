@@ -560,6 +560,12 @@ static const struct rto_case rto_cases[] = {
 	  1000000, 1000000 },
 	{ "the client's timeout raises the ceiling", { 100, 50, 100, 6 },
 	  10000000, 10000000 },
+	{ "a round trip raises the ceiling", { 100, 50, 100, 6, 8000000 }, 0,
+	  10000000 },
+	{ "a round trip raises the client's ceiling",
+	  { 100, 50, 100, 3, 1600000 }, 1000000, 1600000 },
+	{ "a round trip delays nothing", { 100, 50, 100, 0, 8000000 }, 0,
+	  200000 },
 	{ "a long timeout of the client", { 100, 50, 100, 8 }, 255000000,
 	  51200000 },
 	{ "a timeout of a second before the first sample", { 0, 0, 0, 0 },
@@ -622,6 +628,39 @@ static void rtt_probe_test(struct kunit *test)
 	}
 }
 
+/* What was sent twice gives no sample, but says what a round trip took at most. */
+static void rtt_last_test(struct kunit *test)
+{
+	struct tftpk_rtt rtt = {};
+	struct tftpk_window w;
+
+	tftpk_window_init(&w, 512 * 100, 512, 4, 0);
+	tftpk_rtt_sample(&rtt, 1000);
+	KUNIT_EXPECT_EQ(test, tftpk_rtt_probe(&rtt, 4), TFTPK_PROBE_MIN);
+	KUNIT_EXPECT_EQ(test, tftpk_rtt_suspect(&rtt), TFTPK_PROBE_MIN);
+
+	tftpk_window_sent(&w, 4, 1 * NSEC_PER_SEC);
+	tftpk_window_probe(&w);
+	tftpk_window_ack(&w, &rtt, 4, 3 * NSEC_PER_SEC);
+	KUNIT_EXPECT_EQ(test, rtt.srtt, 1000);
+	KUNIT_EXPECT_EQ(test, rtt.last, 2000000);
+	KUNIT_EXPECT_EQ(test, tftpk_rtt_probe(&rtt, 4), 2500000);
+	KUNIT_EXPECT_EQ(test, tftpk_rtt_suspect(&rtt), 2500000);
+
+	tftpk_window_sent(&w, 4, 3 * NSEC_PER_SEC);
+	tftpk_window_timeout(&w, &rtt);
+	tftpk_window_sent(&w, 4, 9 * NSEC_PER_SEC);
+	/* A part of them says nothing of those that were sent last. */
+	tftpk_window_ack(&w, &rtt, 6, 100 * NSEC_PER_SEC);
+	KUNIT_EXPECT_EQ(test, rtt.last, 2000000);
+	tftpk_window_ack(&w, &rtt, 8, 100 * NSEC_PER_SEC);
+	KUNIT_EXPECT_EQ(test, rtt.last, TFTPK_RTT_MAX);
+
+	tftpk_window_sent(&w, 4, 100 * NSEC_PER_SEC);
+	tftpk_window_ack(&w, &rtt, 12, 100 * NSEC_PER_SEC + 500 * NSEC_PER_USEC);
+	KUNIT_EXPECT_EQ(test, rtt.last, 500);
+}
+
 static struct kunit_case window_cases[] = {
 	KUNIT_CASE_PARAM(window_wire_test, wire_gen_params),
 	KUNIT_CASE_PARAM(window_blocks_test, blocks_gen_params),
@@ -637,6 +676,7 @@ static struct kunit_case window_cases[] = {
 	KUNIT_CASE_PARAM(rtt_rto_test, rto_gen_params),
 	KUNIT_CASE(rtt_backoff_test),
 	KUNIT_CASE(rtt_probe_test),
+	KUNIT_CASE(rtt_last_test),
 	{}
 };
 

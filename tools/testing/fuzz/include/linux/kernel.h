@@ -23,6 +23,7 @@
 	_a > _b ? _a : _b; })
 #define min(a, b)	min_t(typeof((a) + (b)), a, b)
 #define max(a, b)	max_t(typeof((a) + (b)), a, b)
+#define max3(a, b, c) max(max(a, b), c)
 #define clamp(v, lo, hi) min(max(v, lo), hi)
 #define clamp_t(type, v, lo, hi) min_t(type, max_t(type, v, lo), hi)
 
