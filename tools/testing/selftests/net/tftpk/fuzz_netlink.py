@@ -13,7 +13,7 @@ import struct
 import subprocess
 import time
 
-from testbed import SRV, ctl, equal, note, output, run, tests
+from testbed import LOAD, SRV, ctl, equal, note, output, run, tests
 from tftp_packet import Client
 
 SECONDS = float(os.environ.get("TFTPK_FUZZ_SECONDS", "2"))
@@ -311,8 +311,7 @@ def _():
 def serve(server):
     """The server can be brought to serve, whatever it was told before."""
     subprocess.run(["rmmod", "tftpk"], check=True)
-    load = ["insmod", os.environ["TFTPK_KO"]] if "TFTPK_KO" in os.environ else ["modprobe", "tftpk"]
-    subprocess.run(load, check=True)
+    subprocess.run(LOAD, check=True)
     ctl("set", "source-burst", "0")
     ctl("export", str(SRV))
     with Client(server) as client:

@@ -423,6 +423,9 @@ drop_caches() {
 	echo 3 >/proc/sys/vm/drop_caches
 }
 
+# idle: has the last transfer gone?
+idle() { [[ $(counter transfers_active) == 0 ]]; }
+
 # objects: how many are left in the module's slab caches. Those that are kept
 # back, free, for a while go first.
 objects() {

@@ -20,7 +20,6 @@ all_done() {
 	equal "transfers that completed" "$1" "$(figure transfers)"
 	equal "transfers that failed" 0 "$(figure failed)"
 }
-idle() { [[ $(counter transfers_active) == 0 ]]; }
 
 # The bytes that a slab cache takes, and its objects.
 slab() {

@@ -57,6 +57,7 @@ def side_by_side(first, second):
         two.step(8)
     same(FILE[:40960], b"".join(one.payloads))
     same(OTHER[:40960], b"".join(two.payloads))
+    return one, two
 
 
 def prefix(address, host=False):
@@ -331,13 +332,7 @@ def _(_):
     with inside("second"):
         second = Client("fe80::1%to-server", source="fe80::2%to-server", source_port=4001)
     with first, second:
-        one = Transfer(first, "file", *WINDOW)
-        two = Transfer(second, "other", *WINDOW)
-        for _ in range(5):
-            one.step(8)
-            two.step(8)
-        same(FILE[:40960], b"".join(one.payloads))
-        same(OTHER[:40960], b"".join(two.payloads))
+        side_by_side(first, second)
         # A refusal has to find the link as well.
         with Client("fe80::1%to-server", source="fe80::2%to-server") as client:
             client.request("nothing")
@@ -557,12 +552,7 @@ def behind_nat(server, port):
             first = Client(server, source=FAR[family(server)], source_port=port)
             second = Client(server, source=other, source_port=port)
         with first, second:
-            one = Transfer(first, "file", *WINDOW)
-            two = Transfer(second, "other", *WINDOW)
-            for _ in range(5):
-                one.step(8)
-                two.step(8)
-            same(FILE[:40960], b"".join(one.payloads))
+            one, two = side_by_side(first, second)
             same(OTHER, two.finish())
             same(FILE, one.finish())
 

@@ -95,7 +95,6 @@ pages() {
 		/^(MemFree|Cached|Buffers|AnonPages|PageTables|KernelStack):/ { sum -= $2 }
 		END { print sum / 4 }' /proc/meminfo
 }
-idle() { [[ $(counter transfers_active) == 0 ]]; }
 none_left() { (($(objects) == 0)); }
 
 # Objects that are free, but kept back, go first: of all caches, since KASAN

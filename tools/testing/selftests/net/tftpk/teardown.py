@@ -19,7 +19,21 @@ import threading
 import time
 
 from lab import command, ip, libc
-from testbed import CLIENTS, SERVERS, SRV, counters, ctl, equal, note, run, tests, transfers, wait_for
+from testbed import (
+    CLIENTS,
+    LOAD,
+    SERVERS,
+    SRV,
+    counters,
+    ctl,
+    drop_caches,
+    equal,
+    note,
+    run,
+    tests,
+    transfers,
+    wait_for,
+)
 from tftp_packet import Code, Op, ack, error, request
 
 ROUNDS = int(os.environ.get("TFTPK_ROUNDS", "10"))
@@ -220,13 +234,6 @@ def unmounted():
     return True
 
 
-def load():
-    if "TFTPK_KO" in os.environ:
-        command("insmod", os.environ["TFTPK_KO"])
-    else:
-        command("modprobe", "tftpk")
-
-
 def slab_objects():
     """Of the module. Those that are kept back, free, for a while go first."""
     for cache in pathlib.Path("/sys/kernel/slab").glob("tftpk_*"):
@@ -247,8 +254,7 @@ def serve(netns="server", listen=()):
 
 def cached_pages():
     """Of the file, that cannot be dropped."""
-    os.sync()
-    pathlib.Path("/proc/sys/vm/drop_caches").write_text("3", encoding="ascii")
+    drop_caches()
     return int(command("fincore", "--noheadings", "--raw", "--output", "PAGES", f"{DISK}/file"))
 
 
@@ -256,7 +262,7 @@ def cached_pages():
 def loaded():
     """The disk and the module, meanwhile; then they can go."""
     mount()
-    load()
+    command(*LOAD)
     try:
         yield
     except BaseException:
@@ -319,7 +325,7 @@ def under_fire(title):
 def _(swarm):
     with swarm.all_told():
         unload()
-    load()
+    command(*LOAD)
     serve()
 
 
@@ -327,7 +333,7 @@ def _(swarm):
 def _(swarm):
     with swarm.running:
         unload()
-        load()
+        command(*LOAD)
         serve()
 
 

@@ -50,7 +50,6 @@ none_pinned() {
 	pages=$(pinned)
 	((pages == 0))
 }
-no_transfers() { [[ $(counter transfers_active) == 0 ]]; }
 
 slab() {
 	in_slabinfo && fail "there before the module"
@@ -61,7 +60,7 @@ slab() {
 	cmp "$srv/disk/small" "$work/small"
 	awk '$1 == "tftpk_transfer" { objects = $3 } END { exit !objects }' /proc/slabinfo ||
 		fail "the cache was not used"
-	wait_for no_transfers
+	wait_for idle
 	rmmod tftpk
 	in_slabinfo && fail "there after the module"
 	umount "$srv/disk"
@@ -93,7 +92,7 @@ pages() {
 	ctl export "$srv/disk"
 	fetch_atftp "$SERVER4" large "$work/large" blksize 1428 windowsize 64
 	(($(cached "$srv/disk/large") > 1000)) || fail "it was not in the cache"
-	wait_for no_transfers
+	wait_for idle
 	equal "pages held after a transfer" 0 "$(pinned)"
 	running
 	(($(pinned) > 0)) || fail "no pages held during a transfer"

@@ -7,8 +7,10 @@ import subprocess
 import time
 
 from testbed import (
+    LOAD,
     SRV,
     Growth,
+    counters,
     ctl,
     equal,
     in_server,
@@ -24,9 +26,6 @@ from tftp_packet import Client, Data, Oack
 DEVICE = "to-client"
 # zerocopy, and which bytes arrive then
 MODES = [("on", "new"), ("off", "old")]
-
-
-LOAD = ["insmod", os.environ["TFTPK_KO"]] if os.environ.get("TFTPK_KO") else ["modprobe", "tftpk"]
 
 
 class TooLate(Exception):
@@ -66,6 +65,7 @@ def held(attempt):
                 return attempt(queue)
         except TooLate:
             note(f"{seconds} s were too short")
+            wait_for("its transfer to end", lambda: not counters()["transfers_active"])
     raise AssertionError("never fast enough")
 
 
