@@ -408,7 +408,7 @@ static inline const char *model_run(struct model *m, const struct model_case *c,
 	limit = (u64)c->limit * c->blocks;
 	if (limit && m->data_sent * 1000 > limit)
 		model_fail(m, "too many packets were sent");
-	if (!c->loss && !c->jitter &&
+	if (!c->loss && !c->jitter && !c->later_us &&
 	    m->data_sent > 2 * (u64)c->blocks + c->windowsize)
 		model_fail(m, "copies made more of themselves");
 	return m->failure;

@@ -79,6 +79,10 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	c.jitter = in.jitter;
 	c.jitter_us = in.jitter_ms * 1000;
 	c.delay_us = in.delay_ms * 1000;
+	/* What takes long may come to take far longer. */
+	c.reack_last = in.flags & 128;
+	if (c.reack_last)
+		c.later_us = c.delay_us * 32;
 	chance.pos = data + sizeof(in);
 	chance.left = size - sizeof(in);
 	chance.state = 1;
@@ -86,8 +90,8 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	if (failure) {
 		fprintf(stderr, "%s: %u blocks from %llu on, window of %u, rollover %u, ",
 			failure, c.blocks, c.first, c.windowsize, c.rollover);
-		fprintf(stderr, "delay %u us, jitter %u us for %u, loss %u, copies %u, ",
-			c.delay_us, c.jitter_us, c.jitter, c.loss, c.copies);
+		fprintf(stderr, "delay %u us, then %u us, jitter %u us for %u, loss %u, copies %u, ",
+			c.delay_us, c.later_us, c.jitter_us, c.jitter, c.loss, c.copies);
 		fprintf(stderr, "patience %u us, %s, %s: ", c.patience_us,
 			c.reack_old ? "re-ACKs" : "no re-ACKs",
 			c.reack_all ? "ACKs all" : "ACKs once");
