@@ -446,11 +446,11 @@ static void tftpk_transfer_expired(struct tftpk_transfer *t,
 		tftpk_transfer_arm(t, TFTPK_RTO_FIRST);
 		return;
 	}
-	/* While no timers ran the client's silence told nothing: a machine that
+	/* How late the timer is tells nothing of the client: a machine that
 	 * stood still, or had too much to do, repeats before it gives up.
 	 */
-	t->progress += jiffies - t->deadline;
-	if (jiffies - t->progress >= tftpk_transfer_patience(t)) {
+	if (time_after_eq(t->deadline,
+			  t->progress + tftpk_transfer_patience(t))) {
 		tftpk_transfer_finish(t, tftpk_transfer_all_sent(t) ?
 				      TFTPK_OUTCOME_COMPLETED :
 				      TFTPK_OUTCOME_TIMED_OUT);

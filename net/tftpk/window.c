@@ -136,7 +136,7 @@ enum tftpk_ack tftpk_window_ack(struct tftpk_window *w, struct tftpk_rtt *rtt,
 {
 	u32 ahead = tftpk_window_ahead(w, block);
 	u64 acked = w->acked + ahead;
-	bool rolled = w->rolled;
+	bool rolled = w->rolled, guess = w->probed && !rtt->guess;
 	u32 us;
 
 	if (!ahead)
@@ -151,8 +151,13 @@ enum tftpk_ack tftpk_window_ack(struct tftpk_window *w, struct tftpk_rtt *rtt,
 		w->timed = 0;
 		rtt->backoff = 0;
 	} else if (acked + 1 == w->high) {
-		/* An answer to what was sent first, or to what was again. */
-		rtt->last = us;
+		/* An answer to what was sent first, or to what was again. Where
+		 * a flight was probed although that long was waited for, each
+		 * one loses something, and round trips are no longer than they
+		 * were.
+		 */
+		rtt->last = !w->probed || guess ? us : 0;
+		rtt->guess = guess;
 	}
 	w->acked = acked;
 	w->echo = w->rolled || w->probed;
@@ -248,7 +253,8 @@ void tftpk_window_timeout(struct tftpk_window *w, struct tftpk_rtt *rtt)
 void tftpk_rtt_sample(struct tftpk_rtt *rtt, u32 us)
 {
 	us = max(us, 1U);
-	rtt->last = us;
+	rtt->last = min_t(u32, us, TFTPK_RTT_MAX);
+	rtt->guess = false;
 	if (!rtt->srtt) {
 		rtt->srtt = us;
 		rtt->rttvar = us / 2;
@@ -307,8 +313,9 @@ u32 tftpk_rtt_rto(const struct tftpk_rtt *rtt, u32 utimeout)
  */
 u32 tftpk_rtt_suspect(const struct tftpk_rtt *rtt)
 {
-	return max3(rtt->srtt + 4 * rtt->rttvar, tftpk_rtt_last(rtt),
-		    TFTPK_PROBE_MIN);
+	u32 last = min_t(u32, tftpk_rtt_last(rtt), TFTPK_SUSPECT_MAX);
+
+	return max3(rtt->srtt + 4 * rtt->rttvar, last, TFTPK_PROBE_MIN);
 }
 
 /**

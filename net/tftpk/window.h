@@ -24,6 +24,7 @@
 #define TFTPK_RTT_MAX		10000000	/* longer ones count as this */
 #define TFTPK_PROBE_MIN		20000
 #define TFTPK_PROBE_LONE	50000	/* of a flight of one block */
+#define TFTPK_SUSPECT_MAX	1000000	/* by a round trip that is a guess */
 
 /**
  * struct tftpk_window - what was sent and acknowledged
@@ -65,13 +66,15 @@ struct tftpk_window {
  * @rttvar: its variation
  * @min: shortest round trip seen
  * @backoff: timeouts in a row
- * @last: the last round trip, or what it took at most
+ * @last: the last round trip, or what it took at most; 0 for not known
+ * @guess: @last comes from a flight that was probed
  */
 struct tftpk_rtt {
 	u32 srtt;
 	u32 rttvar;
 	u32 min;
 	u8 backoff;
+	bool guess;
 	u32 last;
 };
 

@@ -9,11 +9,11 @@
 
 static unsigned int seconds = 3;
 module_param(seconds, uint, 0444);
-MODULE_PARM_DESC(seconds, "for how long, at most 5");
+MODULE_PARM_DESC(seconds, "for how long, at most 4");
 
 static void tftpk_stall_here(void *unused)
 {
-	mdelay(min(seconds, 5U) * 1000);
+	mdelay(min(seconds, 4U) * 1000);
 }
 
 static int __init tftpk_stall_init(void)

@@ -560,11 +560,11 @@ static const struct rto_case rto_cases[] = {
 	  1000000, 1000000 },
 	{ "the client's timeout raises the ceiling", { 100, 50, 100, 6 },
 	  10000000, 10000000 },
-	{ "a round trip raises the ceiling", { 100, 50, 100, 6, 8000000 }, 0,
+	{ "a round trip raises the ceiling", { 100, 50, 100, 6, 0, 8000000 }, 0,
 	  10000000 },
 	{ "a round trip raises the client's ceiling",
-	  { 100, 50, 100, 3, 1600000 }, 1000000, 1600000 },
-	{ "a round trip delays nothing", { 100, 50, 100, 0, 8000000 }, 0,
+	  { 100, 50, 100, 3, 0, 1600000 }, 1000000, 1600000 },
+	{ "a round trip delays nothing", { 100, 50, 100, 0, 0, 8000000 }, 0,
 	  200000 },
 	{ "a long timeout of the client", { 100, 50, 100, 8 }, 255000000,
 	  51200000 },
@@ -645,20 +645,33 @@ static void rtt_last_test(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, rtt.srtt, 1000);
 	KUNIT_EXPECT_EQ(test, rtt.last, 2000000);
 	KUNIT_EXPECT_EQ(test, tftpk_rtt_probe(&rtt, 4), 2500000);
-	KUNIT_EXPECT_EQ(test, tftpk_rtt_suspect(&rtt), 2500000);
+	KUNIT_EXPECT_EQ(test, tftpk_rtt_suspect(&rtt), TFTPK_SUSPECT_MAX);
 
+	/* To have waited did not help: what was lost is lost each time. */
 	tftpk_window_sent(&w, 4, 3 * NSEC_PER_SEC);
+	tftpk_window_probe(&w);
+	tftpk_window_ack(&w, &rtt, 8, 6 * NSEC_PER_SEC);
+	KUNIT_EXPECT_EQ(test, rtt.last, 0);
+	KUNIT_EXPECT_EQ(test, tftpk_rtt_probe(&rtt, 4), TFTPK_PROBE_MIN);
+	tftpk_window_sent(&w, 4, 6 * NSEC_PER_SEC);
+	tftpk_window_probe(&w);
+	tftpk_window_ack(&w, &rtt, 12, 8 * NSEC_PER_SEC);
+	KUNIT_EXPECT_EQ(test, rtt.last, 2000000);
+
+	tftpk_window_sent(&w, 4, 8 * NSEC_PER_SEC);
 	tftpk_window_timeout(&w, &rtt);
 	tftpk_window_sent(&w, 4, 9 * NSEC_PER_SEC);
 	/* A part of them says nothing of those that were sent last. */
-	tftpk_window_ack(&w, &rtt, 6, 100 * NSEC_PER_SEC);
+	tftpk_window_ack(&w, &rtt, 14, 100 * NSEC_PER_SEC);
 	KUNIT_EXPECT_EQ(test, rtt.last, 2000000);
-	tftpk_window_ack(&w, &rtt, 8, 100 * NSEC_PER_SEC);
+	tftpk_window_ack(&w, &rtt, 16, 100 * NSEC_PER_SEC);
 	KUNIT_EXPECT_EQ(test, rtt.last, TFTPK_RTT_MAX);
 
 	tftpk_window_sent(&w, 4, 100 * NSEC_PER_SEC);
-	tftpk_window_ack(&w, &rtt, 12, 100 * NSEC_PER_SEC + 500 * NSEC_PER_USEC);
+	tftpk_window_ack(&w, &rtt, 20, 100 * NSEC_PER_SEC + 500 * NSEC_PER_USEC);
 	KUNIT_EXPECT_EQ(test, rtt.last, 500);
+	tftpk_rtt_sample(&rtt, 20 * USEC_PER_SEC);
+	KUNIT_EXPECT_EQ(test, rtt.last, TFTPK_RTT_MAX);
 }
 
 static struct kunit_case window_cases[] = {

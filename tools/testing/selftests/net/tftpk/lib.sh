@@ -44,6 +44,8 @@ it() {
 
 # note TEXT: shown even when the test passes.
 note() { echo "# $*"; }
+# tell TEXT: that at once, not when the test is over.
+tell() { note "$@" >&"$told"; }
 
 # fail TEXT: end the test.
 fail() {
@@ -117,6 +119,7 @@ run_tests() {
 		fi
 	done
 	set +e
+	exec {told}>&1
 	# Is a failure seen at all? Not if somebody called this as a condition.
 	run_body 'false; true' >/dev/null
 	status=$?

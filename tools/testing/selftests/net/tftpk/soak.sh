@@ -131,7 +131,7 @@ soak() {
 	# What is made once is made now.
 	run_all 10
 	before=$(settled)
-	note "$before pages at the beginning"
+	tell "$before pages at the beginning"
 	for ((left = seconds; left > 0; left -= now)); do
 		now=$((left < 600 ? left : 600))
 		said=
@@ -143,7 +143,7 @@ soak() {
 			((times && !failed)) || fail "$kind: $times times, failed $failed times: $(cat "$work/failed.$kind")"
 		done
 		after=$(settled)
-		note "$now s:$said $(growth transfers_completed blocks_sent blocks_retransmitted)" \
+		tell "$now s:$said $(growth transfers_completed blocks_sent blocks_retransmitted)" \
 			"transfers, blocks sent, repeated; $after pages"
 	done
 	((after < before + 1024)) || fail "pages were lost: $((after - before))"
