@@ -136,7 +136,7 @@ enum tftpk_ack tftpk_window_ack(struct tftpk_window *w, struct tftpk_rtt *rtt,
 {
 	u32 ahead = tftpk_window_ahead(w, block);
 	u64 acked = w->acked + ahead;
-	bool rolled = w->rolled, guess = w->probed && !rtt->guess;
+	bool lost, rolled = w->rolled;
 	u32 us;
 
 	if (!ahead)
@@ -156,8 +156,9 @@ enum tftpk_ack tftpk_window_ack(struct tftpk_window *w, struct tftpk_rtt *rtt,
 		 * one loses something, and round trips are no longer than they
 		 * were.
 		 */
-		rtt->last = !w->probed || guess ? us : 0;
-		rtt->guess = guess;
+		lost = w->probed && rtt->guess;
+		rtt->last = lost ? 0 : us;
+		rtt->guess = w->probed && !lost;
 	}
 	w->acked = acked;
 	w->echo = w->rolled || w->probed;

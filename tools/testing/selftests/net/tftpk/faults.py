@@ -13,7 +13,23 @@ import re
 import subprocess
 import time
 
-from testbed import LOAD, SERVERS, SRV, counters, ctl, drop_caches, equal, note, output, run, settings, tests, wait_for
+from testbed import (
+    LOAD,
+    SERVERS,
+    SRV,
+    Growth,
+    counters,
+    ctl,
+    drop_caches,
+    equal,
+    idle,
+    note,
+    output,
+    run,
+    settings,
+    tests,
+    wait_for,
+)
 from tftp_packet import Client, Code, Error, Oack, Op, ack, attempt, data, request
 
 SERVER = SERVERS["IPv4"]
@@ -126,7 +142,7 @@ def right(name, content, **how):
 def recovered():
     """The server serves, and has forgotten those that went silent."""
     right("file", FILE, options={"blksize": 1024, "windowsize": 8})
-    wait_for("all transfers to end", lambda: not counters()["transfers_active"])
+    idle()
 
 
 FILE = (SRV / "file").read_bytes()
@@ -394,7 +410,7 @@ def _():
 
 @test("a machine that stands still for longer than a client may be silent")
 def _():
-    before = counters()
+    growth = Growth()
     with settings(give_up=3), Client(SERVER) as client:
         client.request("small")
         client.window(1, 1)
@@ -409,14 +425,13 @@ def _():
     note(f"it stood still for {stood:.1f} s")
     equal("long enough", True, stood >= 4)
     equal("the content is right", (SRV / "small").read_bytes()[512:1024], content[0])
-    for name, grown in (("transfers_failed", 0), ("transfers_completed", 1)):
-        wait_for(name, lambda: counters()[name] - before[name] == grown)
+    growth.expect(transfers_failed=0, transfers_completed=1)
     # Without that the same silence ends a transfer.
     with settings(give_up=3), Client(SERVER) as client:
         client.request("small")
         client.window(1, 1)
         client.ack(1)
-        wait_for("the silent client to be given up", lambda: counters()["transfers_failed"] > before["transfers_failed"])
+        growth.expect(transfers_failed=1, transfers_completed=1)
 
 
 # ---- storage ----

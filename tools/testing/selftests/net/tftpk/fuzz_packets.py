@@ -11,7 +11,7 @@ import socket
 import struct
 import time
 
-from testbed import CLIENTS, SERVERS, SRV, counters, ctl, equal, note, output, run, settings, test, wait_for
+from testbed import CLIENTS, SERVERS, SRV, ctl, equal, idle, note, output, run, settings, test
 from tftp_packet import Client, Op, ack, attempt, data, error, request
 
 SECONDS = float(os.environ.get("TFTPK_FUZZ_SECONDS", "2"))
@@ -120,7 +120,7 @@ def recover(server, sent):
             for options in ({}, {"blksize": 1024, "windowsize": 8}):
                 got = attempt(server, name, options, tries=60)
                 equal(f"{name} is what it was", True, got == FILES[name])
-    wait_for("all transfers to end", lambda: not counters()["transfers_active"])
+    idle()
 
 
 @test("requests, well-formed and not")

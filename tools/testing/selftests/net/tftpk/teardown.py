@@ -24,10 +24,10 @@ from testbed import (
     LOAD,
     SERVERS,
     SRV,
-    counters,
     ctl,
     drop_caches,
     equal,
+    idle,
     note,
     run,
     tests,
@@ -277,7 +277,7 @@ def loaded():
 
 
 def nothing_left():
-    wait_for("all transfers to end", lambda: not counters()["transfers_active"])
+    idle()
     # RCU frees what clients had not read, and objects.
     wait_for("all pages to go", lambda: not cached_pages())
     wait_for("all objects to go", lambda: not sum(slab_objects()))

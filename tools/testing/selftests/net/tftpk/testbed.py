@@ -152,6 +152,11 @@ def counters():
     return json.loads(ctl("-j", "stats"))
 
 
+def idle():
+    """Wait until no transfer is left."""
+    wait_for("all transfers to end", lambda: not counters()["transfers_active"])
+
+
 def transfers():
     return json.loads(ctl("-j", "transfers"))
 

@@ -10,9 +10,9 @@ from testbed import (
     LOAD,
     SRV,
     Growth,
-    counters,
     ctl,
     equal,
+    idle,
     in_server,
     note,
     output,
@@ -65,7 +65,7 @@ def held(attempt):
                 return attempt(queue)
         except TooLate:
             note(f"{seconds} s were too short")
-            wait_for("its transfer to end", lambda: not counters()["transfers_active"])
+            idle()
     raise AssertionError("never fast enough")
 
 
