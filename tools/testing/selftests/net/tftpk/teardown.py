@@ -101,7 +101,7 @@ class Client:
     def wake(self):
         """It is time to acknowledge what came, to ask again, or to begin anew."""
         self.tries += 1
-        if self.tries > (self.PATIENCE if self.peer else 3):
+        if self.tries > self.PATIENCE:
             self.begin()
         else:
             self.send()
@@ -173,7 +173,9 @@ class Swarm(threading.Thread):
                 for descriptor, _ in ready:
                     if descriptor in self.clients:
                         self.clients[descriptor].receive()
-                while self.alarms[0][0] < time.monotonic():
+                # What gets due meanwhile waits until packets were looked at.
+                now = time.monotonic()
+                while self.alarms[0][0] < now:
                     alarm = heapq.heappop(self.alarms)
                     if self.alarm[alarm[2]] is alarm:
                         alarm[2].wake()
@@ -301,6 +303,14 @@ def _():
 # ---- ends ----
 
 
+def rounds():
+    """ROUNDS times; many of them take hours, so tell how far they are."""
+    for done in range(1, ROUNDS + 1):
+        yield
+        if done % 10 == 0:
+            note(f"{done} rounds")
+
+
 def under_fire(title):
     """Register what is to happen to 50 transfers, ROUNDS times."""
 
@@ -309,7 +319,7 @@ def under_fire(title):
             with loaded():
                 serve()
                 with Swarm() as swarm:
-                    for _ in range(ROUNDS):
+                    for _ in rounds():
                         swarm.under_way()
                         function(swarm)
                     swarm.under_way()
@@ -393,7 +403,7 @@ GUESTS = ("198.51.100.2", "2001:db8:1::2")
 @test("the namespace is deleted")
 def _():
     with loaded():
-        for _ in range(ROUNDS):
+        for _ in rounds():
             command("ip", "netns", "add", "passing")
             ip(
                 "client",
