@@ -6,6 +6,7 @@ counters without a process for each look, tests that wait side by side.
 import contextlib
 import ctypes
 import fnmatch
+import functools
 import json
 import os
 import pathlib
@@ -17,6 +18,7 @@ import threading
 import time
 import traceback
 
+import testbed
 import wire
 from testbed import PATIENCE, SERVERS, SRV, ctl
 from tftp_packet import Code, Error
@@ -248,13 +250,7 @@ class Growth:
             time.sleep(0.01)
 
 
-def idle(patience=PATIENCE):
-    """Wait until no transfer is left."""
-    end = time.monotonic() + patience
-    while active := counters.read()["transfers_active"]:
-        if time.monotonic() > end:
-            raise AssertionError(f"{active} transfers do not end")
-        time.sleep(0.01)
+idle = functools.partial(testbed.idle, read=counters.read)
 
 
 def fence(server=SERVERS["IPv4"], netns=None):

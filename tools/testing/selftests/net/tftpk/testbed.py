@@ -82,12 +82,12 @@ def run(patterns=None):
 # ---- waiting and comparing ----
 
 
-def wait_for(what, condition):
+def wait_for(what, condition, patience=PATIENCE):
     """Until condition() is true; returns what it is."""
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + patience
     while not (value := condition()):
         if time.monotonic() > end:
-            raise AssertionError(f"waited {PATIENCE} s in vain: {what}")
+            raise AssertionError(f"waited {patience} s in vain: {what}")
         time.sleep(0.02)
     return value
 
@@ -152,9 +152,9 @@ def counters():
     return json.loads(ctl("-j", "stats"))
 
 
-def idle():
-    """Wait until no transfer is left."""
-    wait_for("all transfers to end", lambda: not counters()["transfers_active"])
+def idle(patience=PATIENCE, read=counters):
+    """Wait until no transfer is left, by what read() says."""
+    wait_for("all transfers to end", lambda: not read()["transfers_active"], patience)
 
 
 def transfers():
