@@ -376,7 +376,7 @@ struct tftpk_text {
  * @announced: listeners to events know of it
  * @oack: the client waits for an OACK, not for a block
  * @starved: the window had room, the ring had nothing
- * @filling: the work is reading into the ring, or about to
+ * @filling: the work is reading into the ring, or was asked to
  * @tries: packets sent since the request, or since the ACK of the OACK, to a
  *	client that has not acknowledged a block
  * @netascii: the file is a text to be converted (RFC 764); such a transfer

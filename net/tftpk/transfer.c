@@ -357,9 +357,13 @@ static void tftpk_transfer_push(struct tftpk_transfer *t, u64 now_ns,
 	}
 	tftpk_transfer_await(t);
 
-	/* Work that is filling the ring looks again before it goes. */
-	if (!t->filling && (t->starved || tftpk_transfer_low(t)))
+	/* Work that is filling the ring looks again before it goes, and work
+	 * that was asked for need not be asked twice.
+	 */
+	if (!t->filling && (t->starved || tftpk_transfer_low(t))) {
+		t->filling = true;
 		tftpk_transfer_queue(t);
+	}
 }
 
 /* Send the OACK or, without one, the first block. */
@@ -725,7 +729,9 @@ static void tftpk_transfer_progress(struct tftpk_transfer *t)
 	tftpk_event_transfer(t, TFTPK_EVENT_TYPE_PROGRESS);
 }
 
-/* Fill the ring, and send what had to wait for that. */
+/* Fill the ring, and send what had to wait for that; so asked by a push, which
+ * noted that it did.
+ */
 static void tftpk_transfer_feed(struct tftpk_transfer *t)
 {
 	struct sk_buff_head out;
@@ -735,7 +741,6 @@ static void tftpk_transfer_feed(struct tftpk_transfer *t)
 
 	do {
 		spin_lock_bh(&t->lock);
-		t->filling = true;
 		goal = tftpk_transfer_goal(t);
 		from = t->ring.filled;
 		spin_unlock_bh(&t->lock);
