@@ -59,8 +59,9 @@ crowd() {
 	mkfifo "$got/gate"
 	# Open for as long as anybody may come to it.
 	exec {gate}<>"$got/gate"
-	# So slow that the first is not done before the last begins.
-	tc -n client qdisc add dev to-server root netem delay 100ms
+	# So slow that many are there at one time, even if it takes half a minute
+	# to start them.
+	tc -n client qdisc add dev to-server root netem delay 400ms
 	defer tc -n client qdisc delete dev to-server root
 	mark
 	for i in {0..99}; do
