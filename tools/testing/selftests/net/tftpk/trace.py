@@ -16,6 +16,8 @@ EVIDENCE = HERE / "../../../../../scripts/trace/evidence"
 SERVER = SERVERS["IPv4"]
 # Transfers of some slabs
 HELD = 100
+# Seconds for which silent clients are kept, however long gathering evidence takes
+PATIENT = 600
 
 
 def fetch(windowsize, times=1, name="file"):
@@ -77,7 +79,7 @@ def copying(_):
 @test("work that has to help is seen", families=["IPv4"])
 def refills(_):
     """Nothing is read ahead while others hold what may be pinned."""
-    with settings(max_pinned=1), contextlib.ExitStack() as stack:
+    with settings(max_pinned=1, give_up=PATIENT), contextlib.ExitStack() as stack:
         for _ in range(8):
             begin(stack.enter_context(Client(SERVER)))
         verdict("FAIL", "switches", fetch(1))
@@ -97,8 +99,9 @@ def hold():
 
 @test("a cache that grows is seen", families=["IPv4"])
 def growth(_):
-    verdict("FAIL", "slab", [sys.executable, "-B", __file__, "hold"])
-    ctl("kill", CLIENTS["IPv4"])
+    with settings(give_up=PATIENT):
+        verdict("FAIL", "slab", [sys.executable, "-B", __file__, "hold"])
+        ctl("kill", CLIENTS["IPv4"])
     wait_for("they are gone", lambda: not transfers())
 
 
