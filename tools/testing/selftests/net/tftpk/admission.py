@@ -34,7 +34,7 @@ from lab import (
     test,
     traffic,
 )
-from testbed import SERVERS, ctl, equal, wait_for
+from testbed import PATIENCE, SERVERS, ctl, equal, wait_for
 from tftp_packet import Code, Data, Error, Oack, Op, ack, parse, request
 from wire import Client, fetch
 
@@ -681,7 +681,7 @@ def storm(clients):
             answered = time.monotonic()
     asked = time.monotonic() - begun
     while not all(client.done for client in clients):
-        if time.monotonic() - begun > 120:
+        if time.monotonic() - begun > PATIENCE:
             raise AssertionError(f"{sum(not c.done for c in clients)} of {len(clients)} not served")
         serve(100)
     for client in clients:
