@@ -41,3 +41,10 @@ libraries() {
 		$2 == "=>" && $3 ~ /^\// { print $3 }
 		NF == 2 && $1 ~ /^\// && $2 ~ /^\(/ { print $1 }' | sort -u
 }
+
+# compile_python DIR: all Python beneath it, valid whatever times its files get.
+# Those in an initramfs may get that of the boot, and to compile what a program
+# imports took the debug kernel's VM 20 s.
+compile_python() {
+	/usr/bin/python3 -m compileall -q -f --invalidation-mode checked-hash "$1" >&2
+}
