@@ -217,17 +217,23 @@ load() {
 loaded() { [[ -d /sys/module/tftpk ]]; }
 
 topology() {
-	ip netns add server
-	ip netns add client
-	ip -n server link add to-client type veth peer name to-server netns client
-	ip -n server addr add "$SERVER4/24" dev to-client
-	ip -n server addr add "$SERVER6/64" dev to-client nodad
-	ip -n client addr add "$CLIENT4/24" dev to-server
-	ip -n client addr add "$CLIENT6/64" dev to-server nodad
-	ip -n server link set lo up
-	ip -n client link set lo up
-	ip -n server link set to-client up
-	ip -n client link set to-server up
+	ip -batch - <<-END
+		netns add server
+		netns add client
+		link add to-client netns server type veth peer name to-server netns client
+	END
+	ip -n server -batch - <<-END
+		addr add $SERVER4/24 dev to-client
+		addr add $SERVER6/64 dev to-client nodad
+		link set lo up
+		link set to-client up
+	END
+	ip -n client -batch - <<-END
+		addr add $CLIENT4/24 dev to-server
+		addr add $CLIENT6/64 dev to-server nodad
+		link set lo up
+		link set to-server up
+	END
 }
 
 # Undo everything, in the order in which things hold on to each other.
