@@ -37,7 +37,6 @@ from testbed import (
 from tftp_packet import Code, Op, ack, error, request
 
 ROUNDS = int(os.environ.get("TFTPK_ROUNDS", "10"))
-KMEMLEAK = pathlib.Path("/sys/kernel/debug/kmemleak")
 LOOP = os.environ["TFTPK_LOOP"]
 DISK = str(SRV / "disk")
 N = 50
@@ -427,34 +426,6 @@ def _():
             wait_for("all objects to go", lambda: not sum(slab_objects()))
             mount()
         wait_for("all pages to go", lambda: not cached_pages())
-
-
-# ---- what nobody points to ----
-
-
-@test("no memory and no reference was lost but for what tftpk-leak loses on purpose")
-def _():
-    def seen():
-        # An object is told once two scans found nothing that points to it,
-        # and it is some seconds old.
-        KMEMLEAK.write_text("scan", encoding="ascii")
-        return "tftpk_leak" in KMEMLEAK.read_text(encoding="ascii")
-
-    with open("/dev/kmsg", "rb", buffering=0) as log:
-        os.set_blocking(log.fileno(), False)
-        os.lseek(log.fileno(), 0, os.SEEK_END)
-        command("modprobe", "tftpk-leak")
-        said = b"".join(iter(lambda: log.read(8192), None))
-    try:
-        equal("references are tracked", True, b"tftpk-leak@" in said)
-        wait_for("kmemleak to see what was lost on purpose", seen)
-        found = KMEMLEAK.read_text(encoding="ascii").split("unreferenced object")[1:]
-        lost = [text for text in found if "tftpk_leak" not in text]
-        if lost:
-            note("\n".join(lost))
-        equal("objects that were lost", 0, len(lost))
-    finally:
-        command("rmmod", "tftpk-leak")
 
 
 run()

@@ -4,8 +4,8 @@
 # Ends of all kinds while 50 transfers are under way, TFTPK_ROUNDS (10) times
 # each: the module, namespaces, exports, listeners and transfers go, interfaces
 # and routes change, clients freeze. Afterwards nothing is left: no transfer, no
-# object, no page, no reference to the file system, no memory that nobody points
-# to. See teardown.py.
+# object, no page, no reference to the file system. The VM's end looks for what
+# leaked. See teardown.py.
 set -euo pipefail
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
