@@ -1,32 +1,37 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Makes the machine stand still while it is loaded: no processor takes an
- * interrupt for some seconds, though time passes.
+ * Makes the machine stand still: while a number of seconds is written to the
+ * parameter, no processor takes an interrupt, though time passes.
  */
 #include <linux/delay.h>
 #include <linux/module.h>
 #include <linux/smp.h>
 
-static unsigned int seconds = 3;
-module_param(seconds, uint, 0444);
-MODULE_PARM_DESC(seconds, "for how long, at most 4");
-
-static void tftpk_stall_here(void *unused)
+static void tftpk_stall_here(void *seconds)
 {
-	mdelay(min(seconds, 4U) * 1000);
+	mdelay(*(unsigned int *)seconds * 1000);
 }
 
-static int __init tftpk_stall_init(void)
+static int tftpk_stall_set(const char *value, const struct kernel_param *kp)
 {
-	on_each_cpu(tftpk_stall_here, NULL, 1);
+	unsigned int seconds;
+	int err;
+
+	err = kstrtouint(value, 0, &seconds);
+	if (err)
+		return err;
+	if (seconds > 4)
+		return -ERANGE;
+	on_each_cpu(tftpk_stall_here, &seconds, 1);
 	return 0;
 }
 
-static void __exit tftpk_stall_exit(void)
-{
-}
+static const struct kernel_param_ops tftpk_stall_ops = {
+	.set = tftpk_stall_set,
+};
 
-module_init(tftpk_stall_init);
-module_exit(tftpk_stall_exit);
+module_param_cb(seconds, &tftpk_stall_ops, NULL, 0200);
+MODULE_PARM_DESC(seconds, "stands still for as long, at most 4");
+
 MODULE_DESCRIPTION("Stands still for the selftests of tftpk");
 MODULE_LICENSE("GPL");
