@@ -344,6 +344,7 @@ def _(swarm):
         unload()
         command(*LOAD)
         serve()
+    swarm.begin()
 
 
 @under_fire("the folder is no longer exported, its disk unmounted")
