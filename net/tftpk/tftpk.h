@@ -398,7 +398,7 @@ struct tftpk_text {
  *	the lock and only while the transfer is not dead.
  * @timer: one timer for all that is waited for
  * @deadline: jiffies when @timer has something to do; it may fire earlier
- * @progress: jiffies of the last progress
+ * @progress: jiffies of the last progress, and by how much timers were late since
  * @work: opens, fills, reaps
  * @tn: namespace's server
  * @list: in tftpk_net.transfers

@@ -450,11 +450,11 @@ static void tftpk_transfer_expired(struct tftpk_transfer *t,
 		tftpk_transfer_arm(t, TFTPK_RTO_FIRST);
 		return;
 	}
-	/* How late the timer is tells nothing of the client: a machine that
-	 * stood still, or had too much to do, repeats before it gives up.
+	/* How late the timer is was no silence of the client: the machine stood
+	 * still, or had too much to do. What it was to wait adds up all the same.
 	 */
-	if (time_after_eq(t->deadline,
-			  t->progress + tftpk_transfer_patience(t))) {
+	t->progress += jiffies - t->deadline;
+	if (time_after_eq(jiffies, t->progress + tftpk_transfer_patience(t))) {
 		tftpk_transfer_finish(t, tftpk_transfer_all_sent(t) ?
 				      TFTPK_OUTCOME_COMPLETED :
 				      TFTPK_OUTCOME_TIMED_OUT);

@@ -421,8 +421,10 @@ def _():
         content = client.window(2, 1)
         begun = time.monotonic()
         STALL.write_text("4", encoding="ascii")
-        client.ack(2)
         stood = time.monotonic() - begun
+        # The client stood still as well, and does not answer at once.
+        time.sleep(1)
+        client.ack(2)
         client.resume(3)
     output("rmmod", "tftpk-stall")
     note(f"it stood still for {stood:.1f} s")
