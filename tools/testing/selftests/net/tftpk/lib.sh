@@ -216,24 +216,24 @@ load() {
 }
 loaded() { [[ -d /sys/module/tftpk ]]; }
 
+# endpoint NETNS DEVICE ADDRESS4 ADDRESS6
+endpoint() {
+	ip -n "$1" -batch - <<-END
+		addr add $3/24 dev $2
+		addr add $4/64 dev $2 nodad
+		link set lo up
+		link set $2 up
+	END
+}
+
 topology() {
 	ip -batch - <<-END
 		netns add server
 		netns add client
 		link add to-client netns server type veth peer name to-server netns client
 	END
-	ip -n server -batch - <<-END
-		addr add $SERVER4/24 dev to-client
-		addr add $SERVER6/64 dev to-client nodad
-		link set lo up
-		link set to-client up
-	END
-	ip -n client -batch - <<-END
-		addr add $CLIENT4/24 dev to-server
-		addr add $CLIENT6/64 dev to-server nodad
-		link set lo up
-		link set to-server up
-	END
+	endpoint server to-client "$SERVER4" "$SERVER6"
+	endpoint client to-server "$CLIENT4" "$CLIENT6"
 }
 
 # Undo everything, in the order in which things hold on to each other.
