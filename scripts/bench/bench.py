@@ -332,8 +332,9 @@ def pktgen(vm, length, **options):
     """
     mac = json.loads(run("ip", "-n", vm.net, "-j", "link", "show", "tap0"))[0]["address"]
     device = "/proc/net/pktgen/eth0"
-    vm.do("modprobe pktgen && cd /proc/net/pktgen && echo rem_device_all >kpktgend_0 && "
-          "echo add_device eth0 >kpktgend_0")
+    # Loaded anew: it forgets a device some time after it was told to.
+    vm.do("modprobe -r pktgen && modprobe pktgen && "
+          "echo add_device eth0 >/proc/net/pktgen/kpktgend_0")
     options = {"pkt_size": length, "delay": 0, "dst": CLIENT, "dst_mac": mac, **options}
     for key, value in options.items():
         vm.do(f"echo {key} {value} >{device}")
