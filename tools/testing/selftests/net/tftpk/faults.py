@@ -428,7 +428,7 @@ def _():
         client.resume(3)
     output("rmmod", "tftpk-stall")
     note(f"it stood still for {stood:.1f} s")
-    equal("long enough", True, stood >= 4)
+    equal("longer than the client may be silent", True, stood > 3)
     equal("the content is right", (SRV / "small").read_bytes()[512:1024], content[0])
     growth.expect(transfers_failed=0, transfers_completed=1)
     # Without that the same silence ends a transfer.
