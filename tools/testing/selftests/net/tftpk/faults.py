@@ -175,7 +175,8 @@ class Sites:
             text = (TRACING / "events/kmem" / event / "hist").read_text(encoding="ascii")
             for stack in text.split("common_stacktrace:")[1:]:
                 inside = re.search(r"(\S+) \[tftpk\]", stack)
-                if inside:
+                # What a softirq allocates on top of it is not the module's.
+                if inside and "softirq" not in stack[:inside.start()]:
                     self.found.add(inside[1])
         return self.found
 
