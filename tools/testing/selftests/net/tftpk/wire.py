@@ -171,8 +171,6 @@ class Transfer:
         self.lossy = False  # blocks may be missing
         self.gap = False  # that was told
         client.request(name, options, mode)
-        if not options:
-            return
         while True:
             packet = client.receive()
             client.peer = client.sender
