@@ -117,13 +117,24 @@ class Client(tftp_packet.Client):
         self.error(Code.OPTION, "only asking")
         return packet
 
+    def data(self, again=False):
+        """DATA. The OACK may come `again` before it, where this client is slow to
+        acknowledge that.
+        """
+        while True:
+            packet = self.receive()
+            if self.sender == self.peer and isinstance(packet, Data):
+                return packet
+            if not again or self.sender != self.peer or not isinstance(packet, Oack):
+                raise Unexpected(f"wanted DATA of {self.peer}, got {packet} of {self.sender}")
+
     def block(self, number):
         """DATA with that number; returns the payload. An earlier one may come
         once more: where this client is slow, the server asks by that whether
         the end of its burst was lost.
         """
         while True:
-            packet = self.expect(Data)
+            packet = self.data(again=number == 1)
             if packet.block == number & 0xFFFF:
                 self.latest = packet.block
                 return packet.payload
@@ -221,12 +232,12 @@ class Transfer:
         while self.blocks < upto:
             if self.done:
                 raise Unexpected(f"the file ended with block {self.blocks}")
-            self.take(self.client.expect(Data))
+            self.take(self.client.data(again=not self.blocks))
         return self
 
     def finish(self):
         while not self.done:
-            self.take(self.client.expect(Data))
+            self.take(self.client.data(again=not self.blocks))
         return b"".join(self.payloads)
 
     def hurry(self, upto=None):
