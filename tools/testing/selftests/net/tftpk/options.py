@@ -112,7 +112,7 @@ def _(server):
         client.ack(65535)
         quiet(client)
         client.ack(0)
-        same(FILE[:600], client.expect(Data, block=1).payload)
+        same(FILE[:600], client.block(1))
 
 
 @test("the OACK is repeated as it was, from the same port")
@@ -121,7 +121,7 @@ def _(server):
         first = client.open("file", *GRANTED[:-2])
         equal("second OACK", first, client.expect(Oack))
         client.ack(0)
-        client.expect(Data, block=1)
+        client.block(1)
 
 
 @test("every ERROR ends the negotiation quietly")

@@ -413,7 +413,7 @@ def _(server):
     client.request("short", {"blksize": 1024})
     client.expect(Oack)
     client.ack(0)
-    client.expect(Data, block=1)
+    client.block(1)
     client.close()
     growth.expect(transfers_active=0, transfers_completed=1, clients_unreachable=0)
 
@@ -613,7 +613,7 @@ def _(server):
             Transfer(middle, "file", *WINDOW).step(16)
             end.open("short", ("blksize", 1024))
             end.ack(0)
-            end.expect(Data, block=1)
+            end.block(1)
             begun = time.monotonic()
             growth.expect(transfers_failed=1, transfers_completed=1, transfers_active=0)
             between("seconds until then", 1.5, time.monotonic() - begun, 6)
