@@ -266,15 +266,15 @@ class Client:
         return parse(packet)
 
     def expect(self, kind, seconds=None, **fields):
-        """The next packet, which must be of that kind, from the peer, and
-        have these fields.
+        """The next packet, which must be of that kind (or of one of several, as
+        in Data | Oack), from the peer, and have these fields.
         """
         packet = self.receive(seconds)
         wrong = not isinstance(packet, kind) or self.sender != self.peer
         if wrong or any(getattr(packet, name) != value for name, value in fields.items()):
             wanted = ", ".join(f"{name}={value!r}" for name, value in fields.items())
             raise Unexpected(
-                f"wanted {kind.__name__}({wanted}) of {self.peer}, got {packet} of {self.sender}"
+                f"wanted {getattr(kind, '__name__', kind)}({wanted}) of {self.peer}, got {packet} of {self.sender}"
             )
         return packet
 

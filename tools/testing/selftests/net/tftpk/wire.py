@@ -121,12 +121,9 @@ class Client(tftp_packet.Client):
         """DATA. The OACK may come `again` before it, where this client is slow to
         acknowledge that.
         """
-        while True:
-            packet = self.receive()
-            if self.sender == self.peer and isinstance(packet, Data):
-                return packet
-            if not again or self.sender != self.peer or not isinstance(packet, Oack):
-                raise Unexpected(f"wanted DATA of {self.peer}, got {packet} of {self.sender}")
+        while isinstance(packet := self.expect(Data | Oack if again else Data), Oack):
+            pass
+        return packet
 
     def block(self, number):
         """DATA with that number; returns the payload. An earlier one may come
