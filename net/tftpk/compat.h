@@ -62,6 +62,17 @@ int vfs_path_lookup(struct dentry *dentry, struct vfsmount *mnt,
 }
 #endif
 
+/* Debian's 6.1 has it from 6.1.187 on, others since 6.8 or 6.10. */
+#include <net/ip6_fib.h>
+#ifndef dst_rt6_info
+#define dst_rt6_info(dst_) container_of(dst_, struct rt6_info, dst)
+#endif
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 19, 0)
+/* What kernel_bind() takes is of no fixed size, and has a type that says so. */
+#define sockaddr_unsized	sockaddr
+#endif
+
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
 static inline struct timespec64 inode_get_mtime(const struct inode *inode)
 {

@@ -220,7 +220,7 @@ static int tftpk_port_open(struct tftpk_port *port,
 	}
 	/* Whoever may configure the server need not be allowed to bind. */
 	old = override_creds(tftpk_kernel_cred);
-	err = kernel_bind(port->sock, (struct sockaddr *)&ss, len);
+	err = kernel_bind(port->sock, (struct sockaddr_unsized *)&ss, len);
 	revert_creds(old);
 	if (err)
 		goto err_close;
