@@ -11,7 +11,6 @@
 #include <linux/magic.h>
 #include <linux/namei.h>
 #include <linux/pagemap.h>
-#include <linux/pagevec.h>
 #include <linux/pipe_fs_i.h>
 #include <linux/rculist.h>
 #include <linux/slab.h>
@@ -319,9 +318,20 @@ static void tftpk_ring_drop(struct tftpk_ring *ring, u64 from, u64 to)
 		put_page(ring->pages[i & ring->mask]);
 }
 
+/* May its pages be sent without asking the file system? */
+static bool tftpk_folio_usable(struct folio *folio,
+			       const struct address_space *mapping)
+{
+	return folio_test_uptodate(folio) && !folio_test_readahead(folio) &&
+	       !folio_test_hwpoison(folio) && folio->mapping == mapping;
+}
+
 /* Take what is in the page cache already, several pages at one look. Stops at
  * whatever needs the file system: a page that is missing, not read yet, or
  * marked to start the next readahead.
+ *
+ * A look of our own, since filemap_get_folios_contig() takes an entry of a large
+ * folio that came meanwhile for a folio itself before 6.12.
  */
 static void tftpk_fill_cached(struct tftpk_transfer *t, struct tftpk_fill *fill,
 			      u64 end)
@@ -329,28 +339,34 @@ static void tftpk_fill_cached(struct tftpk_transfer *t, struct tftpk_fill *fill,
 	struct address_space *mapping = t->inode->i_mapping;
 	pgoff_t last = (end - 1) >> PAGE_SHIFT;
 	pgoff_t index = fill->pos >> PAGE_SHIFT;
-	pgoff_t start = index;
-	struct folio_batch batch;
-	bool usable = true;
-	u32 i, n;
+	XA_STATE(xas, &mapping->i_pages, index);
+	struct folio *folio;
 
-	folio_batch_init(&batch);
-	n = filemap_get_folios_contig(mapping, &start, last, &batch);
-	for (i = 0; i < n; i++) {
-		struct folio *folio = batch.folios[i];
-
-		usable = usable && index <= last &&
-			 folio_contains(folio, index) &&
-			 folio_test_uptodate(folio) &&
-			 !folio_test_readahead(folio) &&
-			 !folio_test_hwpoison(folio) &&
-			 folio->mapping == mapping;
-		if (!usable) {
-			folio_put(folio);
+	rcu_read_lock();
+	for (folio = xas_load(&xas); folio && index <= last;
+	     folio = xas_next(&xas)) {
+		if (xas_retry(&xas, folio))
+			continue;
+		/* Not in memory; or within a folio that came while its
+		 * beginning, which was another one, was looked at.
+		 */
+		if (xa_is_value(folio) || xa_is_sibling(folio))
+			break;
+		if (!folio_try_get(folio)) {
+			xas_reset(&xas);
 			continue;
 		}
+		if (unlikely(folio != xas_reload(&xas))) {
+			folio_put(folio);
+			xas_reset(&xas);
+			continue;
+		}
+		if (!tftpk_folio_usable(folio, mapping)) {
+			folio_put(folio);
+			break;
+		}
 		folio_mark_accessed(folio);
-		/* The first page takes over the batch's reference. */
+		/* The first page takes over the reference. */
 		for (;;) {
 			fill->ring->pages[index & fill->ring->mask] =
 				folio_file_page(folio, index);
@@ -358,7 +374,9 @@ static void tftpk_fill_cached(struct tftpk_transfer *t, struct tftpk_fill *fill,
 				break;
 			folio_get(folio);
 		}
+		xas_advance(&xas, index - 1);
 	}
+	rcu_read_unlock();
 	fill->pos = min_t(u64, (u64)index << PAGE_SHIFT, end);
 }
 
