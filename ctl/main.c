@@ -28,7 +28,8 @@ static const struct command commands[] = {
 "DIR/x by asking for boot/x. The longest PREFIX that fits a request wins; of\n"
 "several exports with one PREFIX, the first that has the file.\n"
 "--uid, --gid: files are opened as USER and GROUP, by name or number, 65534\n"
-"(nobody) by default: what these may not read is not served.\n"
+"(nobody) by default: what these may not read is not served. Others than these and\n"
+"one's own take CAP_SETUID and CAP_SETGID.\n"
 "--no-symlinks follows no symbolic links. Else they are followed, and stay\n"
 "beneath DIR as in a chroot.\n",
 		.options = BIT(OPTION_AS) | BIT(OPTION_UID) | BIT(OPTION_GID) |

@@ -49,7 +49,9 @@ static const char *remedy(int error)
  */
 int nl_fail(const struct ctl *ctl, const char *format, ...)
 {
-	const char *hint = remedy(ctl->error);
+	/* Of EPERM the kernel tells where another capability is wanted. */
+	bool told = ctl->error == EPERM && ctl->extack[0];
+	const char *hint = told ? NULL : remedy(ctl->error);
 	va_list args;
 	char *what;
 

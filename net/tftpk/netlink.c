@@ -3,10 +3,14 @@
  * Commands and dumps of the netlink family, whose specification is
  * Documentation/netlink/specs/tftpk.yaml.
  */
+#include <linux/capability.h>
+#include <linux/cred.h>
 #include <linux/dcache.h>
 #include <linux/fs.h>
 #include <linux/jiffies.h>
+#include <linux/net.h>
 #include <linux/slab.h>
+#include <linux/uidgid.h>
 #include <linux/wait_bit.h>
 #include <net/genetlink.h>
 #include <net/ipv6.h>
@@ -90,6 +94,33 @@ static const char *tftpk_get_string(const struct genl_info *info, int attr)
 	return info->attrs[attr] ? nla_data(info->attrs[attr]) : NULL;
 }
 
+/* May the sender have files opened as that user and group? As nobody or as himself
+ * he may. To configure networks is no leave to read what belongs to others: that
+ * takes what becoming one of them takes. As with capabilities of netlink, it
+ * counts who opened the socket as well as who sends.
+ */
+static int tftpk_may_open_as(struct sk_buff *skb, kuid_t uid, kgid_t gid,
+			     struct netlink_ext_ack *extack)
+{
+	const struct cred *opener = NETLINK_CB(skb).sk->sk_socket->file->f_cred;
+
+	if (!uid_eq(uid, KUIDT_INIT(TFTPK_UNPRIVILEGED)) &&
+	    !(uid_eq(uid, current_fsuid()) && uid_eq(uid, opener->fsuid)) &&
+	    !netlink_capable(skb, CAP_SETUID)) {
+		NL_SET_ERR_MSG(extack,
+			       "to open files as another user takes CAP_SETUID");
+		return -EPERM;
+	}
+	if (!gid_eq(gid, KGIDT_INIT(TFTPK_UNPRIVILEGED)) &&
+	    !(gid_eq(gid, current_fsgid()) && gid_eq(gid, opener->fsgid)) &&
+	    !netlink_capable(skb, CAP_SETGID)) {
+		NL_SET_ERR_MSG(extack,
+			       "to open files as another group takes CAP_SETGID");
+		return -EPERM;
+	}
+	return 0;
+}
+
 /**
  * tftpk_nl_export_add_doit() - export-add
  * @skb: request
@@ -122,6 +153,9 @@ int tftpk_nl_export_add_doit(struct sk_buff *skb, struct genl_info *info)
 		NL_SET_ERR_MSG(info->extack, "no such user or group id");
 		return -EINVAL;
 	}
+	err = tftpk_may_open_as(skb, options.uid, options.gid, info->extack);
+	if (err)
+		return err;
 
 	/* Everything that can fail comes before the export is visible. */
 	reply = genlmsg_new(GENLMSG_DEFAULT_SIZE + 2 * PATH_MAX, GFP_KERNEL);

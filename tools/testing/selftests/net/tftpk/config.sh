@@ -228,6 +228,78 @@ in_words() {
 }
 it "without CAP_NET_ADMIN: EPERM in words, nothing changes" in_words
 
+# with_caps USER CAPABILITIES COMMAND...: as that user, with these and no others.
+with_caps() {
+	in_server setpriv --reuid "$1" --regid "$1" --clear-groups --bounding-set="-all,$2" \
+		--inh-caps="-all,$2" --ambient-caps="-all,$2" tftpkctl "${@:3}"
+}
+other_owner() {
+	local user
+	exported "$srv/one"
+	remember
+	for user in 1000 0; do
+		fails 1 'tftpkctl: export *CAP_SETUID' with_caps $user +net_admin export "$srv/two" --uid 33
+		fails 1 'tftpkctl: export *CAP_SETGID' with_caps $user +net_admin export "$srv/two" --gid 33
+		fails 1 'tftpkctl: export *CAP_SETGID' \
+			with_caps $user +net_admin,+setuid export "$srv/two" --uid 33 --gid 33
+	done
+	fails 1 'tftpkctl: export *CAP_SETUID' with_caps 1000 +net_admin export "$srv/two" --uid 0
+	fails 1 'tftpkctl: export *CAP_SETGID' with_caps 1000 +net_admin export "$srv/two" --gid 0
+	unchanged
+	# As himself, as nobody, and as others by the capabilities for that.
+	for user in 1000 65534; do
+		with_caps 1000 +net_admin export "$srv/two" --uid $user --gid $user
+		ctl unexport "$srv/two"
+	done
+	with_caps 1000 +net_admin,+setuid,+setgid export "$srv/two" --uid 0 --gid 33
+	matches "* 0:33 *$srv/two"$'\n*' ctl show
+	ctl unexport "$srv/two"
+	# His own is that of both: who opened the socket, and who sends.
+	with_caps 0 +net_admin export "$srv/two" --uid 0 --gid 0
+	ctl unexport "$srv/two"
+	borrowed
+	unchanged
+}
+# A socket that user 1000 opened with CAP_NET_ADMIN alone, used by root.
+borrowed() {
+	local said
+	said=$(in_server /usr/bin/python3 -B - "$srv/two" <<'END'
+import os, socket, struct, subprocess, sys
+
+# To ask for the family takes no privilege.
+def ask(sock, family, flags, command, attributes):
+    body = struct.pack("=BBH", command, 1, 0) + attributes
+    sock.send(struct.pack("=IHHII", 16 + len(body), family, flags, 1, 0) + body)
+    return sock.recv(65536)
+
+def attr(number, value):
+    size = 4 + len(value)
+    return struct.pack("=HH", size, number) + value + bytes(-size % 4)
+
+here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+opener = ["setpriv", "--reuid", "1000", "--regid", "1000", "--clear-groups",
+          "--inh-caps=-all,+net_admin", "--ambient-caps=-all,+net_admin",
+          "/usr/bin/python3", "-c", "import socket; "
+          "nl = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 16); "
+          f"socket.send_fds(socket.socket(fileno={there.fileno()}), [b'x'], [nl.fileno()])"]
+subprocess.run(opener, pass_fds=[there.fileno()], check=True)
+_, fds, _, _ = socket.recv_fds(here, 10, 1)
+nl = socket.socket(fileno=fds[0])
+reply = ask(nl, 16, 1, 3, attr(2, b"tftpk\0"))
+family = next(struct.unpack_from("=H", reply, at + 4)[0] for at in range(20, len(reply), 4)
+              if struct.unpack_from("=HH", reply, at) == (6, 1))
+path = attr(2, os.fsencode(sys.argv[1]) + b"\0")
+for more in (attr(3, struct.pack("=I", 0)), attr(4, struct.pack("=I", 0)), b""):
+    reply = ask(nl, family, 5, 1, path + more)
+    kind = struct.unpack_from("=H", reply, 4)[0]
+    print(struct.unpack_from("=i", reply, 16)[0] if kind == 2 else "done", end=" ")
+END
+	)
+	equal "answers to a borrowed socket" "-1 -1 done " "$said"
+	ctl unexport "$srv/two"
+}
+it "CAP_NET_ADMIN alone: exports as nobody or as oneself, nobody else's files" other_owner
+
 container() {
 	# Its root has every capability over a namespace of its own, and none
 	# that counts.
