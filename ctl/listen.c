@@ -280,6 +280,23 @@ int delete_listener(struct ctl *ctl, const json_t *listener)
 		       json_string_value(look_up(listener, "address")));
 }
 
+/**
+ * warn_single_port() - say that clients will be slow, where they will be
+ * @listeners: as of dump_listeners()
+ * @trusted: as of dump_trusted()
+ */
+void warn_single_port(const json_t *listeners, const json_t *trusted)
+{
+	bool single_port = false;
+	size_t i;
+
+	for (i = 0; i < json_array_size(listeners); i++)
+		single_port |= json_is_true(look_up(json_array_get(listeners, i),
+						    "single-port"));
+	if (single_port && !json_array_size(trusted))
+		complain("warning: at a single port clients beyond a router are slow until 'tftpkctl trust NETWORK' names theirs");
+}
+
 /* Tell of the listeners made or closed; @done is given away. */
 static int report(const struct ctl *ctl, bool listen, json_t *done)
 {
@@ -332,7 +349,7 @@ static json_t *those_there(struct ctl *ctl, const json_t *wanted)
 
 static int change(struct ctl *ctl, int argc, char **argv, bool listen)
 {
-	json_t *list, *done, *last;
+	json_t *list, *done, *last, *trusted = NULL;
 	size_t i;
 	int ret;
 
@@ -358,8 +375,12 @@ static int change(struct ctl *ctl, int argc, char **argv, bool listen)
 		json_decref(list);
 		return ret;
 	}
-	if (listen)
+	if (listen) {
 		done = those_there(ctl, list);
+		if (!dump_trusted(ctl, &trusted))
+			warn_single_port(done, trusted);
+		json_decref(trusted);
+	}
 	for (i = 0; !listen && i < json_array_size(done); i++) {
 		json_object_del(json_array_get(done, i), "single_port");
 		json_object_del(json_array_get(done, i), "broadcast");

@@ -54,7 +54,8 @@ static const struct command commands[] = {
 "link-local address needs it, and may carry it as in fe80::1%eth0.\n"
 "Replaces the listeners that the first export made.\n\n"
 "--single-port answers from PORT instead of a port of each transfer's own, for\n"
-"NAT, containers and load balancers; it makes forged packets easier.\n"
+"NAT, containers and load balancers. Clients beyond a router are slow then, unless\n"
+"'trust' names their network: whoever forges their packets needs no guess.\n"
 "--broadcast answers requests that were sent to a broadcast address, too.\n",
 		.options = BIT(OPTION_SINGLE_PORT) | BIT(OPTION_BROADCAST),
 		.min_args = 1, .max_args = 3, .run = run_listen,
@@ -143,8 +144,8 @@ static const struct command commands[] = {
 		.name = "monitor", .args = "[--timestamp]",
 		.summary = "print events as they happen, a line each",
 		.details =
-"A line begins with request, start, progress, complete, probe, abort, refused or\n"
-"lost. A client's line is made of its address, the number of the transfer, the\n"
+"A line begins with request, start, progress, complete, probe, abort, refused,\n"
+"bounded or lost. A client's line is made of its address, the number of the transfer, the\n"
 "file and what was asked for. For lines of progress say how often, in percent:\n"
 "'tftpkctl set progress 10'.\n"
 "--timestamp puts the local time before each line. JSON is one object a line.\n",

@@ -24,6 +24,7 @@ static const char *const types[] = {
 	[TFTPK_EVENT_TYPE_PROGRESS] = "progress",
 	[TFTPK_EVENT_TYPE_END] = "end",
 	[TFTPK_EVENT_TYPE_REFUSED] = "refused",
+	[TFTPK_EVENT_TYPE_BOUNDED] = "bounded",
 	NULL
 };
 
@@ -33,7 +34,7 @@ static const struct {
 } endings[] = {
 	{ "completed", "complete", NULL },
 	{ "probed", "probe", NULL },
-	{ "aborted", "abort", "the client began anew, or somebody forged its request" },
+	{ "aborted", "abort", "the client began anew, or somebody forged its packets" },
 	{ "unreachable", "abort", "the client is gone" },
 	{ "timed-out", "abort", "the client fell silent" },
 	{ "changed", "abort", "the file changed" },
@@ -204,6 +205,8 @@ static void print_event(const json_t *event)
 			printf(": ERROR %lld, %s", code, reason);
 		else
 			printf(": %s", code < 0 && why ? why : reason);
+	} else if (!strcmp(type, "bounded")) {
+		printf(": %s; 'tftpkctl trust' lifts that", reason);
 	}
 	putchar('\n');
 	free(reason);

@@ -61,6 +61,10 @@ static const struct field settings[] = {
 	{ .attr = TFTPK_A_SETTINGS_PROGRESS, .type = FIELD_NUMBER,
 	  .name = "progress", .max = 100, .unit = "percent", .zero = "never",
 	  .doc = "part of a file after which monitor tells of progress" },
+	AMOUNT(UNTRUSTED_RATE, "untrusted-rate", 1, 4194304, 64, "KiB/s",
+	       "what one source gets at most at a single port; see trust"),
+	AMOUNT(UNTRUSTED_TOTAL, "untrusted-total", 1, 4194304, 1024, "KiB/s",
+	       "what all such sources get together"),
 };
 
 static const struct {

@@ -19,7 +19,7 @@ static const struct field counters[] = {
 	COUNTER(WRITES_REFUSED, "writes-refused",
 		"write requests, which are all refused"),
 	COUNTER(PACKETS_MALFORMED, "packets-malformed",
-		"packets dropped because they are not TFTP"),
+		"packets dropped because they are not TFTP, or from nobody"),
 	COUNTER(PACKETS_UNKNOWN, "packets-unknown",
 		"packets dropped because they belong to no transfer"),
 	COUNTER(TRANSFERS_STARTED, "transfers-started",
@@ -66,6 +66,8 @@ static const struct field counters[] = {
 		"transfers ended by their client right after the OACK"),
 	COUNTER(EVENTS_DROPPED, "events-dropped",
 		"events that a monitor missed, or of a flood of refusals"),
+	COUNTER(TRANSFERS_BOUNDED, "transfers-bounded",
+		"transfers slowed down at a single port, as not trusted"),
 };
 
 void explain_stats(void)

@@ -373,6 +373,7 @@ static int configure_as(struct ctl *ctl, const char *file, bool restore)
 		print_json(json_pack("{s:O}", name, sync.done));
 		goto out;
 	}
+	warn_single_port(look_up(want, "listeners"), look_up(want, "trusted"));
 	for (i = 0; i < json_array_size(sync.done); i++)
 		puts(json_string_value(json_array_get(sync.done, i)));
 	if (!i)

@@ -197,6 +197,7 @@ int parse_listeners(const struct ctl *ctl, int argc, char **argv,
 char *listener_words(const json_t *listener, bool both);
 int add_listener(struct ctl *ctl, const json_t *listener);
 int delete_listener(struct ctl *ctl, const json_t *listener);
+void warn_single_port(const json_t *listeners, const json_t *trusted);
 int dump_listeners(struct ctl *ctl, json_t **list);
 void print_listeners(const json_t *list);
 

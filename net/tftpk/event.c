@@ -142,7 +142,10 @@ void tftpk_event_transfer(struct tftpk_transfer *t, enum tftpk_event_type type)
 	if (type == TFTPK_EVENT_TYPE_END || type == TFTPK_EVENT_TYPE_REFUSED)
 		err = err || nla_put_u32(skb, TFTPK_A_EVENT_OUTCOME,
 					 t->outcome);
-	if (t->reason)
+	if (type == TFTPK_EVENT_TYPE_BOUNDED)
+		err = err || nla_put_string(skb, TFTPK_A_EVENT_REASON,
+					    "neither on the link nor trusted, at a single port");
+	else if (t->reason)
 		err = err || nla_put_u32(skb, TFTPK_A_EVENT_ERROR_CODE,
 					 t->error_code) ||
 		      nla_put_string(skb, TFTPK_A_EVENT_REASON, t->reason);

@@ -52,6 +52,16 @@ static const struct netlink_range_validation tftpk_a_settings_source_rate_range 
 	.max	= 65535ULL,
 };
 
+static const struct netlink_range_validation tftpk_a_settings_untrusted_rate_range = {
+	.min	= 1ULL,
+	.max	= 4194304ULL,
+};
+
+static const struct netlink_range_validation tftpk_a_settings_untrusted_total_range = {
+	.min	= 1ULL,
+	.max	= 4194304ULL,
+};
+
 /* TFTPK_CMD_EXPORT_ADD - do */
 static const struct nla_policy tftpk_export_add_nl_policy[TFTPK_A_EXPORT_NO_SYMLINKS + 1] = {
 	[TFTPK_A_EXPORT_PATH] = { .type = NLA_NUL_STRING, .len = TFTPK_PATH_MAX, },
@@ -84,7 +94,7 @@ static const struct nla_policy tftpk_listener_del_nl_policy[TFTPK_A_LISTENER_IFI
 };
 
 /* TFTPK_CMD_SETTINGS_SET - do */
-static const struct nla_policy tftpk_settings_set_nl_policy[TFTPK_A_SETTINGS_PROGRESS + 1] = {
+static const struct nla_policy tftpk_settings_set_nl_policy[TFTPK_A_SETTINGS_UNTRUSTED_TOTAL + 1] = {
 	[TFTPK_A_SETTINGS_ZEROCOPY] = NLA_POLICY_MAX(NLA_U8, 1),
 	[TFTPK_A_SETTINGS_GSO] = NLA_POLICY_MAX(NLA_U8, 1),
 	[TFTPK_A_SETTINGS_DETECT_CHANGES] = NLA_POLICY_MAX(NLA_U8, 1),
@@ -104,6 +114,8 @@ static const struct nla_policy tftpk_settings_set_nl_policy[TFTPK_A_SETTINGS_PRO
 	[TFTPK_A_SETTINGS_REPLY_AT_LIMIT] = NLA_POLICY_MAX(NLA_U8, 1),
 	[TFTPK_A_SETTINGS_DRAINING] = NLA_POLICY_MAX(NLA_U8, 1),
 	[TFTPK_A_SETTINGS_PROGRESS] = NLA_POLICY_MAX(NLA_U32, 100),
+	[TFTPK_A_SETTINGS_UNTRUSTED_RATE] = NLA_POLICY_FULL_RANGE(NLA_U32, &tftpk_a_settings_untrusted_rate_range),
+	[TFTPK_A_SETTINGS_UNTRUSTED_TOTAL] = NLA_POLICY_FULL_RANGE(NLA_U32, &tftpk_a_settings_untrusted_total_range),
 };
 
 /* TFTPK_CMD_TRUST_ADD - do */
@@ -191,7 +203,7 @@ static const struct genl_split_ops tftpk_nl_ops[] = {
 		.cmd		= TFTPK_CMD_SETTINGS_SET,
 		.doit		= tftpk_nl_settings_set_doit,
 		.policy		= tftpk_settings_set_nl_policy,
-		.maxattr	= TFTPK_A_SETTINGS_PROGRESS,
+		.maxattr	= TFTPK_A_SETTINGS_UNTRUSTED_TOTAL,
 		.flags		= GENL_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{

@@ -34,6 +34,18 @@ static void tftpk_key_fill(struct tftpk_key *key, const struct tftpk_port *port,
 	}
 }
 
+/* May somebody have that address? The stack lets through what comes as IPv6 from
+ * an IPv4 address, which means another host inside of here, and what comes from
+ * no address at all.
+ */
+static bool tftpk_from_nobody(const struct tftpk_key *key)
+{
+	if (key->port->listener->name.family == AF_INET)
+		return ipv4_is_zeronet(key->client.s6_addr32[3]);
+	return ipv6_addr_v4mapped(&key->client) ||
+	       ipv6_addr_any(&key->client);
+}
+
 /* Was a request sent to many? Then all servers of the link got it, and none
  * answers unless told to, from the address that the client is reached from.
  */
@@ -62,7 +74,9 @@ static bool tftpk_to_one(const struct tftpk_key *key,
 	       !ipv6_addr_is_multicast(&key->local);
 }
 
-/* Say no, if the source may be answered at all. */
+/* Say no, if the source may be answered at all, and if that is not taken for
+ * what a running transfer has to say.
+ */
 static void tftpk_refuse(const struct tftpk_key *key, const char *name,
 			 enum tftpk_counter c, u16 code, const char *text)
 {
@@ -70,6 +84,8 @@ static void tftpk_refuse(const struct tftpk_key *key, const char *name,
 
 	tftpk_stats_inc(tn, c);
 	tftpk_event_refused(key, name, code, text);
+	if (tftpk_transfer_speaks(key))
+		return;
 	if (tftpk_limit_request(tn, key, tftpk_limit_known(tn, key)))
 		tftpk_output_error(key, tn->net, code, text);
 	else
@@ -147,6 +163,8 @@ static int tftpk_input(struct sock *sk, struct sk_buff *skb)
 	packet = (const __be16 *)(skb->data + sizeof(struct udphdr));
 	op = ntohs(packet[0]);
 	tftpk_key_fill(&key, port, skb);
+	if (tftpk_from_nobody(&key))
+		goto malformed;
 
 	if (op != TFTPK_OP_RRQ && op != TFTPK_OP_WRQ &&
 	    !tftpk_to_one(&key, skb))

@@ -18,15 +18,26 @@
 #define TFTPK_RECENT_MS		10000
 #define TFTPK_CAUTION_MS	10000
 #define TFTPK_CAUTION_PORTS	64	/* for each block of a window */
+#define TFTPK_TELL_MS		60000	/* between two events about a source */
+
+/* A bucket holds a sixteenth of what may be sent in a second, and is filled with
+ * the rest during that: so the rate is not exceeded in any second.
+ */
+#define TFTPK_PACE_PARTS	16
+#define TFTPK_PACE_NS		(NSEC_PER_SEC / (TFTPK_PACE_PARTS - 1))
 
 /**
- * struct tftpk_source - how much a source may send
+ * struct tftpk_source - how much a source may send, and be sent
  * @tag: hash of the source
  * @due_ns: when it will have used up nothing; the later, the more it used
+ * @paced_ns: the same of what is sent to it, where that is bounded
+ * @told: jiffies of the last event that it is
  */
 struct tftpk_source {
 	u64 tag;
 	u64 due_ns;
+	u64 paced_ns;
+	u32 told;
 };
 
 /**
@@ -41,19 +52,23 @@ struct tftpk_recent {
 
 /**
  * struct tftpk_limit - admission state of a namespace
- * @lock: protects @sources
+ * @lock: protects @sources and @paced_ns
  * @key: keeps hashes from being guessed
  * @sources: a set-associative cache; the least used of a set gives way, so
  *	forged sources wipe out records but never refuse anybody
  * @recent: written and read without a lock; a lost entry costs a packet
  * @caution_ns: until when somebody is taken to be guessing
+ * @paced_ns: see struct tftpk_source; of all that is bounded
+ * @waiting: transfers that have a block to send and may not yet
  */
 struct tftpk_limit {
-	spinlock_t lock;	/* sources */
+	spinlock_t lock;	/* sources, paced_ns */
 	siphash_key_t key;
 	struct tftpk_source sources[TFTPK_SOURCE_SETS][TFTPK_SOURCE_WAYS];
 	struct tftpk_recent recent[TFTPK_RECENT];
 	u64 caution_ns;
+	u64 paced_ns;
+	atomic_t waiting;
 };
 
 struct tftpk_trust {
@@ -126,14 +141,46 @@ bool tftpk_limit_known(struct tftpk_net *tn, const struct tftpk_key *key)
 	       tftpk_output_onlink(tn->net, key);
 }
 
+/* The record of a source, made anew if there is none: the least used one of its
+ * set gives way. Sources on the link and trusted ones are single addresses. Others
+ * are IPv4 addresses or IPv6 networks of 64 bits.
+ */
+static struct tftpk_source *tftpk_source_get(struct tftpk_limit *limit,
+					     const struct tftpk_key *key,
+					     bool known)
+{
+	struct in6_addr source = key->client;
+	struct tftpk_source *set, *s;
+	u64 tag;
+	int i;
+
+	lockdep_assert_held(&limit->lock);
+
+	if (!known && !ipv6_addr_v4mapped(&source))
+		memset(&source.s6_addr32[2], 0, 8);
+	tag = siphash(&source, sizeof(source), &limit->key);
+
+	set = limit->sources[tag % TFTPK_SOURCE_SETS];
+	s = set;
+	for (i = 0; i < TFTPK_SOURCE_WAYS; i++) {
+		if (set[i].tag == tag)
+			return &set[i];
+		if (max(set[i].due_ns, set[i].paced_ns) <
+		    max(s->due_ns, s->paced_ns))
+			s = &set[i];
+	}
+	*s = (struct tftpk_source) {
+		.tag	= tag,
+		.told	= (u32)jiffies - msecs_to_jiffies(TFTPK_TELL_MS),
+	};
+	return s;
+}
+
 /**
  * tftpk_limit_request() - may this source send one more request?
  * @tn: namespace's server
  * @key: client
- * @known: what tftpk_limit_known() says of it
- *
- * Sources on the link and trusted ones are single addresses. Others are IPv4
- * addresses or IPv6 networks of 64 bits, with a quarter of the burst.
+ * @known: what tftpk_limit_known() says of it; others have a quarter of the burst
  *
  * Context: softirq, within rcu_read_lock(). Return: true if it may.
  */
@@ -143,42 +190,123 @@ bool tftpk_limit_request(struct tftpk_net *tn, const struct tftpk_key *key,
 	u32 burst = READ_ONCE(tn->settings.source_burst);
 	u64 cost = NSEC_PER_SEC / READ_ONCE(tn->settings.source_rate);
 	struct tftpk_limit *limit = tn->limit;
-	struct tftpk_source *set, *s;
-	struct in6_addr source = key->client;
+	struct tftpk_source *s;
 	u64 now = ktime_get_ns();
 	bool admitted;
-	u64 tag;
-	int i;
 
 	if (!burst)
 		return true;
-	if (!known) {
+	if (!known)
 		burst = DIV_ROUND_UP(burst, 4);
-		if (!ipv6_addr_v4mapped(&source))
-			memset(&source.s6_addr32[2], 0, 8);
-	}
-	tag = siphash(&source, sizeof(source), &limit->key);
 
 	spin_lock(&limit->lock);
-	set = limit->sources[tag % TFTPK_SOURCE_SETS];
-	s = set;
-	for (i = 0; i < TFTPK_SOURCE_WAYS; i++) {
-		if (set[i].tag == tag) {
-			s = &set[i];
-			break;
-		}
-		if (set[i].due_ns < s->due_ns)
-			s = &set[i];
-	}
-	if (s->tag != tag || s->due_ns < now) {
-		s->tag = tag;
-		s->due_ns = now;
-	}
+	s = tftpk_source_get(limit, key, known);
+	s->due_ns = max(s->due_ns, now);
 	admitted = s->due_ns + cost <= now + burst * cost;
 	if (admitted)
 		s->due_ns += cost;
 	spin_unlock(&limit->lock);
 	return admitted;
+}
+
+/* How long something has to wait that costs so much, in nanoseconds: until the
+ * bucket holds that, or is full. @paced is when it was or will be full.
+ */
+static u64 tftpk_pace_wait(u64 paced, u64 cost, u64 now)
+{
+	u64 due = max(paced, now) + cost;
+	u64 most = now + max_t(u64, cost, TFTPK_PACE_NS);
+
+	return due > most ? due - most : 0;
+}
+
+/* What @bytes cost at a rate in KiB per second, in nanoseconds of filling. */
+static u64 tftpk_pace_cost(u32 bytes, u32 rate)
+{
+	return div64_u64((u64)bytes * NSEC_PER_SEC * TFTPK_PACE_PARTS,
+			 (u64)rate * 1024 * (TFTPK_PACE_PARTS - 1));
+}
+
+/**
+ * tftpk_limit_bytes() - may so much be sent to a source that proves nothing?
+ * @tn: namespace's server
+ * @key: client at a single port, neither on the link nor trusted when it asked
+ * @bytes: of the packet
+ *
+ * Block numbers are no secret: where there is no port to guess either, whoever
+ * forges ACKs has all of a file sent to somebody else. So it is bounded how much
+ * that is, to one source and to all of them. Who is trusted meanwhile is free.
+ *
+ * Who waits asks again. The more there are, the later, and not all at one time.
+ *
+ * Context: softirq or BH disabled, within rcu_read_lock().
+ *
+ * Return: 0 if it may, or nanoseconds after which to ask again.
+ */
+u64 tftpk_limit_bytes(struct tftpk_net *tn, const struct tftpk_key *key,
+		      u32 bytes)
+{
+	u64 one = tftpk_pace_cost(bytes,
+				  READ_ONCE(tn->settings.untrusted_rate));
+	u64 all = tftpk_pace_cost(bytes,
+				  READ_ONCE(tn->settings.untrusted_total));
+	struct tftpk_limit *limit = tn->limit;
+	struct tftpk_source *s;
+	u64 now, wait;
+
+	if (tftpk_trusted(tn, &key->client))
+		return 0;
+
+	spin_lock(&limit->lock);
+	now = ktime_get_ns();
+	s = tftpk_source_get(limit, key, false);
+	wait = max(tftpk_pace_wait(s->paced_ns, one, now),
+		   tftpk_pace_wait(limit->paced_ns, all, now));
+	if (!wait) {
+		s->paced_ns = max(s->paced_ns, now) + one;
+		limit->paced_ns = max(limit->paced_ns, now) + all;
+	}
+	spin_unlock(&limit->lock);
+	if (wait)
+		wait += mul_u64_u32_shr(all * atomic_read(&limit->waiting),
+					get_random_u32(), 32);
+	return wait;
+}
+
+/**
+ * tftpk_limit_waits() - a transfer begins to wait for tftpk_limit_bytes(), or ends
+ * @tn: namespace's server
+ * @waits: it begins to
+ *
+ * Context: any.
+ */
+void tftpk_limit_waits(struct tftpk_net *tn, bool waits)
+{
+	atomic_add(waits ? 1 : -1, &tn->limit->waiting);
+}
+
+/**
+ * tftpk_limit_tell() - is it time to tell that a source is bounded?
+ * @tn: namespace's server
+ * @key: client
+ *
+ * It is once in a minute; it is taken to be told then.
+ *
+ * Context: softirq or BH disabled.
+ */
+bool tftpk_limit_tell(struct tftpk_net *tn, const struct tftpk_key *key)
+{
+	struct tftpk_limit *limit = tn->limit;
+	struct tftpk_source *s;
+	bool tell;
+
+	spin_lock(&limit->lock);
+	s = tftpk_source_get(limit, key, false);
+	tell = (u32)jiffies - s->told >= msecs_to_jiffies(TFTPK_TELL_MS);
+	if (tell)
+		s->told = jiffies;
+	spin_unlock(&limit->lock);
+	return tell;
 }
 
 /**
@@ -200,14 +328,17 @@ void tftpk_limit_guessed(struct tftpk_net *tn)
  *
  * Who guesses right has windows sent to somebody else, for an ACK each. While
  * there are guesses they must not be worth it: one in as many as the listener
- * has ports is right.
+ * has ports is right. With a single port no guess is wrong.
  *
  * Context: any. Return: blocks.
  */
 u32 tftpk_limit_window(const struct tftpk_listener *listener, bool known)
 {
-	if (known ||
-	    ktime_get_ns() >= READ_ONCE(listener->tn->limit->caution_ns))
+	if (known)
+		return TFTPK_WINDOW_MAX;
+	if (listener->single_port)
+		return 1;
+	if (ktime_get_ns() >= READ_ONCE(listener->tn->limit->caution_ns))
 		return TFTPK_WINDOW_MAX;
 	return max(listener->pool_size / TFTPK_CAUTION_PORTS, 1U);
 }

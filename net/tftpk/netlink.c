@@ -642,6 +642,8 @@ static const struct {
 	TFTPK_SWITCH(REPLY_AT_LIMIT, reply_at_limit),
 	TFTPK_SWITCH(DRAINING, draining),
 	TFTPK_NUMBER(PROGRESS, progress),
+	TFTPK_NUMBER(UNTRUSTED_RATE, untrusted_rate),
+	TFTPK_NUMBER(UNTRUSTED_TOTAL, untrusted_total),
 };
 
 static void *tftpk_setting(struct tftpk_net *tn, int attr)

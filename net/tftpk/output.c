@@ -225,6 +225,15 @@ u32 tftpk_output_mtu_blksize(const struct tftpk_transfer *t,
 		     TFTPK_BLKSIZE_MIN);
 }
 
+/**
+ * tftpk_output_size() - bytes of a full block's packet, its IP header included
+ * @t: transfer
+ */
+u32 tftpk_output_size(const struct tftpk_transfer *t)
+{
+	return t->blksize + tftpk_overhead(&t->tid.key);
+}
+
 /* Put UDP and IP headers in front of what @skb holds. Checksums are left to
  * the device, or to the stack on its behalf.
  */

@@ -708,6 +708,8 @@ static int __net_init tftpk_net_init(struct net *net)
 				      (20 - PAGE_SHIFT), 1UL),
 		.source_burst	= 64,
 		.source_rate	= 32,
+		.untrusted_rate	= 64,
+		.untrusted_total = 1024,
 		.clamp_mtu	= true,
 		.zerocopy	= true,
 		.gso		= true,

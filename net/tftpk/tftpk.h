@@ -109,6 +109,7 @@ enum tftpk_counter {
 	TFTPK_STAT_CLIENTS_UNREACHABLE,
 	TFTPK_STAT_CLIENTS_PROBING,
 	TFTPK_STAT_EVENTS_DROPPED,
+	TFTPK_STAT_TRANSFERS_BOUNDED,
 	__TFTPK_STAT_MAX
 };
 
@@ -134,6 +135,8 @@ struct tftpk_settings {
 	u32 source_burst;
 	u32 source_rate;	/* per second */
 	u32 progress;		/* percent */
+	u32 untrusted_rate;	/* KiB per second */
+	u32 untrusted_total;	/* the same */
 	bool zerocopy;
 	bool gso;
 	bool detect_changes;
@@ -300,7 +303,8 @@ struct tftpk_net {
  * @port: socket that the client's packet arrived at
  * @scope: interface of a link-local client, or 0
  * @client_port: its UDP port
- * @zero: keeps the key free of padding
+ * @former: 1 in the request's key of a transfer whose place a newer request of its
+ *	client and port has taken, else 0
  * @local: address that the client sent to
  *
  * Compared as a whole.
@@ -310,7 +314,7 @@ struct tftpk_key {
 	const struct tftpk_port *port;
 	int scope;
 	__be16 client_port;
-	u16 zero;
+	u16 former;
 	struct in6_addr local;
 };
 
@@ -373,6 +377,10 @@ struct tftpk_text {
  * @hashed: bit 0: @request is in the table, bit 1: @tid is
  * @state: for people and for what a timeout means
  * @known: its source is not forged, see tftpk_limit_known()
+ * @bounded: what is sent to its source is bounded, see tftpk_limit_bytes()
+ * @held: a block waits for that
+ * @held_back: that, or a smaller window, was noted
+ * @tell: the work is to tell of that
  * @announced: listeners to events know of it
  * @oack: the client waits for an OACK, not for a block
  * @starved: the window had room, the ring had nothing
@@ -431,6 +439,10 @@ struct tftpk_transfer {
 	u8 state;
 	bool announced;
 	bool known;
+	bool bounded;
+	bool held;
+	bool held_back;
+	bool tell;
 	bool oack;
 	bool starved;
 	bool filling;
@@ -518,6 +530,10 @@ void tftpk_limit_exit(struct tftpk_net *tn);
 bool tftpk_limit_known(struct tftpk_net *tn, const struct tftpk_key *key);
 bool tftpk_limit_request(struct tftpk_net *tn, const struct tftpk_key *key,
 			 bool known);
+u64 tftpk_limit_bytes(struct tftpk_net *tn, const struct tftpk_key *key,
+		      u32 bytes);
+void tftpk_limit_waits(struct tftpk_net *tn, bool waits);
+bool tftpk_limit_tell(struct tftpk_net *tn, const struct tftpk_key *key);
 void tftpk_limit_guessed(struct tftpk_net *tn);
 u32 tftpk_limit_window(const struct tftpk_listener *listener, bool known);
 void tftpk_limit_ended(struct tftpk_net *tn, const struct tftpk_key *key);
@@ -536,6 +552,7 @@ void tftpk_transfer_request(const struct tftpk_key *key, struct sk_buff *skb,
 void tftpk_transfer_ack(const struct tftpk_key *key, u16 block);
 void tftpk_transfer_abort(const struct tftpk_key *key, u16 code);
 void tftpk_transfer_unreachable(const struct tftpk_key *key);
+bool tftpk_transfer_speaks(const struct tftpk_key *key);
 u64 tftpk_transfer_acked_bytes(const struct tftpk_transfer *t);
 void tftpk_transfer_put(struct tftpk_transfer *t);
 u32 tftpk_transfers_get(struct tftpk_net *tn, u32 after,
@@ -561,6 +578,7 @@ bool tftpk_output_onlink(struct net *net, const struct tftpk_key *key);
 int tftpk_output_source(struct net *net, struct tftpk_key *key, int ifindex);
 u32 tftpk_output_mtu_blksize(const struct tftpk_transfer *t,
 			     const struct dst_entry *dst);
+u32 tftpk_output_size(const struct tftpk_transfer *t);
 u32 tftpk_output_blocks(struct tftpk_transfer *t, u64 first, u32 n,
 			struct sk_buff_head *out);
 int tftpk_output_packet(struct tftpk_transfer *t, const void *data, size_t len,

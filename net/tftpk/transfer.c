@@ -33,6 +33,9 @@
 /* So many unverified transfers give way to one that wants pages. */
 #define TFTPK_EVICT_TRIES	4
 
+/* A block that has to wait asks again within that time, in microseconds. */
+#define TFTPK_HOLD_MAX		5000000
+
 /* Refills are worth it from here on. */
 #define TFTPK_REFILL_MIN	(16 * PAGE_SIZE)
 
@@ -166,6 +169,16 @@ static const u8 tftpk_outcome_counters[] = {
 	[TFTPK_OUTCOME_EVICTED]		= TFTPK_STAT_TRANSFERS_EVICTED,
 };
 
+/* A block waits until its source may be sent more, or does so no longer. */
+static void tftpk_transfer_hold(struct tftpk_transfer *t, bool hold)
+{
+	lockdep_assert_held(&t->lock);
+
+	if (t->held != hold)
+		tftpk_limit_waits(t->tn, hold);
+	t->held = hold;
+}
+
 /* Give back what was reserved of what the namespace may pin. */
 static void tftpk_transfer_unreserve(struct tftpk_transfer *t)
 {
@@ -190,6 +203,7 @@ static void tftpk_transfer_finish(struct tftpk_transfer *t,
 		counter = TFTPK_STAT_REQUESTS_REFUSED;
 	if (!tftpk_transfer_proved(t))
 		tftpk_transfer_verified(t);
+	tftpk_transfer_hold(t, false);
 	tftpk_transfer_unreserve(t);
 	tftpk_limit_ended(t->tn, &t->tid.key);
 	tftpk_stats_inc(t->tn, counter);
@@ -317,6 +331,52 @@ static bool tftpk_transfer_changed(struct tftpk_transfer *t,
 	return true;
 }
 
+/* Note that the source is sent less than it could be. */
+static void tftpk_transfer_held_back(struct tftpk_transfer *t)
+{
+	lockdep_assert_held(&t->lock);
+
+	if (!t->held_back)
+		tftpk_stats_inc(t->tn, TFTPK_STAT_TRANSFERS_BOUNDED);
+	t->held_back = true;
+	t->tell |= tftpk_limit_tell(t->tn, &t->request.key);
+}
+
+/* Tell of that; the work. */
+static void tftpk_transfer_tell(struct tftpk_transfer *t)
+{
+	bool tell;
+
+	spin_lock_bh(&t->lock);
+	tell = t->tell;
+	t->tell = false;
+	spin_unlock_bh(&t->lock);
+	if (tell)
+		tftpk_event_transfer(t, TFTPK_EVENT_TYPE_BOUNDED);
+}
+
+/* May a block be sent now? If not, the timer asks again. To be held is no silence
+ * of the client.
+ */
+static bool tftpk_transfer_may_send(struct tftpk_transfer *t)
+{
+	u64 wait;
+
+	lockdep_assert_held(&t->lock);
+
+	if (likely(!t->bounded))
+		return true;
+	wait = tftpk_limit_bytes(t->tn, &t->request.key, tftpk_output_size(t));
+	tftpk_transfer_hold(t, wait);
+	if (!wait)
+		return true;
+	t->progress = jiffies;
+	tftpk_transfer_held_back(t);
+	tftpk_transfer_arm(t, min_t(u64, div_u64(wait, NSEC_PER_USEC),
+				    TFTPK_HOLD_MAX));
+	return false;
+}
+
 /* Send what the window allows, if the ring holds all of it. If not, the work
  * fills the ring and sends: a client answers the end of a window, so half of
  * one gains nothing, and two CPUs sending one window could reorder it.
@@ -327,6 +387,7 @@ static void tftpk_transfer_push(struct tftpk_transfer *t, u64 now_ns,
 	struct tftpk_window *w = &t->window;
 	u64 ready, first = w->next;
 	u32 room, n, sent, again;
+	bool await = true;
 
 	lockdep_assert_held(&t->lock);
 
@@ -339,7 +400,9 @@ static void tftpk_transfer_push(struct tftpk_transfer *t, u64 now_ns,
 	t->starved = n < room || room > TFTPK_BURST_MAX;
 	n = n < room ? 0 : min_t(u32, room, TFTPK_BURST_MAX);
 
-	if (n) {
+	if (n && !tftpk_transfer_may_send(t)) {
+		await = false;
+	} else if (n) {
 		sent = tftpk_output_blocks(t, first, n, out);
 		again = tftpk_window_sent(w, sent, now_ns);
 		trace_tftpk_send(t, first, sent, again);
@@ -355,12 +418,14 @@ static void tftpk_transfer_push(struct tftpk_transfer *t, u64 now_ns,
 			t->starved = false;
 		}
 	}
-	tftpk_transfer_await(t);
+	if (await)
+		tftpk_transfer_await(t);
 
 	/* Work that is filling the ring looks again before it goes, and work
 	 * that was asked for need not be asked twice.
 	 */
-	if (!t->filling && (t->starved || tftpk_transfer_low(t))) {
+	if (!t->filling &&
+	    (t->starved || t->tell || tftpk_transfer_low(t))) {
 		t->filling = true;
 		tftpk_transfer_queue(t);
 	}
@@ -394,7 +459,7 @@ static void tftpk_transfer_probe(struct tftpk_transfer *t,
 {
 	struct tftpk_window *w = &t->window;
 
-	if (tftpk_transfer_changed(t, out))
+	if (tftpk_transfer_changed(t, out) || !tftpk_transfer_may_send(t))
 		return;
 	trace_tftpk_retransmit(t, true);
 	if (!tftpk_transfer_proved(t)) {
@@ -465,8 +530,10 @@ static void tftpk_transfer_expired(struct tftpk_transfer *t,
 	    (t->starved && !tftpk_window_inflight(w))) {
 		/* Nothing to repeat: listen, or wait for the file. */
 		tftpk_transfer_arm(t, TFTPK_RTO_FIRST);
-	} else if (sending && tftpk_window_room(w)) {
-		/* A burst was cut short for want of memory or a route. */
+	} else if ((sending || t->held) && tftpk_window_room(w)) {
+		/* A burst was held, or cut short for want of memory or a
+		 * route.
+		 */
 		tftpk_transfer_push(t, ktime_get_ns(), out);
 	} else if (sending && w->suspect) {
 		trace_tftpk_retransmit(t, false);
@@ -639,6 +706,8 @@ static int tftpk_transfer_negotiate(struct tftpk_transfer *t,
 	limits.windowsize = min(READ_ONCE(set->max_windowsize),
 				tftpk_limit_window(t->request.key.port->listener,
 						   t->known));
+	if (t->bounded && req->windowsize > 1)
+		tftpk_transfer_held_back(t);
 	if (dst && READ_ONCE(set->clamp_mtu))
 		limits.blksize = min(limits.blksize,
 				     tftpk_output_mtu_blksize(t, dst));
@@ -709,6 +778,7 @@ static void tftpk_transfer_open(struct tftpk_transfer *t)
 	if (!started)
 		return;
 	tftpk_event_transfer(t, TFTPK_EVENT_TYPE_START);
+	tftpk_transfer_tell(t);
 	kfree_skb(t->request_skb);
 	t->request_skb = NULL;
 }
@@ -756,13 +826,15 @@ static void tftpk_transfer_feed(struct tftpk_transfer *t)
 			tftpk_transfer_unreadable(t, err, &out);
 		else if (!t->dead && t->starved)
 			tftpk_transfer_push(t, ktime_get_ns(), &out);
-		again = !t->dead && (t->starved || tftpk_transfer_low(t));
+		again = !t->dead &&
+			(t->starved || t->tell || tftpk_transfer_low(t));
 		t->filling = again;
 		spin_unlock(&t->lock);
 		tftpk_output_send(t->tn->net, &out);
 		rcu_read_unlock();
 		local_bh_enable();
 		tftpk_transfer_progress(t);
+		tftpk_transfer_tell(t);
 		cond_resched();
 	} while (again);
 }
@@ -844,6 +916,12 @@ static void tftpk_transfer_work(struct work_struct *work)
 
 /* ---- requests ---- */
 
+/* Has it no port of its own? */
+static bool tftpk_single_port(const struct tftpk_transfer *t)
+{
+	return t->request.key.port->listener->single_port;
+}
+
 /* Insert into the table: the request if nothing has that key, and one of the
  * pool's ports at random that this client does not use yet. With a single
  * port the request's key is the only one.
@@ -863,7 +941,7 @@ static int tftpk_transfer_insert(struct tftpk_transfer *t)
 	t->hashed |= BIT(0);
 
 	t->tid.key = t->request.key;
-	if (listener->single_port)
+	if (tftpk_single_port(t))
 		return 0;
 	for (i = 0; i < listener->pool_size; i++) {
 		t->tid.key.port = &listener->pool[(start + i) %
@@ -880,9 +958,10 @@ static int tftpk_transfer_insert(struct tftpk_transfer *t)
 	return -EBUSY;
 }
 
-/* May a client have one more transfer? Counted only where that is limited. */
-static bool tftpk_client_may(struct tftpk_net *tn,
-			     const struct in6_addr *client)
+/* May a client have one more transfer? Counted only where that is limited, and but
+ * for one whose place this one is to take.
+ */
+static bool tftpk_client_may(struct tftpk_net *tn, const struct tftpk_key *key)
 {
 	u32 max = READ_ONCE(tn->settings.max_per_client), n = 0;
 	struct tftpk_transfer *t;
@@ -893,7 +972,9 @@ static bool tftpk_client_may(struct tftpk_net *tn,
 		return true;
 	list_for_each_entry(t, &tn->transfers, list)
 		if (!READ_ONCE(t->dead) &&
-		    ipv6_addr_equal(&t->request.key.client, client))
+		    ipv6_addr_equal(&t->request.key.client, &key->client) &&
+		    !(READ_ONCE(t->request.key.former) &&
+		      t->request.key.client_port == key->client_port))
 			n++;
 	return n < max;
 }
@@ -930,7 +1011,7 @@ static const char *tftpk_transfer_obstacle(struct tftpk_net *tn,
 		return "server busy";
 	if (atomic_read(&tn->active) >= READ_ONCE(tn->settings.max_transfers))
 		return "too many transfers";
-	if (!tftpk_client_may(tn, &key->client))
+	if (!tftpk_client_may(tn, key))
 		return "too many transfers of this client";
 	return NULL;
 }
@@ -959,6 +1040,7 @@ static int tftpk_transfer_start(struct tftpk_net *tn,
 	t->request.key = *key;
 	t->request_hash = hash;
 	t->known = known;
+	t->bounded = !known && key->port->listener->single_port;
 	t->state = TFTPK_STATE_OPENING;
 	t->started = jiffies;
 	t->progress = jiffies;
@@ -999,36 +1081,91 @@ static int tftpk_transfer_start(struct tftpk_net *tn,
 	return err;
 }
 
-/* Does this request repeat that of @t? If so it gets its answer again, within
- * what an unverified client may be sent. If not @t makes way.
- */
-static bool tftpk_transfer_repeated(struct tftpk_transfer *t, u32 hash,
-				    struct sk_buff_head *out)
+/* Take a transfer's request out of the table. */
+static void tftpk_transfer_forget(struct tftpk_transfer *t)
 {
-	bool repeated;
+	lockdep_assert_held(&t->lock);
+
+	if (t->hashed & BIT(0))
+		rhashtable_remove_fast(&tftpk_table, &t->request.head,
+				       tftpk_table_params);
+	t->hashed &= ~BIT(0);
+}
+
+/* Make way for a newer request, and go on by the transfer identifier. Where the new
+ * transfer proves itself it looks for this one: see tftpk_transfer_succeed().
+ */
+static void tftpk_transfer_step_aside(struct tftpk_transfer *t)
+{
+	tftpk_transfer_forget(t);
+	WRITE_ONCE(t->request.key.former, 1);
+	if (!rhashtable_lookup_insert_fast(&tftpk_table, &t->request.head,
+					   tftpk_table_params))
+		t->hashed |= BIT(0);
+}
+
+/* What a request is to the transfer that its client and port have. */
+enum tftpk_again {
+	TFTPK_AGAIN_NEW,	/* another one: a transfer begins */
+	TFTPK_AGAIN_REPEATED,	/* the same */
+	TFTPK_AGAIN_IGNORED,	/* another one, for which there is no place */
+};
+
+/* Does this request repeat that of @t? Then it gets its answer again, within
+ * what an unverified client may be sent. If not, anybody may have forged it: so @t
+ * steps aside where its client has proved to be there, and ends where not. With a
+ * single port there is no place aside: @t stays as long as it gets on.
+ */
+static enum tftpk_again tftpk_transfer_again(struct tftpk_transfer *t, u32 hash,
+					     struct sk_buff_head *out)
+{
+	enum tftpk_again again = TFTPK_AGAIN_NEW;
+	bool fresh;
 
 	spin_lock(&t->lock);
-	repeated = !t->dead && t->request_hash == hash &&
-		   (t->state != TFTPK_STATE_SENDING ||
-		    time_before(jiffies, t->progress +
-				msecs_to_jiffies(TFTPK_RESTART_MS)));
-	if (repeated) {
+	fresh = time_before(jiffies, t->progress +
+			    msecs_to_jiffies(TFTPK_RESTART_MS));
+	if (t->dead) {
+		tftpk_transfer_forget(t);
+	} else if (t->request_hash == hash &&
+		   (t->state != TFTPK_STATE_SENDING || fresh)) {
+		again = TFTPK_AGAIN_REPEATED;
 		tftpk_stats_inc(t->tn, TFTPK_STAT_REQUESTS_REPEATED);
 		if (t->state == TFTPK_STATE_NEGOTIATING &&
 		    t->tries < TFTPK_UNVERIFIED_TRIES) {
 			tftpk_window_timeout(&t->window, &t->rtt);
 			tftpk_transfer_answer(t, out);
 		}
+	} else if (!tftpk_transfer_proved(t) ||
+		   (tftpk_single_port(t) && !fresh)) {
+		tftpk_transfer_finish(t, TFTPK_OUTCOME_ABORTED);
+		tftpk_transfer_forget(t);
+	} else if (tftpk_single_port(t)) {
+		again = TFTPK_AGAIN_IGNORED;
 	} else {
-		if (!t->dead)
-			tftpk_transfer_finish(t, TFTPK_OUTCOME_ABORTED);
-		if (t->hashed & BIT(0))
-			rhashtable_remove_fast(&tftpk_table, &t->request.head,
-					       tftpk_table_params);
-		t->hashed &= ~BIT(0);
+		tftpk_transfer_step_aside(t);
 	}
 	spin_unlock(&t->lock);
-	return repeated;
+	return again;
+}
+
+/* A transfer has proved itself: the one of its client and port that it took the
+ * place of ends. @key is that of its request.
+ */
+static void tftpk_transfer_succeed(struct tftpk_key key)
+{
+	struct tftpk_transfer *t;
+
+	key.former = 1;
+	t = tftpk_find(&key);
+	if (!t)
+		return;
+	spin_lock(&t->lock);
+	if (!t->dead)
+		tftpk_transfer_finish(t, TFTPK_OUTCOME_ABORTED);
+	/* So that the next one can step aside. */
+	tftpk_transfer_forget(t);
+	spin_unlock(&t->lock);
 }
 
 /**
@@ -1038,7 +1175,7 @@ static bool tftpk_transfer_repeated(struct tftpk_transfer *t, u32 hash,
  * @hash: of the request's bytes
  *
  * A request from a client and port whose transfer is running is the same
- * request again, or replaces that transfer (RFC 1350 section 4 gives every
+ * request again, or begins another one beside it (RFC 1350 section 4 gives every
  * transfer a port of its own).
  *
  * Context: softirq, within rcu_read_lock().
@@ -1048,6 +1185,7 @@ void tftpk_transfer_request(const struct tftpk_key *key, struct sk_buff *skb,
 {
 	struct tftpk_net *tn = key->port->listener->tn;
 	const char *reason = "server busy";
+	enum tftpk_again again = TFTPK_AGAIN_NEW;
 	struct tftpk_transfer *old;
 	struct sk_buff_head out;
 	bool known = false;
@@ -1057,10 +1195,17 @@ void tftpk_transfer_request(const struct tftpk_key *key, struct sk_buff *skb,
 	__skb_queue_head_init(&out);
 	do {
 		old = tftpk_find(key);
-		if (old && tftpk_transfer_repeated(old, hash, &out)) {
+		if (old)
+			again = tftpk_transfer_again(old, hash, &out);
+		if (again == TFTPK_AGAIN_IGNORED) {
+			tftpk_stats_inc(tn, TFTPK_STAT_REQUESTS_DROPPED);
+			tftpk_event_refused(key, TFTPK_REQUEST(skb)->name,
+					    TFTPK_ERR_UNDEFINED,
+					    "a transfer of this client and port is running");
+		}
+		if (again != TFTPK_AGAIN_NEW) {
 			tftpk_output_send(tn->net, &out);
-			kfree_skb(skb);
-			return;
+			goto drop;
 		}
 		if (!tries)
 			known = tftpk_limit_known(tn, key);
@@ -1093,6 +1238,22 @@ static struct tftpk_transfer *tftpk_find_tid(const struct tftpk_key *key)
 	if (key->port->requests && !key->port->listener->single_port)
 		return NULL;
 	return tftpk_find(key);
+}
+
+/**
+ * tftpk_transfer_speaks() - does a transfer send from this port to this client?
+ * @key: client, and the port that takes requests
+ *
+ * It may where there is a single port. What else comes from there, the client would
+ * take for the transfer's.
+ *
+ * Context: softirq, within rcu_read_lock().
+ */
+bool tftpk_transfer_speaks(const struct tftpk_key *key)
+{
+	struct tftpk_transfer *t = tftpk_find_tid(key);
+
+	return t && !READ_ONCE(t->dead);
 }
 
 /* Has it sent anything, and not ended? */
@@ -1170,9 +1331,11 @@ static void tftpk_transfer_accepted(struct tftpk_transfer *t, u16 block,
 void tftpk_transfer_ack(const struct tftpk_key *key, u16 block)
 {
 	struct tftpk_transfer *t = tftpk_find_tid(key);
+	struct tftpk_key request;
 	struct sk_buff_head out;
 	u64 acked, now_ns;
 	enum tftpk_ack ack;
+	bool first = false;
 
 	if (!t) {
 		tftpk_transfer_stranger(key);
@@ -1187,6 +1350,11 @@ void tftpk_transfer_ack(const struct tftpk_key *key, u16 block)
 		return;
 	}
 	tftpk_stats_inc(t->tn, TFTPK_STAT_ACKS_RECEIVED);
+	if (t->bounded && tftpk_window_unsent(&t->window, block)) {
+		/* Whoever sees what is sent does not do that. */
+		tftpk_transfer_finish(t, TFTPK_OUTCOME_ABORTED);
+		goto out;
+	}
 	if (t->oack) {
 		tftpk_transfer_accepted(t, block, now_ns, &out);
 		goto out;
@@ -1197,8 +1365,11 @@ void tftpk_transfer_ack(const struct tftpk_key *key, u16 block)
 	trace_tftpk_ack(t, block, ack);
 	if (t->window.acked != acked) {
 		t->text[0] = t->text[1];
-		if (!acked)
+		if (!acked) {
 			tftpk_transfer_verified(t);
+			first = !t->request.key.former;
+			request = t->request.key;
+		}
 		t->state = TFTPK_STATE_SENDING;
 		t->progress = jiffies;
 		tftpk_file_release(t, tftpk_transfer_acked_bytes(t));
@@ -1224,6 +1395,8 @@ void tftpk_transfer_ack(const struct tftpk_key *key, u16 block)
 out:
 	spin_unlock(&t->lock);
 	tftpk_output_send(t->tn->net, &out);
+	if (first)
+		tftpk_transfer_succeed(request);
 }
 
 /**

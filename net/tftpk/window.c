@@ -60,6 +60,26 @@ static u32 tftpk_window_ahead(const struct tftpk_window *w, u16 block)
 }
 
 /**
+ * tftpk_window_unsent() - is that the number of a block that was never sent?
+ * @w: window
+ * @block: block number of an ACK
+ *
+ * 0 never counts as one: it acknowledges the OACK, and may do so late.
+ */
+bool tftpk_window_unsent(const struct tftpk_window *w, u16 block)
+{
+	u32 numbers = w->rollover ? 65535 : 65536;
+	u32 ahead = tftpk_window_ahead(w, block);
+
+	if (!block)
+		return false;
+	if (ahead < numbers / 2)
+		return w->acked + ahead >= w->high;
+	/* It lies behind, if there is that much behind. */
+	return !w->acked || numbers - ahead > w->acked;
+}
+
+/**
  * tftpk_window_back() - go back to the first block that was not acknowledged
  * @w: window
  */

@@ -32,6 +32,8 @@ enum tftpk_state {
  * @TFTPK_EVENT_TYPE_END: The transfer ended; the outcome tells how.
  * @TFTPK_EVENT_TYPE_REFUSED: A request was refused or dropped; the reason
  *   tells why.
+ * @TFTPK_EVENT_TYPE_BOUNDED: A transfer is sent less than it could be; the
+ *   reason tells why. Once a minute for each source.
  */
 enum tftpk_event_type {
 	TFTPK_EVENT_TYPE_REQUEST,
@@ -39,6 +41,7 @@ enum tftpk_event_type {
 	TFTPK_EVENT_TYPE_PROGRESS,
 	TFTPK_EVENT_TYPE_END,
 	TFTPK_EVENT_TYPE_REFUSED,
+	TFTPK_EVENT_TYPE_BOUNDED,
 };
 
 /**
@@ -46,7 +49,8 @@ enum tftpk_event_type {
  * @TFTPK_OUTCOME_COMPLETED: The client has the whole file.
  * @TFTPK_OUTCOME_PROBED: The client only wanted the options' answer, as boot
  *   ROMs do.
- * @TFTPK_OUTCOME_ABORTED: The client sent an ERROR, or asked for another file.
+ * @TFTPK_OUTCOME_ABORTED: The client sent an ERROR or began anew, or somebody
+ *   forged its packets.
  * @TFTPK_OUTCOME_UNREACHABLE: The client's host said that nobody listens
  *   there.
  * @TFTPK_OUTCOME_TIMED_OUT: The client made no progress for too long.
@@ -194,6 +198,7 @@ enum {
 	TFTPK_A_STATS_CLIENTS_UNREACHABLE,
 	TFTPK_A_STATS_CLIENTS_PROBING,
 	TFTPK_A_STATS_EVENTS_DROPPED,
+	TFTPK_A_STATS_TRANSFERS_BOUNDED,
 
 	__TFTPK_A_STATS_MAX,
 	TFTPK_A_STATS_MAX = (__TFTPK_A_STATS_MAX - 1)
@@ -219,6 +224,8 @@ enum {
 	TFTPK_A_SETTINGS_REPLY_AT_LIMIT,
 	TFTPK_A_SETTINGS_DRAINING,
 	TFTPK_A_SETTINGS_PROGRESS,
+	TFTPK_A_SETTINGS_UNTRUSTED_RATE,
+	TFTPK_A_SETTINGS_UNTRUSTED_TOTAL,
 
 	__TFTPK_A_SETTINGS_MAX,
 	TFTPK_A_SETTINGS_MAX = (__TFTPK_A_SETTINGS_MAX - 1)

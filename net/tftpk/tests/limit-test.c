@@ -224,6 +224,118 @@ static void limit_caution_test(struct kunit *test)
 	limit_trust(test, "192.0.2.0", 120);
 	KUNIT_EXPECT_EQ(test, limit_window(test, "192.0.2.1"),
 			TFTPK_WINDOW_MAX);
+
+	/* With a single port nobody has to guess. */
+	s->v6.single_port = true;
+	KUNIT_EXPECT_EQ(test, limit_window(test, "2001:db8::1"), 1);
+	KUNIT_EXPECT_EQ(test, limit_window(test, "::1"), TFTPK_WINDOW_MAX);
+}
+
+/* ---- what is sent to the untrusted ---- */
+
+/* How long a packet to a source has to wait. */
+static u64 limit_bytes(struct kunit *test, const char *addr, u32 bytes)
+{
+	struct limit_state *s = test->priv;
+	struct tftpk_key key;
+	u64 wait;
+
+	limit_key(test, addr, &key);
+	local_bh_disable();
+	rcu_read_lock();
+	wait = tftpk_limit_bytes(&s->tn, &key, bytes);
+	rcu_read_unlock();
+	local_bh_enable();
+	return wait;
+}
+
+/* How many packets of 1,024 bytes go out, of so many. Where no time passes it is
+ * what the bucket holds; @rate is in packets per second.
+ */
+static void limit_sent(struct kunit *test, const char *addr, u32 n, u32 held,
+		       u32 rate)
+{
+	u64 begun = ktime_get_ns();
+	u32 i, sent = 0;
+
+	for (i = 0; i < n; i++)
+		sent += !limit_bytes(test, addr, 1024);
+	KUNIT_EXPECT_GE(test, sent, held);
+	KUNIT_EXPECT_LE(test, sent, held + 1 +
+			div_u64((ktime_get_ns() - begun) * rate, NSEC_PER_SEC));
+}
+
+static void limit_bytes_test(struct kunit *test)
+{
+	struct limit_state *s = test->priv;
+	char addr[] = "192.0.2.1";
+
+	s->tn.settings.untrusted_rate = 64;
+	s->tn.settings.untrusted_total = 1024;
+	limit_sent(test, "192.0.2.1", 100, 4, 64);
+	/* It waits for a packet to fit in again, and no longer. */
+	KUNIT_EXPECT_GT(test, limit_bytes(test, "192.0.2.1", 1024), 0);
+	KUNIT_EXPECT_LE(test, limit_bytes(test, "192.0.2.1", 1024),
+			NSEC_PER_SEC / 60);
+	limit_sent(test, "2001:db8::1", 100, 4, 64);
+	KUNIT_EXPECT_GT(test, limit_bytes(test, "2001:db8::2", 1024), 0);
+	/* What is larger than the bucket goes where that is full. */
+	s->tn.settings.untrusted_total = 4194304;
+	KUNIT_EXPECT_EQ(test, limit_bytes(test, "192.0.2.2", 65536), 0);
+	KUNIT_EXPECT_GT(test, limit_bytes(test, "192.0.2.2", 1), 0);
+	/* Trust lifts it. */
+	limit_trust(test, "192.0.2.0", 120);
+	for (addr[8] = '1'; addr[8] <= '9'; addr[8]++)
+		KUNIT_EXPECT_EQ(test, limit_bytes(test, addr, 65536), 0);
+}
+
+static void limit_total_test(struct kunit *test)
+{
+	struct limit_state *s = test->priv;
+	u64 begun = ktime_get_ns(), alone, many;
+	char addr[] = "2001:db8:0:1::1";
+	u32 i, sent = 0;
+
+	s->tn.settings.untrusted_rate = 1024;
+	s->tn.settings.untrusted_total = 64;
+	for (i = 0; i < 26; i++) {
+		addr[11] = 'a' + i % 6;
+		addr[9] = '1' + i / 6;
+		sent += !limit_bytes(test, addr, 1024);
+	}
+	KUNIT_EXPECT_GE(test, sent, 4);
+	KUNIT_EXPECT_LE(test, sent, 4 + 1 + div_u64((ktime_get_ns() - begun) *
+						    64, NSEC_PER_SEC));
+	/* The more wait, the longer. */
+	alone = limit_bytes(test, addr, 1024);
+	for (i = 0; i < 1000; i++)
+		tftpk_limit_waits(&s->tn, true);
+	many = 0;
+	for (i = 0; i < 20; i++)
+		many = max(many, limit_bytes(test, addr, 1024));
+	KUNIT_EXPECT_GT(test, many, alone + NSEC_PER_SEC);
+	for (i = 0; i < 1000; i++)
+		tftpk_limit_waits(&s->tn, false);
+	KUNIT_EXPECT_LE(test, limit_bytes(test, addr, 1024), NSEC_PER_SEC / 60);
+}
+
+static void limit_tell_test(struct kunit *test)
+{
+	struct limit_state *s = test->priv;
+	struct tftpk_key key, other;
+
+	limit_key(test, "192.0.2.1", &key);
+	limit_key(test, "192.0.2.2", &other);
+	local_bh_disable();
+	KUNIT_EXPECT_TRUE(test, tftpk_limit_tell(&s->tn, &key));
+	KUNIT_EXPECT_FALSE(test, tftpk_limit_tell(&s->tn, &key));
+	KUNIT_EXPECT_TRUE(test, tftpk_limit_tell(&s->tn, &other));
+	local_bh_enable();
+	/* A request does not make it forget. */
+	KUNIT_EXPECT_TRUE(test, limit_request(test, "192.0.2.1"));
+	local_bh_disable();
+	KUNIT_EXPECT_FALSE(test, tftpk_limit_tell(&s->tn, &key));
+	local_bh_enable();
 }
 
 /* ---- lists ---- */
@@ -319,6 +431,9 @@ static struct kunit_case limit_cases[] = {
 	KUNIT_CASE(limit_rate_test),
 	KUNIT_CASE(limit_flood_test),
 	KUNIT_CASE(limit_caution_test),
+	KUNIT_CASE(limit_bytes_test),
+	KUNIT_CASE(limit_total_test),
+	KUNIT_CASE(limit_tell_test),
 	KUNIT_CASE(limit_trust_test),
 	KUNIT_CASE(limit_late_test),
 	{}

@@ -46,6 +46,54 @@ static void window_wire_test(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tftpk_window_wire(&w, c->block), c->wire);
 }
 
+/* ---- numbers that were never sent ---- */
+
+struct unsent_case {
+	const char *desc;
+	u8 rollover;
+	u64 acked;
+	u64 high;
+	u16 block;
+	bool unsent;
+};
+
+static const struct unsent_case unsent_cases[] = {
+	{ "the OACK's ACK", 0, 0, 1, 0, false },
+	{ "block 1 before it was sent", 0, 0, 1, 1, true },
+	{ "far ahead of it", 0, 0, 1, 32767, true },
+	{ "as far behind as ahead", 0, 0, 1, 32768, true },
+	{ "right behind the beginning", 0, 0, 1, 65535, true },
+	{ "what is in flight", 0, 7, 9, 8, false },
+	{ "what comes next", 0, 7, 9, 9, true },
+	{ "what was acknowledged", 0, 7, 9, 7, false },
+	{ "the first", 0, 7, 9, 1, false },
+	{ "0 again", 0, 7, 9, 0, false },
+	{ "before 0", 0, 7, 9, 65535, true },
+	{ "across the highest, sent", 0, 65535, 65537, 0, false },
+	{ "across the highest, not sent", 0, 65535, 65537, 1, true },
+	{ "behind it", 0, 65537, 65538, 65535, false },
+	{ "rollover 1, in flight", 1, 65535, 65537, 1, false },
+	{ "rollover 1, next", 1, 65535, 65537, 2, true },
+	{ "rollover 1, behind the highest", 1, 65536, 65537, 65535, false },
+	{ "rollover 1, the OACK's ACK", 1, 0, 1, 0, false },
+	{ "rollover 1, before the beginning", 1, 0, 1, 65535, true },
+	{ "rollover 1, 0 again", 1, 7, 9, 0, false },
+};
+
+KUNIT_ARRAY_PARAM_DESC(unsent, unsent_cases, desc);
+
+static void window_unsent_test(struct kunit *test)
+{
+	const struct unsent_case *c = test->param_value;
+	struct tftpk_window w;
+
+	tftpk_window_init(&w, 1 << 30, 512, 1, c->rollover);
+	w.acked = c->acked;
+	w.high = c->high;
+	w.next = c->high;
+	KUNIT_EXPECT_EQ(test, tftpk_window_unsent(&w, c->block), c->unsent);
+}
+
 /* ---- how many blocks a file has ---- */
 
 struct blocks_case {
@@ -676,6 +724,7 @@ static void rtt_last_test(struct kunit *test)
 
 static struct kunit_case window_cases[] = {
 	KUNIT_CASE_PARAM(window_wire_test, wire_gen_params),
+	KUNIT_CASE_PARAM(window_unsent_test, unsent_gen_params),
 	KUNIT_CASE_PARAM(window_blocks_test, blocks_gen_params),
 	KUNIT_CASE_PARAM(window_ack_test, ack_gen_params),
 	KUNIT_CASE_PARAM(window_room_test, room_gen_params),

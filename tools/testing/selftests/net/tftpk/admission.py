@@ -8,12 +8,14 @@ limits, budgets, amplification, a flood of forged requests and a boot storm.
 """
 
 import contextlib
+import json
 import os
 import random
 import select
 import signal
 import socket
 import struct
+import subprocess
 import time
 
 from lab import (
@@ -24,6 +26,7 @@ from lab import (
     idle,
     inside,
     ip,
+    listening,
     make,
     namespaces,
     note,
@@ -35,12 +38,13 @@ from lab import (
     traffic,
 )
 from testbed import PATIENCE, SERVERS, ctl, equal, wait_for
-from tftp_packet import Code, Data, Error, Oack, Op, ack, parse, request
+from tftp_packet import Code, Data, Error, Oack, Op, ack, error, parse, request
 from wire import Client, fetch
 
 FILE = make("file", content(300_000))
 SHORT = make("short", content(3000, 2))
 LARGE = make("large", content(2_000_000, 3))
+BLOCKS = make("blocks", content(400 * 512, 4))
 WINDOW = (("blksize", 1024), ("windowsize", 8))
 
 # Addresses that the client has all of, and that are on the server's link.
@@ -398,7 +402,6 @@ class Forger:
     """Sends what seems to come from anybody, and never sees an answer."""
 
     def __init__(self, server):
-        self.server = server
         self.v6 = ":" in server
         with inside("attacker"):
             self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
@@ -560,6 +563,312 @@ def _():
     with settings(source_burst=0):
         for server in servers:
             equal("window on the link", 64, window(server))
+
+
+# ---- requests in the name of a client ----
+
+
+def besieged(client, name, window, every, forge, foreign):
+    """Fetch a file while, whenever so many more blocks have come, somebody forges
+    something. What comes from elsewhere than the transfer is given to foreign().
+    """
+    client.open(name, ("blksize", 512), ("windowsize", window))
+    client.ack(0)
+    blocks = []
+    while not blocks or len(blocks[-1]) == 512:
+        packet = client.receive()
+        if client.sender != client.peer:
+            foreign(client.sender)
+            continue
+        assert isinstance(packet, Data), f"{packet} after {len(blocks)} blocks"
+        if packet.block != len(blocks) + 1:
+            continue
+        blocks.append(packet.payload)
+        if len(blocks) % every == 0:
+            forge(len(blocks))
+        if len(blocks) % window == 0 or packet.length < 512:
+            client.ack(len(blocks))
+    return b"".join(blocks)
+
+
+@test(
+    "a forged request every 50 blocks disturbs nobody, {0}, window {1}, {2}",
+    cases=[
+        (ports, window, how)
+        for ports in ("a port for each", "a single port")
+        for window in (1, 8)
+        for how in ("others are told", "others are ignored")
+    ],
+)
+def _(server, ports, window, how):
+    growth = Growth()
+    forger = Forger(server)
+    others = set()
+
+    def forge(blocks):
+        """Another file each time, the same as before, and what is refused."""
+        sent = growth["requests"] + growth["writes_refused"]
+        packets = [
+            request(("short", "file", "nothing")[blocks // 50 % 3], WINDOW),
+            request("blocks", {"blksize": 512, "windowsize": window}),
+            request("short", mode="mail"),
+            request("short", op=Op.WRQ),
+        ]
+        for packet in packets:
+            forger.send(source, client.port, 69, packet)
+        wait_for("the packets", lambda: growth["requests"] + growth["writes_refused"] >= sent + 3)
+
+    def foreign(sender):
+        others.add(sender)
+        if how == "others are told":
+            client.send(error(Code.TID, "not mine"), to=sender)
+
+    with contextlib.ExitStack() as stack:
+        if ports == "a single port":
+            stack.enter_context(listening("* --single-port"))
+        source = lan(server, 900)
+        client = stack.enter_context(Client(server, source=source))
+        same(BLOCKS, besieged(client, "blocks", window, 50, forge, foreign))
+        # What was forged did arrive, and had its effect where it may.
+        growth.expect(transfers_completed=1)
+        assert growth["writes_refused"] == 8, growth["writes_refused"]
+        if ports == "a single port":
+            equal("who else answered", set(), others)
+            equal("transfers", 1, growth["transfers_started"])
+            assert growth["requests_dropped"] >= 8
+        else:
+            assert len(others) > 1 and growth["transfers_started"] > 1
+            for other in others:
+                client.send(error(Code.TID, "not mine"), to=other)
+        client.peer = None
+
+
+# ---- addresses that nobody has ----
+
+
+@test("packets from addresses that nobody has are malformed")
+def _(server):
+    nobody = ("::ffff:10.0.0.1", "::") if ":" in server else ("0.0.0.0",)
+    # IPv4 lets that one through to a broadcast address only.
+    forger = Forger(server if ":" in server else "255.255.255.255")
+    growth = Growth()
+    with trusting("10.0.0.0/8"):
+        for number, source in enumerate(nobody, 1):
+            for packet in (request("short"), ack(0), error()):
+                forger.send(source, 2000, 69, packet)
+            growth.expect(packets_malformed=3 * number, requests=0)
+    # Others' requests come in by that way.
+    Forger(server).send(away(server, 950), 2000, 69, request("short"))
+    wait_for("a packet that is not", lambda: growth["requests"] == 1)
+    growth.expect(packets_malformed=3 * len(nobody))
+    idle()
+
+
+# ---- a single port ----
+
+
+@contextlib.contextmanager
+def single_port(**more):
+    with settings(source_burst=0, **more), listening("* --single-port"):
+        yield
+
+
+@contextlib.contextmanager
+def events():
+    """What happens meanwhile: a function that gives all that was told until now."""
+    with subprocess.Popen(
+        ["tftpkctl", "-n", "server", "-j", "monitor"], stdout=subprocess.PIPE, text=True
+    ) as monitor:
+        os.set_blocking(monitor.stdout.fileno(), False)
+        told = []
+
+        def until(kind, name):
+            """Up to an event of that kind about that name."""
+
+            def there():
+                while line := monitor.stdout.readline():
+                    told.append(json.loads(line))
+                return any(e["type"] == kind and e["name"] == name for e in told)
+
+            wait_for(f"{kind} of {name}", there)
+            return told
+
+        try:
+            # It listens once it tells of something.
+            def heard():
+                with Client(SERVERS["IPv4"]) as client:
+                    client.request("hello")
+                    client.expect(Error)
+                    client.peer = None
+                while line := monitor.stdout.readline():
+                    told.append(json.loads(line))
+                return told
+
+            wait_for("the monitor", heard)
+            yield until
+        finally:
+            monitor.kill()
+
+
+def bounded(kib, sent, seconds):
+    """Did that many bytes go out at that rate? No more, and hardly less, or else
+    this shows nothing.
+    """
+    between("bytes", kib * 1024 * seconds / 2, sent, kib * 1024 * (seconds + 1 / 16) + 1500)
+
+
+@test("single port: forged ACKs of whole windows have no more than three times as much sent")
+def _(server):
+    with single_port():
+        growth = Growth()
+        bill = attack(server, 20, lambda _: [(69, block) for block in range(0, 6400, 64)], 6000)
+        # The first of them is right, the second of a block that was not sent.
+        growth.expect(transfers_aborted=20, blocks_sent=20)
+    assert bill.tx_bytes <= 3 * bill.rx_bytes
+
+
+@test("single port: an ACK of a block that was not sent ends the transfer, of who is untrusted")
+def _(server):
+    with single_port(), contextlib.ExitStack() as stack:
+        (source,) = stack.enter_context(beyond(server, 6100))
+        for trusted in (False, True):
+            for block in (2, 1000, 32767, 32768, 65535):
+                growth = Growth()
+                with contextlib.ExitStack() as inner:
+                    if trusted:
+                        inner.enter_context(trusting(f"{source}/{128 if ':' in server else 32}"))
+                    client = inner.enter_context(Client(server, source=source))
+                    client.open("file", ("blksize", 1024))
+                    client.ack(0)
+                    client.block(1)
+                    client.ack(block)
+                    growth.expect(transfers_aborted=0 if trusted else 1, acks_received=2)
+                    if not trusted:
+                        client.peer = None
+                        continue
+                    client.ack(0)  # not new, but once true
+                    client.ack(1)
+                    same(FILE[1024:2048], client.block(2))
+
+
+class Spy:
+    """Sees all DATA that goes beyond the router."""
+
+    def __init__(self, server):
+        self.v6 = ":" in server
+        with inside("attacker"):
+            self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM)
+            # Python turns this one round by itself.
+            self.socket.bind(("to-server", 0x86DD if self.v6 else 0x0800))
+        self.socket.settimeout(0.1)
+
+    def block(self):
+        """Where to, and the number of a block; or None."""
+        try:
+            packet, where = self.socket.recvfrom(1 << 16)
+        except TimeoutError:
+            return None
+        at = 40 if self.v6 else 20
+        if where[2] == socket.PACKET_OUTGOING or packet[at + 8 : at + 10] != b"\0\3":
+            return None
+        to = packet[24:40] if self.v6 else packet[16:20]
+        number = struct.unpack_from("!H", packet, at + 10)[0]
+        return socket.inet_ntop(socket.AF_INET6 if self.v6 else socket.AF_INET, to), number
+
+
+def march(server, sources, seconds):
+    """Forged transfers, each block acknowledged as soon as it is sent, so that all
+    is sent that ever is. Returns how many bytes that was, in how many seconds.
+    """
+    forger, spy = Forger(server), Spy(server)
+    packet = request("large", (("blksize", 1400), ("windowsize", 64)))
+    neighbours(server)
+    growth, bill = Growth(), Bill()
+    begun = time.monotonic()
+    for source in sources:
+        forger.send(source, 2000, 69, packet)
+    wait_for("the transfers", lambda: growth["transfers_started"] == len(sources))
+    for source in sources:
+        forger.send(source, 2000, 69, ack(0))
+    while time.monotonic() < begun + seconds:
+        if seen := spy.block():
+            forger.send(seen[0], 2000, 69, ack(seen[1]))
+    blocks, sent = growth["blocks_sent"], bill.tx_bytes - 14 * bill.tx_packets
+    took = time.monotonic() - begun
+    note(f"{len(sources)} sources, {took:.2f} s: {blocks} blocks, {sent} bytes out")
+    for source in sources:
+        forger.send(source, 2000, 69, error())
+    idle()
+    return sent, took
+
+
+@test("single port: no more than untrusted-rate to a source")
+def _(server):
+    with single_port(untrusted_rate=16):
+        bounded(16, *march(server, [away(server, 6200)], 4))
+
+
+@test("single port: no more than untrusted-total to all of them")
+def _(server):
+    with single_port(untrusted_total=32):
+        bounded(32, *march(server, [away(server, 6300 + 300 * n) for n in range(4)], 4))
+
+
+@test("single port: a client beyond a router gets its file, at that rate until it is trusted")
+def _(server):
+    host = 128 if ":" in server else 32
+    with single_port(), events() as until, contextlib.ExitStack() as stack:
+        growth = Growth()
+        near = stack.enter_context(Client(server))
+        equal("window on the link", "8", near.open("file", *WINDOW)["windowsize"])
+        near.error()
+        near.peer = None
+        growth.expect(transfers_bounded=0, transfers_active=0)
+
+        source, other = stack.enter_context(beyond(server, 6400, 6700))
+        client = stack.enter_context(Client(server, source=source))
+        begun = time.monotonic()
+        equal("window", "1", client.open("file", *WINDOW)["windowsize"])
+        client.ack(0)
+        got = client.resume(1, 1, 1024)
+        took = time.monotonic() - begun
+        same(FILE, got)
+        note(f"{took:.2f} s")
+        bounded(64, len(got), took)
+        growth.expect(transfers_bounded=1)
+        # What little is asked for without a window is not held back.
+        small = stack.enter_context(Client(server, source=other))
+        same(SHORT, fetch(small, "short"))
+        small.peer = None
+        growth.expect(transfers_bounded=1, transfers_active=0)
+
+        # Trust lifts it, at once for what is under way.
+        client.peer = None
+        equal("window", "1", client.open("large", *WINDOW)["windowsize"])
+        for block in range(8):
+            client.ack(block)
+            client.skip_to(block + 1)
+        growth.expect(transfers_bounded=2)
+        with trusting(f"{source}/{host}"):
+            begun = time.monotonic()
+            for block in range(8, 600):
+                client.ack(block)
+                client.skip_to(block + 1)
+            took = time.monotonic() - begun
+            note(f"592 blocks in {took:.2f} s, once trusted")
+            client.error()
+            client.peer = None
+            growth.expect(transfers_active=0)
+            equal("window of one that is trusted", "8", client.open("short", *WINDOW)["windowsize"])
+            client.error(Code.OPTION)
+            client.peer = None
+            client.request("goodbye")
+            client.expect(Error)
+            client.peer = None
+        told = [e for e in until("refused", "goodbye") if e["type"] == "bounded"]
+        equal("events", 1, len(told))
+        equal("client", source, told[0]["client_address"])
+        assert "neither on the link nor trusted" in told[0]["reason"], told[0]
 
 
 # ---- a flood, a storm ----

@@ -180,7 +180,7 @@ class Counters:
         blocks_sent blocks_retransmitted bytes_sent bytes_copied skbs_sent
         acks_received acks_ignored timeouts probes refills send_errors
         requests_limited transfers_evicted packets_strange clients_unreachable
-        clients_probing""".split()
+        clients_probing events_dropped transfers_bounded""".split()
     STATS_GET = 8
 
     def __init__(self, netns="server"):
@@ -266,6 +266,28 @@ def quiet(*clients):
     fence()
     for client in clients:
         client.expect_silence(0.05)
+
+
+# ---- listeners ----
+
+
+def reexport():
+    """Listen as an export makes it, on port 69 of all addresses."""
+    ctl("unexport", str(SRV))
+    ctl("export", str(SRV))
+
+
+@contextlib.contextmanager
+def listening(*listeners):
+    """These listeners meanwhile, instead of those that the export made."""
+    for words in listeners:
+        ctl("listen", *words.split())
+    try:
+        yield
+    finally:
+        for words in listeners:
+            ctl("unlisten", *[w for w in words.split() if not w.startswith("--")])
+        reexport()
 
 
 # ---- files ----

@@ -14,6 +14,7 @@ import contextlib
 import random
 import socket
 import struct
+import time
 
 from lab import (
     Growth,
@@ -25,6 +26,7 @@ from lab import (
     headers,
     inside,
     ip,
+    listening,
     make,
     namespaces,
     nft,
@@ -36,7 +38,7 @@ from lab import (
     test,
 )
 from testbed import CLIENTS, SERVERS, SRV, ctl, equal, wait_for
-from tftp_packet import Code, Error, Oack, ack, request
+from tftp_packet import Code, Error, Oack, Op, ack, request
 from wire import Client, Transfer, fetch
 
 FILE = make("file", content(200_000))
@@ -86,25 +88,6 @@ def links():
         ip("second", f"route add default via {SECOND[name][0]}")
     sysctl("client", "ipv4/ip_forward", 1)
     sysctl("client", "ipv6/conf/all/forwarding", 1)
-
-
-def reexport():
-    """Listen as an export makes it, on port 69 of all addresses."""
-    ctl("unexport", str(SRV))
-    ctl("export", str(SRV))
-
-
-@contextlib.contextmanager
-def listening(*listeners):
-    """These listeners meanwhile, instead of those that the export made."""
-    for words in listeners:
-        ctl("listen", *words.split())
-    try:
-        yield
-    finally:
-        for words in listeners:
-            ctl("unlisten", *[w for w in words.split() if not w.startswith("--")])
-        reexport()
 
 
 # ---- MTU ----
@@ -484,7 +467,7 @@ def _(server):
                 equal("code", Code.NOT_FOUND, client.wait_for(Error).code)
 
 
-@test("single-port: strangers, repeated and replaced requests")
+@test("single-port: strangers, repeated and other requests")
 def _(server):
     with listening("* --single-port"):
         growth = Growth()
@@ -495,11 +478,31 @@ def _(server):
             stranger.send(ack(0))
             stranger.expect(Error, code=Code.TID)
             stranger.peer = None
+            # Another one takes the place of what has proved nothing.
+            oack = client.open("other", *WINDOW, ("tsize", 0))
+            equal("tsize", str(len(OTHER)), oack["tsize"])
+            growth.expect(transfers_started=2, transfers_aborted=1)
             client.ack(0)
-            same(FILE[:8192], client.blocks(1, 8))
+            same(OTHER[:8192], client.blocks(1, 8))
             client.ack(8)
             client.blocks(9, 16)
-            growth.expect(transfers_started=1, requests_repeated=2, packets_strange=1)
+            growth.expect(transfers_started=2, requests_repeated=2, packets_strange=1)
+            # But not of what gets on.
+            client.send(request("file", WINDOW), client.listener)
+            client.send(request("other", op=Op.WRQ), client.listener)
+            growth.expect(requests_dropped=1, writes_refused=1, transfers_aborted=1)
+            client.ack(16)
+            same(OTHER[16384:24576], client.blocks(17, 24))
+
+
+@test("single-port: a client that begins anew after a while is served")
+def _(server):
+    with listening("* --single-port"):
+        growth = Growth()
+        with Client(server) as client:
+            Transfer(client, "file", *WINDOW).step(16)
+            time.sleep(1.5)  # it is off meanwhile
+            client.discard()
             oack = client.open("other", *WINDOW, ("tsize", 0))
             equal("tsize", str(len(OTHER)), oack["tsize"])
             client.ack(0)

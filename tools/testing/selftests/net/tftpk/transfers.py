@@ -159,28 +159,35 @@ def _(server):
             growth.expect(requests=10, requests_repeated=8, transfers_started=1, transfers_active=1)
 
 
-@test("a request for another file replaces the transfer")
+@test("a request for another file ends what has proved nothing")
 def _(server):
-    for verified in (False, True):
-        growth = Growth()
-        with Client(server) as client:
-            client.open("file", *WINDOW)
-            before = client.peer
-            if verified:
-                client.ack(0)
-                same(part(1, 8), client.blocks(1, 8))
-            oack = client.open("other", *WINDOW, ("tsize", 0))
-            equal("size", str(len(OTHER)), oack["tsize"])
-            assert client.peer != before, "the port is the same"
-            growth.expect(transfers_started=2, transfers_aborted=1, transfers_active=1)
-            # What is late for the old one is not taken for the new one.
-            client.send(ack(8), to=before)
-            client.ack(0)
-            same(OTHER[:8192], client.blocks(1, 8))
+    growth = Growth()
+    with Client(server) as client:
+        client.open("file", *WINDOW)
+        before = client.peer
+        oack = client.open("other", *WINDOW, ("tsize", 0))
+        equal("size", str(len(OTHER)), oack["tsize"])
+        assert client.peer != before, "the port is the same"
+        growth.expect(transfers_started=2, transfers_aborted=1, transfers_active=1)
+        # What is late for the old one is not taken for the new one.
+        client.send(ack(8), to=before)
+        client.ack(0)
+        same(OTHER[:8192], client.blocks(1, 8))
 
 
-@test("a client that restarts from its port gets the file from its beginning")
-def _(server):
+def from_peer(client, sender):
+    """What comes from there, whatever else does."""
+    while True:
+        packet = client.receive()
+        if client.sender == sender:
+            return packet
+
+
+@test(
+    "a request from the port of a running transfer begins one beside it, {0}",
+    cases=["another file", "the same after a pause"],
+)
+def _(server, which):
     growth = Growth()
     with Client(server) as client:
         client.open("file", *WINDOW)
@@ -188,11 +195,54 @@ def _(server):
         same(part(1, 8), client.blocks(1, 8))
         client.ack(8)
         same(part(9, 16), client.blocks(9, 16))
-        time.sleep(1.5)  # it is off meanwhile
-        client.open("file", *WINDOW)
-        client.ack(0)
-        same(part(1, 8), client.blocks(1, 8))
-        growth.expect(transfers_started=2, transfers_aborted=1, transfers_active=1)
+        old = client.peer
+        if which == "another file":
+            wanted = OTHER
+            client.send(request("other", WINDOW), client.listener)
+        else:
+            wanted = FILE
+            time.sleep(1.5)
+            client.send(request("file", WINDOW), client.listener)
+        while not isinstance(client.receive(), Oack):
+            assert client.sender == old
+        new = client.sender
+        assert new != old, "the port is the same"
+        growth.expect(transfers_started=2, transfers_active=2, transfers_aborted=0)
+        # The old one goes on, as long as the new one has proved nothing.
+        client.ack(16)
+        while from_peer(client, old).block != 24:
+            pass
+        client.send(ack(0), to=new)
+        got = b"".join(from_peer(client, new).payload for _ in range(8))
+        same(wanted[:8192], got)
+        client.ack(24)
+        while from_peer(client, old).block != 32:
+            pass
+        growth.expect(transfers_active=2, transfers_aborted=0)
+        # That ends it.
+        client.send(ack(8), to=new)
+        growth.expect(transfers_active=1, transfers_aborted=1)
+        client.ack(32)
+        same(wanted[8192:9216], from_peer(client, new).payload)
+        client.peer = new
+
+
+@test("max-per-client: one that begins anew is not one more")
+def _(server):
+    with settings(max_per_client=1):
+        growth = Growth()
+        with Client(server) as client, Client(server) as another:
+            client.open("file", *WINDOW)
+            client.ack(0)
+            client.blocks(1, 8)
+            client.ack(8)
+            client.blocks(9, 16)
+            client.open("other", *WINDOW)
+            growth.expect(transfers_started=2, requests_dropped=0)
+            # From another port it is.
+            another.request("other", WINDOW)
+            growth.expect(transfers_started=2, requests_dropped=1)
+            another.peer = None
 
 
 @test("after a transfer its port can be used for the next one")
