@@ -171,12 +171,15 @@ class Growth:
         return counters()[name] - self.before[name]
 
     def of(self, *names):
-        now = counters()
-        return {name: now[name] - self.before[name] for name in names}
+        # Those that are active are not counted but there, and may have been
+        # about to go before.
+        now, before = counters(), self.before | {"transfers_active": 0}
+        return {name: now[name] - before[name] for name in names}
 
     def expect(self, **wanted):
-        """Fail unless they grow by that much; waits for those that are too
-        low yet, since transfers end a moment after their last packet.
+        """Fail unless they grow by that much, and so many transfers are active;
+        waits for those that are too low yet, since transfers end a moment after
+        their last packet.
         """
         end = time.monotonic() + PATIENCE
         while True:
