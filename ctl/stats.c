@@ -15,7 +15,7 @@ static const struct field counters[] = {
 	COUNTER(REQUESTS_REFUSED, "requests-refused",
 		"requests answered by an ERROR before a transfer started"),
 	COUNTER(REQUESTS_DROPPED, "requests-dropped",
-		"requests dropped by a limit or for want of memory"),
+		"requests dropped by a limit, for memory, or at a single port"),
 	COUNTER(WRITES_REFUSED, "writes-refused",
 		"write requests, which are all refused"),
 	COUNTER(PACKETS_MALFORMED, "packets-malformed",

@@ -21,7 +21,7 @@
 #define TFTPK_TELL_MS		60000	/* between two events about a source */
 
 /* A bucket holds a sixteenth of what may be sent in a second, and is filled with
- * the rest during that: so the rate is not exceeded in any second.
+ * the rest during that: so no second exceeds the rate by more than a packet.
  */
 #define TFTPK_PACE_PARTS	16
 #define TFTPK_PACE_NS		(NSEC_PER_SEC / (TFTPK_PACE_PARTS - 1))
@@ -209,15 +209,13 @@ bool tftpk_limit_request(struct tftpk_net *tn, const struct tftpk_key *key,
 	return admitted;
 }
 
-/* How long something has to wait that costs so much, in nanoseconds: until the
- * bucket holds that, or is full. @paced is when it was or will be full.
+/* How long the next packet has to wait, in nanoseconds: until the bucket holds
+ * anything. What it costs is taken then, be it more, so that large packets have the
+ * same chance as small ones. @paced is when the bucket was or will be full.
  */
-static u64 tftpk_pace_wait(u64 paced, u64 cost, u64 now)
+static u64 tftpk_pace_wait(u64 paced, u64 now)
 {
-	u64 due = max(paced, now) + cost;
-	u64 most = now + max_t(u64, cost, TFTPK_PACE_NS);
-
-	return due > most ? due - most : 0;
+	return paced > now + TFTPK_PACE_NS ? paced - now - TFTPK_PACE_NS : 0;
 }
 
 /* What @bytes cost at a rate in KiB per second, in nanoseconds of filling. */
@@ -260,8 +258,8 @@ u64 tftpk_limit_bytes(struct tftpk_net *tn, const struct tftpk_key *key,
 	spin_lock(&limit->lock);
 	now = ktime_get_ns();
 	s = tftpk_source_get(limit, key, false);
-	wait = max(tftpk_pace_wait(s->paced_ns, one, now),
-		   tftpk_pace_wait(limit->paced_ns, all, now));
+	wait = max(tftpk_pace_wait(s->paced_ns, now),
+		   tftpk_pace_wait(limit->paced_ns, now));
 	if (!wait) {
 		s->paced_ns = max(s->paced_ns, now) + one;
 		limit->paced_ns = max(limit->paced_ns, now) + all;

@@ -96,8 +96,8 @@ static const char *tftpk_get_string(const struct genl_info *info, int attr)
 
 /* May the sender have files opened as that user and group? As nobody or as himself
  * he may. To configure networks is no leave to read what belongs to others: that
- * takes what becoming one of them takes. As with capabilities of netlink, it
- * counts who opened the socket as well as who sends.
+ * takes what becoming one of them takes. Himself is who opened the socket and who
+ * sends, if they are one.
  */
 static int tftpk_may_open_as(struct sk_buff *skb, kuid_t uid, kgid_t gid,
 			     struct netlink_ext_ack *extack)

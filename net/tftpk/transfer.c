@@ -254,7 +254,8 @@ static void tftpk_transfer_arm(struct tftpk_transfer *t, u32 us)
 /* Wait for the client: first for as long as a lost tail takes to notice. */
 static void tftpk_transfer_await(struct tftpk_transfer *t)
 {
-	u32 rto = tftpk_rtt_rto(&t->rtt, t->utimeout);
+	/* Whose packets may be forged does not say how often to repeat. */
+	u32 rto = tftpk_rtt_rto(&t->rtt, t->bounded ? 0 : t->utimeout);
 	u32 probe = tftpk_rtt_probe(&t->rtt, tftpk_window_inflight(&t->window));
 
 	if (probe && !t->window.probed)
@@ -355,8 +356,8 @@ static void tftpk_transfer_tell(struct tftpk_transfer *t)
 		tftpk_event_transfer(t, TFTPK_EVENT_TYPE_BOUNDED);
 }
 
-/* May a block be sent now? If not, the timer asks again. To be held is no silence
- * of the client.
+/* May a block be sent now? If not, the timer asks again. While nothing is out that
+ * the client could answer, this is no silence of his.
  */
 static bool tftpk_transfer_may_send(struct tftpk_transfer *t)
 {
@@ -370,7 +371,8 @@ static bool tftpk_transfer_may_send(struct tftpk_transfer *t)
 	tftpk_transfer_hold(t, wait);
 	if (!wait)
 		return true;
-	t->progress = jiffies;
+	if (t->window.high == t->window.acked + 1)
+		t->progress = jiffies;
 	tftpk_transfer_held_back(t);
 	tftpk_transfer_arm(t, min_t(u64, div_u64(wait, NSEC_PER_USEC),
 				    TFTPK_HOLD_MAX));
@@ -439,12 +441,13 @@ static void tftpk_transfer_answer(struct tftpk_transfer *t,
 
 	lockdep_assert_held(&t->lock);
 
-	t->tries++;
 	t->window.flight_ns = ktime_get_ns();
 	if (!t->oack) {
 		tftpk_transfer_push(t, t->window.flight_ns, out);
+		t->tries += !t->held;
 		return;
 	}
+	t->tries++;
 	if (tftpk_output_packet(t, buf, tftpk_put_oack(buf, &t->options), out))
 		tftpk_stats_inc(t->tn, TFTPK_STAT_SEND_ERRORS);
 	tftpk_transfer_await(t);
@@ -526,14 +529,16 @@ static void tftpk_transfer_expired(struct tftpk_transfer *t,
 		return;
 	}
 
-	if ((!proved && t->tries >= TFTPK_UNVERIFIED_TRIES) ||
-	    (t->starved && !tftpk_window_inflight(w))) {
+	if (t->held && tftpk_window_room(w)) {
+		tftpk_transfer_push(t, ktime_get_ns(), out);
+		/* The answer to a request without options. */
+		t->tries += !sending && !t->held;
+	} else if ((!proved && t->tries >= TFTPK_UNVERIFIED_TRIES) ||
+		   (t->starved && !tftpk_window_inflight(w))) {
 		/* Nothing to repeat: listen, or wait for the file. */
 		tftpk_transfer_arm(t, TFTPK_RTO_FIRST);
-	} else if ((sending || t->held) && tftpk_window_room(w)) {
-		/* A burst was held, or cut short for want of memory or a
-		 * route.
-		 */
+	} else if (sending && tftpk_window_room(w)) {
+		/* A burst was cut short for want of memory or a route. */
 		tftpk_transfer_push(t, ktime_get_ns(), out);
 	} else if (sending && w->suspect) {
 		trace_tftpk_retransmit(t, false);
@@ -826,8 +831,7 @@ static void tftpk_transfer_feed(struct tftpk_transfer *t)
 			tftpk_transfer_unreadable(t, err, &out);
 		else if (!t->dead && t->starved)
 			tftpk_transfer_push(t, ktime_get_ns(), &out);
-		again = !t->dead &&
-			(t->starved || t->tell || tftpk_transfer_low(t));
+		again = !t->dead && (t->starved || tftpk_transfer_low(t));
 		t->filling = again;
 		spin_unlock(&t->lock);
 		tftpk_output_send(t->tn->net, &out);
@@ -837,6 +841,17 @@ static void tftpk_transfer_feed(struct tftpk_transfer *t)
 		tftpk_transfer_tell(t);
 		cond_resched();
 	} while (again);
+}
+
+/* Take a transfer's request out of the table. */
+static void tftpk_transfer_forget(struct tftpk_transfer *t)
+{
+	lockdep_assert_held(&t->lock);
+
+	if (t->hashed & BIT(0))
+		rhashtable_remove_fast(&tftpk_table, &t->request.head,
+				       tftpk_table_params);
+	t->hashed &= ~BIT(0);
 }
 
 /* Take a dead transfer apart. What readers may still look at is its lock and
@@ -850,9 +865,7 @@ static void tftpk_transfer_reap(struct tftpk_transfer *t)
 	timer_shutdown_sync(&t->timer);
 
 	spin_lock_bh(&t->lock);
-	if (t->hashed & BIT(0))
-		rhashtable_remove_fast(&tftpk_table, &t->request.head,
-				       tftpk_table_params);
+	tftpk_transfer_forget(t);
 	if (t->hashed & BIT(1))
 		rhashtable_remove_fast(&tftpk_table, &t->tid.head,
 				       tftpk_table_params);
@@ -1081,17 +1094,6 @@ static int tftpk_transfer_start(struct tftpk_net *tn,
 	return err;
 }
 
-/* Take a transfer's request out of the table. */
-static void tftpk_transfer_forget(struct tftpk_transfer *t)
-{
-	lockdep_assert_held(&t->lock);
-
-	if (t->hashed & BIT(0))
-		rhashtable_remove_fast(&tftpk_table, &t->request.head,
-				       tftpk_table_params);
-	t->hashed &= ~BIT(0);
-}
-
 /* Make way for a newer request, and go on by the transfer identifier. Where the new
  * transfer proves itself it looks for this one: see tftpk_transfer_succeed().
  */
@@ -1149,23 +1151,26 @@ static enum tftpk_again tftpk_transfer_again(struct tftpk_transfer *t, u32 hash,
 	return again;
 }
 
-/* A transfer has proved itself: the one of its client and port that it took the
- * place of ends. @key is that of its request.
+/* @t has proved itself: the transfer of its client and port that it took the place
+ * of ends, @key is that of @t's request. Meanwhile @t may have stepped aside itself.
  */
-static void tftpk_transfer_succeed(struct tftpk_key key)
+static void tftpk_transfer_succeed(const struct tftpk_transfer *t,
+				   struct tftpk_key key)
 {
-	struct tftpk_transfer *t;
+	struct tftpk_transfer *old;
 
 	key.former = 1;
-	t = tftpk_find(&key);
-	if (!t)
+	old = tftpk_find(&key);
+	if (!old || old == t)
 		return;
-	spin_lock(&t->lock);
-	if (!t->dead)
-		tftpk_transfer_finish(t, TFTPK_OUTCOME_ABORTED);
+	spin_lock(&old->lock);
+	if (!old->dead)
+		tftpk_transfer_finish(old, tftpk_transfer_all_sent(old) ?
+				      TFTPK_OUTCOME_COMPLETED :
+				      TFTPK_OUTCOME_ABORTED);
 	/* So that the next one can step aside. */
-	tftpk_transfer_forget(t);
-	spin_unlock(&t->lock);
+	tftpk_transfer_forget(old);
+	spin_unlock(&old->lock);
 }
 
 /**
@@ -1367,7 +1372,7 @@ void tftpk_transfer_ack(const struct tftpk_key *key, u16 block)
 		t->text[0] = t->text[1];
 		if (!acked) {
 			tftpk_transfer_verified(t);
-			first = !t->request.key.former;
+			first = true;
 			request = t->request.key;
 		}
 		t->state = TFTPK_STATE_SENDING;
@@ -1396,7 +1401,7 @@ out:
 	spin_unlock(&t->lock);
 	tftpk_output_send(t->tn->net, &out);
 	if (first)
-		tftpk_transfer_succeed(request);
+		tftpk_transfer_succeed(t, request);
 }
 
 /**

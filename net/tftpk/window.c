@@ -314,7 +314,7 @@ static u32 tftpk_rtt_last(const struct tftpk_rtt *rtt)
  * @utimeout: the client's timeout option in microseconds, 0 if it sent none
  *
  * The option (RFC 2349) never delays the first retransmission: it caps what
- * the backoff makes of it, though not below what a round trip takes.
+ * the backoff makes of it, though not below what a round trip takes, or the floor.
  */
 u32 tftpk_rtt_rto(const struct tftpk_rtt *rtt, u32 utimeout)
 {
@@ -323,7 +323,8 @@ u32 tftpk_rtt_rto(const struct tftpk_rtt *rtt, u32 utimeout)
 	if (rtt->srtt)
 		rto = max_t(u64, rtt->srtt + 4ULL * rtt->rttvar, TFTPK_RTO_MIN);
 	return min_t(u64, rto << rtt->backoff,
-		     max(utimeout ?: TFTPK_RTO_MAX, tftpk_rtt_last(rtt)));
+		     max3(utimeout ?: TFTPK_RTO_MAX, (u32)TFTPK_RTO_MIN,
+			  tftpk_rtt_last(rtt)));
 }
 
 /**

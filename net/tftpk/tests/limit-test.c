@@ -3,6 +3,7 @@
  * Unit tests of admission: who may send how many requests, and who is trusted.
  */
 #include <kunit/test.h>
+#include <linux/delay.h>
 #include <linux/inet.h>
 
 #include "../limit.c"
@@ -279,7 +280,7 @@ static void limit_bytes_test(struct kunit *test)
 			NSEC_PER_SEC / 60);
 	limit_sent(test, "2001:db8::1", 100, 4, 64);
 	KUNIT_EXPECT_GT(test, limit_bytes(test, "2001:db8::2", 1024), 0);
-	/* What is larger than the bucket goes where that is full. */
+	/* What is larger than the bucket goes, and is paid after. */
 	s->tn.settings.untrusted_total = 4194304;
 	KUNIT_EXPECT_EQ(test, limit_bytes(test, "192.0.2.2", 65536), 0);
 	KUNIT_EXPECT_GT(test, limit_bytes(test, "192.0.2.2", 1), 0);
@@ -287,6 +288,24 @@ static void limit_bytes_test(struct kunit *test)
 	limit_trust(test, "192.0.2.0", 120);
 	for (addr[8] = '1'; addr[8] <= '9'; addr[8]++)
 		KUNIT_EXPECT_EQ(test, limit_bytes(test, addr, 65536), 0);
+}
+
+/* Small packets do not keep large ones of the same source from going. */
+static void limit_sizes_test(struct kunit *test)
+{
+	struct limit_state *s = test->priv;
+	u64 end = ktime_get_ns() + NSEC_PER_SEC;
+	u32 small = 0, large = 0;
+
+	s->tn.settings.untrusted_rate = 64;
+	s->tn.settings.untrusted_total = 1024;
+	while (ktime_get_ns() < end) {
+		small += !limit_bytes(test, "192.0.2.1", 544);
+		large += !limit_bytes(test, "192.0.2.1", 1460);
+		usleep_range(100, 200);
+	}
+	KUNIT_EXPECT_GT(test, small, 5);
+	KUNIT_EXPECT_GT(test, large, 5);
 }
 
 static void limit_total_test(struct kunit *test)
@@ -432,6 +451,7 @@ static struct kunit_case limit_cases[] = {
 	KUNIT_CASE(limit_flood_test),
 	KUNIT_CASE(limit_caution_test),
 	KUNIT_CASE(limit_bytes_test),
+	KUNIT_CASE(limit_sizes_test),
 	KUNIT_CASE(limit_total_test),
 	KUNIT_CASE(limit_tell_test),
 	KUNIT_CASE(limit_trust_test),

@@ -614,6 +614,8 @@ static const struct rto_case rto_cases[] = {
 	  { 100, 50, 100, 3, 0, 1600000 }, 1000000, 1600000 },
 	{ "a round trip delays nothing", { 100, 50, 100, 0, 0, 8000000 }, 0,
 	  200000 },
+	{ "the client's timeout below the floor", { 100, 50, 100, 3 }, 10000,
+	  200000 },
 	{ "a long timeout of the client", { 100, 50, 100, 8 }, 255000000,
 	  51200000 },
 	{ "a timeout of a second before the first sample", { 0, 0, 0, 0 },

@@ -478,6 +478,8 @@ def _(server):
             stranger.send(ack(0))
             stranger.expect(Error, code=Code.TID)
             stranger.peer = None
+            fence()
+            client.discard()
             # Another one takes the place of what has proved nothing.
             oack = client.open("other", *WINDOW, ("tsize", 0))
             equal("tsize", str(len(OTHER)), oack["tsize"])

@@ -247,7 +247,9 @@ events() {
 	if event "abort *"; then
 		fail "a probe or a refusal was told as an abort"
 	fi
-	delayed 200ms
+	# Shorter than a client waits that is told below, or its second request comes
+	# when it would be served.
+	delayed 60ms
 	slow_client large
 	quiet ctl kill "$CLIENT4"
 	wait_for event "abort    $client $large, * of 1000000 bytes in * s, *: ERROR 0, *"
