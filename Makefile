@@ -6,7 +6,7 @@ KDIR ?= /lib/modules/$(KVER)/build
 
 export TESTS V
 
-.PHONY: all modules tools modules_install install clean check fuzz soak \
+.PHONY: all modules tools modules_install install clean check quick fuzz soak \
 	torture bench demo lint help
 
 all: modules tools
@@ -37,6 +37,11 @@ check:
 	@scripts/install-deps
 	@tools/testing/vm/kernels 6.1 6.12 >/dev/null
 	@tools/testing/check $(SUITES)
+
+quick:
+	@scripts/install-deps build vm lint
+	@tools/testing/vm/kernels 6.12 >/dev/null
+	@tools/testing/check --quick $(SUITES)
 
 torture:
 	@scripts/install-deps build vm debug
@@ -86,6 +91,8 @@ help:
 	@echo ''
 	@echo 'make demo              boot a VM, serve a kernel and an initrd in it'
 	@echo 'make check             all tests; SUITES="6.12 lint" TESTS="basic" for some'
+	@echo 'make quick             for between two changes: the core tests in one VM,'
+	@echo '                       and the linters on what is not committed yet'
 	@echo 'make torture           bad networks in all combinations, with atftpd for'
 	@echo '                       comparison; 200 rounds of teardown; hours'
 	@echo 'make bench             what a block costs, beside other servers: hours;'
