@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 """How soon a transfer recovers from loss: by what a percent of it costs. That
-is a ratio of times, which a busy machine spoils; see suites/recovery.
+is a ratio of times, so it runs by virtual time.
 """
 
 import contextlib
