@@ -224,6 +224,16 @@ def _(server, which):
         client.peer = new
 
 
+@test("a client that begins anew at once is served within two retries, {0}", cases=["file", "other"])
+def _(server, name):
+    with Client(server) as client:
+        Transfer(client, "file", *WINDOW, ("tsize", 0)).step(16)
+        wanted = FILE if name == "file" else OTHER
+        equal("tsize", str(len(wanted)), client.insist(name, *WINDOW)["tsize"])
+        client.ack(0)
+        same(wanted[:8192], b"".join(block_from(client, client.peer, n) for n in range(1, 9)))
+
+
 @test("max-per-client: one that begins anew is not one more")
 def _(server):
     with settings(max_per_client=1):

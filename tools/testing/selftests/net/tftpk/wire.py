@@ -110,6 +110,19 @@ class Client(tftp_packet.Client):
         self.latest = None
         return packet
 
+    def insist(self, name, *options, tries=3):
+        """Ask, each second again, as who knows of no transfer: what comes of one is
+        not understood. Returns the OACK that tells the size wanted.
+        """
+        for _ in range(tries):
+            self.request(name, (*options, ("tsize", 0)))
+            end = time.monotonic() + 1
+            while (packet := self.poll(end - time.monotonic())) is not None:
+                if isinstance(packet := tftp_packet.parse(packet), Oack):
+                    self.peer = self.sender
+                    return packet
+        raise Unexpected(f"no OACK after {tries} requests")
+
     def ask(self, name, *options, mode="octet"):
         """Ask, and end the transfer upon the answer; returns that."""
         self.request(name, options, mode)
