@@ -36,7 +36,7 @@ from lab import (
     sysctl,
     test,
 )
-from testbed import CLIENTS, SERVERS, SRV, ctl, equal, wait_for
+from testbed import CLIENTS, SERVERS, equal, wait_for
 from tftp_packet import Code, Error, Oack, Op, ack, request
 from wire import Client, Transfer, fetch
 
