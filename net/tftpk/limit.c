@@ -244,16 +244,14 @@ static u64 tftpk_pace_cost(u32 bytes, u32 rate)
 u64 tftpk_limit_bytes(struct tftpk_net *tn, const struct tftpk_key *key,
 		      u32 bytes)
 {
-	u64 one = tftpk_pace_cost(bytes,
-				  READ_ONCE(tn->settings.untrusted_rate));
-	u64 all = tftpk_pace_cost(bytes,
-				  READ_ONCE(tn->settings.untrusted_total));
 	struct tftpk_limit *limit = tn->limit;
+	u64 one, all, now, wait;
 	struct tftpk_source *s;
-	u64 now, wait;
 
 	if (tftpk_trusted(tn, &key->client))
 		return 0;
+	one = tftpk_pace_cost(bytes, READ_ONCE(tn->settings.untrusted_rate));
+	all = tftpk_pace_cost(bytes, READ_ONCE(tn->settings.untrusted_total));
 
 	spin_lock(&limit->lock);
 	now = ktime_get_ns();
