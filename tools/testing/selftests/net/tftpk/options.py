@@ -5,21 +5,30 @@
 import os
 import random
 
-from lab import (
+from lib import (
+    SRV,
+    Client,
+    Code,
+    Data,
+    Error,
     Growth,
+    Oack,
+    Transfer,
+    ack,
     content,
-    fence,
+    equal,
+    fetch,
     headers,
     make,
     quiet,
+    raw,
+    request,
     run,
     same,
+    served,
     settings,
     test,
 )
-from testbed import SRV, equal
-from tftp_packet import Code, Data, Error, Oack, ack, raw, request
-from wire import Client, Transfer, fetch
 
 FILE = make("file", content(100_000))
 make("empty", b"")
@@ -115,7 +124,7 @@ def _(server):
         same(FILE[:600], client.block(1))
 
 
-@test("the OACK is repeated as it was, from the same port")
+@test("the OACK is repeated as it was, from the same port", timed=True)
 def _(server):
     with Client(server) as client:
         first = client.open("file", *GRANTED[:-2])
@@ -337,7 +346,7 @@ def _(server):
     equal("OACK", pairs(("blksize", 600)), got)
 
 
-@test("netascii: a block that was lost is sent again as it was")
+@test("netascii: a block that was lost is sent again as it was", timed=True)
 def _(server):
     make("lines", TEXTS["lines"] * 100)
     wanted = netascii(TEXTS["lines"] * 100)
@@ -448,17 +457,17 @@ def roll(server, *options, rollover=0):
 
 
 # One by one with rollover 0: see fetch.sh.
-@test("65,540 blocks, one by one, rollover 1", ["IPv4"], together=True)
+@test("65,540 blocks, one by one, rollover 1", ["IPv4"])
 def _(server):
     roll(server, ("rollover", 1), rollover=1)
 
 
-@test("65,540 blocks in windows of 64, rollover 0", ["IPv6"], together=True)
+@test("65,540 blocks in windows of 64, rollover 0", ["IPv6"])
 def _(server):
     roll(server, ("windowsize", 64), ("rollover", 0))
 
 
-@test("65,540 blocks in windows of 33, rollover 1", ["IPv6"], together=True)
+@test("65,540 blocks in windows of 33, rollover 1", ["IPv6"])
 def _(server):
     roll(server, ("rollover", 1), ("windowsize", 33), rollover=1)
 
@@ -479,7 +488,4 @@ def _(server, rollover):
         client.ack(again[-1])
 
 
-if __name__ == "__main__":
-    fence()
-    with settings(source_burst=0):
-        run()
+run(served())

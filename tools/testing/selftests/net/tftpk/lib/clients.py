@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Clients that people use, and the load generator. Each fetches a file and returns its
+content, or fails with what the program said.
+"""
+
+import json
+import signal
+import subprocess
+
+from .host import HERE, WORK, argument, command, execute, inside
+from .ktap import defer
+
+
+def url(server, name):
+    host = f"[{server}]" if ":" in server else server
+    return f"tftp://{host}/{name}"
+
+
+def got(words, local, netns):
+    """What a program leaves in a file."""
+    local.unlink(missing_ok=True)
+    done = execute(*words, netns=netns)
+    # tftp-hpa's status tells nothing, its output does.
+    said = (done.stdout + done.stderr).strip()
+    if done.returncode or (words[0] == "tftp" and said) or not local.exists():
+        raise AssertionError(f"{' '.join(map(str, words))}: status {done.returncode}: {said}")
+    content = local.read_bytes()
+    local.unlink()
+    return content
+
+
+def curl(server, name, *options, netns="client"):
+    """Options as for curl."""
+    local = WORK / "got.curl"
+    return got(
+        ("curl", "-gsSf", "--path-as-is", "-o", local, *options, url(server, name)), local, netns
+    )
+
+
+def atftp(server, name, *pairs, netns="client"):
+    """Options of the protocol, as "blksize 1428"."""
+    local = WORK / "got.atftp"
+    options = [word for pair in pairs for word in ("--option", pair)]
+    return got(("atftp", *options, "-g", "-r", name, "-l", local, server), local, netns)
+
+
+def hpa(server, name, netns="client"):
+    """tftp-hpa has no options."""
+    local = WORK / "got.hpa"
+    return got(("tftp", "-m", "binary", server, "-c", "get", name, local), local, netns)
+
+
+def busybox(server, name, *options, netns="client"):
+    """Options as for busybox."""
+    local = WORK / "got.busybox"
+    return got(("busybox", "tftp", "-g", "-r", name, "-l", local, *options, server), local, netns)
+
+
+ALL = (curl, atftp, hpa, busybox)
+
+
+def tftpload(server, name, *options, netns="client"):
+    """Many clients in one process; see tools/testing/load. Returns its figures."""
+    return json.loads(command(HERE / "tftpload", *options, server, name, netns=netns))
+
+
+def start(*words, netns="client", **more):
+    """A program in the background, until it ends or the test does."""
+    more = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL} | more
+    with inside(netns):
+        process = subprocess.Popen(list(map(argument, words)), **more)
+    defer(stop, process)
+    return process
+
+
+def stop(process):
+    """What is stopped would not notice otherwise."""
+    if process.poll() is None:
+        process.terminate()
+        process.send_signal(signal.SIGCONT)
+    process.wait()

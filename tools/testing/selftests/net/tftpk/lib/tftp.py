@@ -1,0 +1,500 @@
+# SPDX-License-Identifier: GPL-2.0
+"""TFTP, one packet at a time.
+
+build: request(), ack(), data(), error() make the bytes of a packet
+parse: parse() makes a Data, Ack, Error, Oack or Request of them
+talk:  Client is an endpoint that sends what it is told, nothing by itself, and
+       hands over whatever comes back; Transfer takes the usual course
+
+Option names and values, file names and payloads may be str, bytes or int, so
+that a test can send what no client would.
+"""
+
+import contextlib
+import dataclasses
+import enum
+import socket
+import struct
+import time
+
+from .host import PATIENCE, VIRTUAL
+from .ktap import trail
+
+
+class Op(enum.IntEnum):
+    RRQ = 1
+    WRQ = 2
+    DATA = 3
+    ACK = 4
+    ERROR = 5
+    OACK = 6
+
+
+class Code(enum.IntEnum):
+    UNDEFINED = 0
+    NOT_FOUND = 1
+    ACCESS = 2
+    FULL = 3
+    OPERATION = 4
+    TID = 5
+    EXISTS = 6
+    USER = 7
+    OPTION = 8
+
+
+class Malformed(Exception):
+    """The bytes are no TFTP packet."""
+
+
+class Unexpected(AssertionError):
+    """A packet other than the one that had to come, or none."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    op: Op
+    name: str
+    mode: str
+    options: tuple
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    block: int
+    payload: bytes = dataclasses.field(repr=False)
+    length: int = dataclasses.field(init=False)
+
+    def __post_init__(self):
+        object.__setattr__(self, "length", len(self.payload))
+
+
+@dataclasses.dataclass(frozen=True)
+class Ack:
+    block: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Error:
+    code: int
+    text: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Oack:
+    """Options as (name, value) in the order of the packet."""
+
+    options: tuple
+
+    def __getitem__(self, name):
+        return dict(self.options)[name]
+
+
+# ---- bytes ----
+
+
+def raw(value):
+    """The bytes of something that a test sends."""
+    if isinstance(value, bytes):
+        return value
+    return str(value).encode("utf-8", "surrogateescape")
+
+
+def string(value):
+    return raw(value) + b"\0"
+
+
+def request(name, options=(), mode="octet", op=Op.RRQ):
+    """An RRQ or WRQ. options is a dict, or a sequence of pairs where names
+    repeat.
+    """
+    pairs = options.items() if isinstance(options, dict) else options
+    parts = [struct.pack("!H", op), string(name), string(mode)]
+    for key, value in pairs:
+        parts += [string(key), string(value)]
+    return b"".join(parts)
+
+
+def ack(block):
+    return struct.pack("!HH", Op.ACK, block & 0xFFFF)
+
+
+def data(block, payload=b""):
+    return struct.pack("!HH", Op.DATA, block & 0xFFFF) + payload
+
+
+def error(code=Code.UNDEFINED, text=""):
+    return struct.pack("!HH", Op.ERROR, code) + string(text)
+
+
+def split(text):
+    """The NUL-terminated strings that text consists of."""
+    if not text:
+        return []
+    if not text.endswith(b"\0"):
+        raise Malformed("the last string has no end")
+    return [part.decode("utf-8", "surrogateescape") for part in text[:-1].split(b"\0")]
+
+
+def pairs_of(strings):
+    if len(strings) % 2:
+        raise Malformed("an option without a value")
+    return tuple(zip(strings[::2], strings[1::2]))
+
+
+def parse(packet):
+    """What a packet says. Stricter than most clients: a server has no excuse."""
+    if len(packet) < 4 and packet[:2] != struct.pack("!H", Op.OACK):
+        raise Malformed(f"{len(packet)} bytes")
+    op = struct.unpack_from("!H", packet)[0]
+    if op in (Op.RRQ, Op.WRQ):
+        strings = split(packet[2:])
+        if len(strings) < 2:
+            raise Malformed("a request without a mode")
+        return Request(Op(op), strings[0], strings[1], pairs_of(strings[2:]))
+    if op == Op.OACK:
+        return Oack(pairs_of(split(packet[2:])))
+    number = struct.unpack_from("!H", packet, 2)[0]
+    if op == Op.DATA:
+        return Data(number, packet[4:])
+    if op == Op.ACK:
+        if len(packet) != 4:
+            raise Malformed("something follows the ACK")
+        return Ack(number)
+    if op == Op.ERROR:
+        texts = split(packet[4:])
+        if len(texts) != 1:
+            raise Malformed("an ERROR wants one text")
+        return Error(number, texts[0])
+    raise Malformed(f"opcode {op}")
+
+
+def shown(packet):
+    try:
+        return str(parse(packet))
+    except (Malformed, struct.error):
+        return f"{len(packet)} bytes, {packet[:40]!r}"
+
+
+# ---- an endpoint ----
+
+SO_RCVBUFFORCE = 33
+SO_TIMESTAMPNS = 35
+UDP_GRO = 104
+
+# Keeps time stamps on: with the first socket that wants them, and again after
+# the last, the kernel patches its own code, which emulators do not like often.
+stamping = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+stamping.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+
+
+class Client:
+    """One endpoint: a UDP socket. It never answers by itself; at the end of a with
+    statement it ends its transfer.
+
+    server      address of the server, its zone included where it needs one
+    port        where requests go
+    source      own address and port; any by default
+    device      interface to be bound to
+    patience    seconds that receive() waits
+
+    peer is the address of the server's transfer identifier once a packet came
+    from it, and stays what the first packet made it: packets of other senders
+    are handed over as well, see `sender`. `at` is when the last packet came, as
+    the kernel has it, however late it is read.
+
+    By virtual time every packet is handed over. In real time a client may stand
+    still for as long as it takes the server to ask again: what has come already
+    is dropped there, as RFC 1350 wants it.
+    """
+
+    def __init__(self, server, port=69, source=None, source_port=0, device=None, patience=PATIENCE):
+        self.family = socket.AF_INET6 if ":" in server else socket.AF_INET
+        self.patience = patience
+        self.listener = self.resolve(server, port)
+        self.peer = self.sender = self.at = None
+        self.acked = {}  # the last block, by receiver
+        self.seen = set()
+        self.socket = socket.socket(self.family, socket.SOCK_DGRAM)
+        try:
+            # A whole window has to fit, and every duplicate of it.
+            self.socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 24)
+            self.socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+            if device:
+                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
+            if source or source_port:
+                anyone = "::" if self.family == socket.AF_INET6 else "0.0.0.0"
+                self.socket.bind(self.resolve(source or anyone, source_port))
+        except OSError:
+            self.socket.close()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.peer:
+            with contextlib.suppress(OSError):
+                self.error(text="the test is over")
+        self.close()
+
+    def close(self):
+        self.socket.close()
+
+    def resolve(self, address, port):
+        return socket.getaddrinfo(
+            address, port, self.family, socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST
+        )[0][4]
+
+    @property
+    def port(self):
+        """The own port."""
+        return self.socket.getsockname()[1]
+
+    def remember(self, line, at):
+        trail.append(f"{at % 1000:8.3f} {self.port} {line}")
+
+    # -- sending
+
+    def send(self, packet, to=None):
+        """Send bytes, to the transfer identifier unless told otherwise."""
+        to = to or self.peer or self.listener
+        self.remember(f"-> {to[1]} {shown(packet)}", time.time())
+        if packet[:2] == b"\0\4":
+            self.acked[to] = int.from_bytes(packet[2:4], "big")
+        # What was acknowledged may be asked for again.
+        self.seen = {key for key in self.seen if key[1][:2] != b"\0\3"}
+        self.socket.sendto(packet, to)
+
+    def request(self, name, options=(), mode="octet", op=Op.RRQ):
+        """Begin anew: whoever answers first is the peer."""
+        self.peer = None
+        self.seen.clear()
+        self.acked.clear()
+        self.send(request(name, options, mode, op))
+
+    def ack(self, block):
+        self.send(ack(block))
+
+    def error(self, code=Code.UNDEFINED, text=""):
+        self.send(error(code, text))
+
+    # -- receiving
+
+    def repeated(self, packet):
+        """Has it come before, and nothing since then asks for it?"""
+        sender = self.sender
+        behind = self.acked.get(sender, 0xFFFF) - int.from_bytes(packet[2:4], "big") & 0xFFFF
+        if packet[:2] == b"\0\3" and sender in self.acked and behind < 0x8000:
+            return True
+        key = (sender, packet if packet[:2] == b"\0\6" else packet[:4])
+        if packet[:2] in (b"\0\3", b"\0\6"):
+            if key in self.seen:
+                return True
+            self.seen.add(key)
+        return False
+
+    def poll(self, seconds=0.0):
+        """The next packet's bytes, or None. Sets sender, and peer if there is
+        none yet.
+        """
+        end = time.monotonic() + seconds
+        while True:
+            self.socket.settimeout(max(end - time.monotonic(), 0.0))
+            try:
+                packet, more, _, self.sender = self.socket.recvmsg(1 << 16, 64)
+            except (BlockingIOError, TimeoutError):
+                return None
+            self.at = time.time()
+            for level, kind, value in more:
+                if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS):
+                    whole, ns = struct.unpack("=qq", value)
+                    self.at = whole + ns / 1e9
+                else:
+                    self.told(level, kind, value)
+            self.remember(f"<- {self.sender[0]} {self.sender[1]} {shown(packet)}", self.at)
+            if VIRTUAL or not self.repeated(packet):
+                break
+        if not self.peer:
+            self.peer = self.sender
+        return packet
+
+    def told(self, level, kind, value):
+        """What else the kernel says of a packet, where it was asked to."""
+
+    def receive(self, seconds=None):
+        """The next packet, parsed."""
+        seconds = self.patience if seconds is None else seconds
+        packet = self.poll(seconds)
+        if packet is None:
+            raise Unexpected(f"nothing came within {seconds:g} s")
+        return parse(packet)
+
+    def expect(self, kind, seconds=None, **fields):
+        """The next packet, which must be of that kind, from the peer, and have
+        these fields.
+        """
+        packet = self.receive(seconds)
+        wrong = not isinstance(packet, kind) or self.sender != self.peer
+        if wrong or any(getattr(packet, name) != value for name, value in fields.items()):
+            wanted = ", ".join(f"{name}={value!r}" for name, value in fields.items())
+            raise Unexpected(
+                f"wanted {getattr(kind, '__name__', kind)}({wanted}) of {self.peer}, got {packet} of {self.sender}"
+            )
+        return packet
+
+    def expect_silence(self, seconds):
+        packet = self.poll(seconds)
+        if packet is not None:
+            raise Unexpected(f"nothing was to come, but {shown(packet)} of {self.sender} did")
+
+    def arrived(self, seconds=0.0):
+        """All that has come already, or comes within that time: pairs of when and
+        what.
+        """
+        end = time.monotonic() + seconds
+        packets = []
+        while (packet := self.poll(max(end - time.monotonic(), 0.0))) is not None:
+            packets.append((self.at, parse(packet)))
+        return packets
+
+    # -- the usual steps
+
+    def open(self, name, *options, mode="octet"):
+        """Ask, and take the OACK; returns it."""
+        self.request(name, options, mode)
+        return self.expect(Oack)
+
+    def insist(self, name, *options, tries=3):
+        """Ask, each second again, as who knows of no transfer: what comes of one is
+        not understood. Returns the OACK that tells the size wanted.
+        """
+        for _ in range(tries):
+            self.request(name, (*options, ("tsize", 0)))
+            end = time.monotonic() + 1
+            while (packet := self.poll(end - time.monotonic())) is not None:
+                if isinstance(packet := parse(packet), Oack):
+                    self.peer = self.sender
+                    return packet
+        raise Unexpected(f"no OACK after {tries} requests")
+
+    def ask(self, name, *options, mode="octet"):
+        """Ask, and end the transfer upon the answer; returns that."""
+        self.request(name, options, mode)
+        packet = self.receive()
+        self.error(Code.OPTION, "only asking")
+        return packet
+
+    def block(self, number):
+        """DATA with that number; returns the payload."""
+        return self.expect(Data, block=number & 0xFFFF).payload
+
+    def blocks(self, first, last):
+        """DATA with these numbers in order; returns the payload."""
+        return b"".join(self.block(number) for number in range(first, last + 1))
+
+
+class Transfer:
+    """The usual course of a transfer: every block in order, every window
+    acknowledged once. Anything else is a failure, but gaps are told where the
+    transfer is `lossy`, and what came before is nothing new there.
+    """
+
+    def __init__(self, client, name, *options, mode="octet", rollover=0, lossy=False):
+        self.client = client
+        self.rollover = rollover
+        self.lossy = lossy
+        self.blksize = 512
+        self.window = 1
+        self.payloads = []
+        self.blocks = 0  # that have come, counted without rolling over
+        self.acked = 0
+        self.done = False
+        self.oack = None
+        self.gap = False  # that was told
+        client.request(name, options, mode)
+        packet = client.receive()
+        if isinstance(packet, Data):
+            self.take(packet)
+            return
+        if not isinstance(packet, Oack):
+            raise Unexpected(f"wanted OACK or DATA, got {packet}")
+        self.oack = dict(packet.options)
+        self.blksize = int(self.oack.get("blksize", 512))
+        self.window = int(self.oack.get("windowsize", 1))
+        client.ack(0)
+
+    def wire(self, block):
+        """The number of a block in its packet."""
+        if self.rollover and block > 65535:
+            return (block - 1) % 65535 + 1
+        return block & 0xFFFF
+
+    def take(self, packet):
+        wanted = self.wire(self.blocks + 1)
+        if self.lossy and isinstance(packet, Oack):
+            return
+        if not isinstance(packet, Data) or packet.length > self.blksize:
+            raise Unexpected(f"wanted block {wanted}, got {packet}")
+        if packet.block != wanted:
+            if not self.lossy:
+                raise Unexpected(f"wanted block {wanted}, got {packet}")
+            if not self.gap and (packet.block - wanted) & 0xFFFF < 0x8000:
+                self.client.ack(self.wire(self.blocks))
+                self.acked = self.blocks
+                self.gap = True
+            return
+        self.gap = False
+        self.payloads.append(packet.payload)
+        self.blocks += 1
+        self.done = packet.length < self.blksize
+        if self.done or self.blocks == self.acked + self.window:
+            self.acked = self.blocks
+            self.client.ack(self.wire(self.blocks))
+
+    def step(self, blocks=1):
+        """Take that many blocks."""
+        upto = self.blocks + blocks
+        while self.blocks < upto:
+            if self.done:
+                raise Unexpected(f"the file ended with block {self.blocks}")
+            self.take(self.client.receive())
+        return self
+
+    def finish(self):
+        """Take all that is left; returns the content."""
+        while not self.done:
+            self.take(self.client.receive())
+        return b"".join(self.payloads)
+
+    def hurry(self, upto=None):
+        """The same, up to the end of some window or of the file, leaner: for
+        many blocks. Takes several at once where they come as one train.
+        """
+        sock = self.client.socket
+        sock.settimeout(PATIENCE)
+        sock.setsockopt(socket.IPPROTO_UDP, UDP_GRO, 1)
+        size = self.blksize + 4
+        blocks = self.blocks
+        while not self.done and blocks != upto:
+            train, source = sock.recvfrom(1 << 17)
+            if self.client.peer is None:
+                self.client.peer = source
+            for at in range(0, len(train), size):
+                number = self.wire(blocks + 1)
+                if train[at : at + 4] != struct.pack("!HH", Op.DATA, number):
+                    raise Unexpected(f"wanted block {number} ({blocks + 1}), got {shown(train[at:at + size])}")
+                self.payloads.append(train[at + 4 : at + size])
+                blocks += 1
+                self.done = len(train) - at < size
+                if self.done or blocks == self.acked + self.window:
+                    self.acked = blocks
+                    if blocks == upto:
+                        sock.setsockopt(socket.IPPROTO_UDP, UDP_GRO, 0)
+                    sock.sendto(struct.pack("!HH", Op.ACK, number), self.client.peer)
+        self.blocks = blocks
+        return b"".join(self.payloads)
+
+
+def fetch(client, name, *options, **more):
+    """Fetch a file the usual way; returns its content."""
+    return Transfer(client, name, *options, **more).finish()
