@@ -26,9 +26,39 @@ usage() {
 	exit 2
 }
 
+# make_room DIR MB: make the folder DIR, for what takes MB. Exits with no_room.
+no_room=28
+make_room() {
+	local free
+	mkdir -p "$1" || die "cannot make $1: name another folder in TFTPK_CACHE"
+	free=$(df --output=avail -BM "$1" | tr -dc '0-9')
+	((free >= $2)) || {
+		note "$2 MB are wanted in $1, $free are free: make room, or name another folder in TFTPK_CACHE"
+		exit "$no_room"
+	}
+}
+
+# fetch_debs DIR [APT-OPTION...] PACKAGE...: unpack packages of Debian into DIR.
+fetch_debs() {
+	local dir=$1 debs=$1/.debs
+	shift
+	mkdir "$debs"
+	# apt drops its privileges for downloads where it can.
+	chmod 755 "$dir"
+	chmod 777 "$debs"
+	(cd "$debs" && apt-get -q download "$@" >log 2>&1) || {
+		die "cannot download Debian's packages ($(sed -n 's/^E: //p' "$debs/log" | head -n 1)):" \
+			"does the mirror answer? Run apt-get update, and try again"
+	}
+	for deb in "$debs"/*.deb; do
+		dpkg -x "$deb" "$dir"
+	done
+	rm -r "$debs"
+}
+
 # with_lock NAME: hold the lock NAME until this shell ends.
 with_lock() {
-	mkdir -p "$cache"
+	make_room "$cache" 1
 	exec {lock_fd}>"$cache/.lock-$1"
 	flock "$lock_fd"
 }
