@@ -17,7 +17,6 @@ import os
 import pathlib
 import signal
 import socket
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -58,14 +57,36 @@ def run(*command, timeout=120, **kwargs):
 
 
 @contextlib.contextmanager
-def network(mtu):
+def started(command, **kwargs):
+    """A process in a session of its own; goes with all that it started."""
+    process = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL,
+                               start_new_session=True, **kwargs)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(30)
+
+
+@contextlib.contextmanager
+def namespace():
     """A network namespace with a tap in it; goes with all that is in it."""
     name = f"tftpk-bench-{os.getpid()}"
-    ip = ["ip", "-n", name]
     run("ip", "netns", "add", name)
     try:
+        run("ip", "-n", name, "tuntap", "add", "dev", "tap0", "mode", "tap", "vnet_hdr")
+        yield name
+    finally:
+        run("ip", "netns", "delete", name)
+
+
+@contextlib.contextmanager
+def network(mtu):
+    """One whose clients the VM on its tap can serve."""
+    with namespace() as name:
+        ip = ["ip", "-n", name]
         run(*ip, "link", "set", "lo", "up")
-        run(*ip, "tuntap", "add", "dev", "tap0", "mode", "tap", "vnet_hdr")
         # Thousands of clients answer at once.
         run(*ip, "link", "set", "tap0", "mtu", mtu, "txqueuelen", 20000)
         run(*ip, "address", "add", f"{CLIENT}/24", "dev", "tap0")
@@ -76,8 +97,6 @@ def network(mtu):
         for address in (SERVER, SERVER6) if mtu >= 1280 else (SERVER,):
             run(*ip, "neighbour", "replace", address, "lladdr", MAC, "dev", "tap0", "nud", "permanent")
         yield name
-    finally:
-        run("ip", "netns", "delete", name)
 
 
 class Counter:
@@ -174,10 +193,7 @@ class Vm:
         for item in (f"{TOP}/scripts/bench/agent:/bench/agent", *self.add):
             command += ["--add", item]
         command += ["--qemu", f"{port} {self.counter.option} {self.qemu}", "--", "/bench/agent"]
-        self.process = subprocess.Popen(
-            [str(word) for word in command], stdin=subprocess.DEVNULL, start_new_session=True
-        )
-        stack.callback(self.kill)
+        self.process = stack.enter_context(started(command))
 
         self.agent = socket.socket(socket.AF_UNIX)
         stack.callback(self.agent.close)
@@ -224,11 +240,6 @@ class Vm:
                 return after
             before = after
         raise Failed("the VM does not come to rest")
-
-    def kill(self):
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGTERM)
-            self.process.wait(30)
 
     def end(self):
         self.agent.sendall(b"bye\n")
@@ -326,23 +337,30 @@ def ping(vm, n, payload=56):
     return n
 
 
-def pktgen(vm, length, **options):
-    """Return a function that has the VM send n frames of that length, without
-    their FCS, some times.
+PKTGEN = "/proc/net/pktgen/"
+
+
+def pktgen_setup(mac, length, **options):
+    """Shell commands that have pktgen ready to send frames of that length, without
+    their FCS.
     """
-    mac = json.loads(run("ip", "-n", vm.net, "-j", "link", "show", "tap0"))[0]["address"]
-    device = "/proc/net/pktgen/eth0"
     # Loaded anew: it forgets a device some time after it was told to.
-    vm.do("modprobe -r pktgen && modprobe pktgen && "
-          "echo add_device eth0 >/proc/net/pktgen/kpktgend_0")
+    yield f"modprobe -r pktgen && modprobe pktgen && echo add_device eth0 >{PKTGEN}kpktgend_0"
     options = {"pkt_size": length, "delay": 0, "dst": CLIENT, "dst_mac": mac, **options}
     for key, value in options.items():
-        vm.do(f"echo {key} {value} >{device}")
+        yield f"echo {key} {value} >{PKTGEN}eth0"
+
+
+def pktgen(vm, length, **options):
+    """Return a function that has the VM send n such frames, some times."""
+    mac = json.loads(run("ip", "-n", vm.net, "-j", "link", "show", "tap0"))[0]["address"]
+    for line in pktgen_setup(mac, length, **options):
+        vm.do(line)
 
     def send(n, times):
-        start = "echo start >/proc/net/pktgen/pgctrl"
-        vm.do(f"echo count {n} >{device}; for i in {{1..{times}}}; do {start}; done")
-        text = " ".join(vm.do(f"cat {device}").split())
+        start = f"echo start >{PKTGEN}pgctrl"
+        vm.do(f"echo count {n} >{PKTGEN}eth0; for i in {{1..{times}}}; do {start}; done")
+        text = " ".join(vm.do(f"cat {PKTGEN}eth0").split())
         if f"pkts-sofar: {n} errors: 0" not in text:
             raise Failed(f"pktgen: {text}")
 
