@@ -30,6 +30,7 @@ CLIENT, SERVER = "198.18.0.1", "198.18.0.2"
 CLIENT6, SERVER6 = "2001:db8::1", "2001:db8::2"
 CROWD = "198.18.128.0"  # where the addresses of many clients begin
 MAC = "52:54:00:12:34:56"  # what QEMU gives the first interface
+CLIENT_MAC, HUB_MAC, NOBODY_MAC = "52:54:00:12:34:57", "52:54:00:12:34:58", "52:54:00:12:34:59"
 
 
 # Whatever ends the benchmark, what it has made goes with it.
@@ -107,9 +108,10 @@ class Counter:
     def __init__(self, folder):
         self.plugin = pathlib.Path(folder) / "counter.so"
         self.counts = pathlib.Path(folder) / "counts"
+        self.marks = pathlib.Path(folder) / "marks"
         run("cc", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC",
             "-fvisibility=hidden", "-o", self.plugin, HERE / "counter.c")
-        self.option = f"-plugin {self.plugin},counts={self.counts}"
+        self.option = f"-plugin {self.plugin},counts={self.counts},marks={self.marks}"
 
     def snapshot(self):
         with open(self.counts, "rb") as file:
@@ -119,6 +121,11 @@ class Counter:
     @staticmethod
     def instructions(snapshot):
         return sum(map(int.__mul__, snapshot[1::3], snapshot[2::3]))
+
+    def between_marks(self):
+        """Instructions from each odd mark to the next, an even one."""
+        marks = array.array("Q", self.marks.read_bytes())
+        return [after - before for before, after in zip(marks[::2], marks[1::2])]
 
     @staticmethod
     def executed(before, after):
@@ -290,6 +297,64 @@ class Vm:
             if begins:
                 calls[name] += n
         return cost, calls, result
+
+
+# The network of closed().
+CLOSED = (
+    "modprobe virtio_net",
+    "echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6",
+    "ip netns add client",
+    "ip link set eth1 netns client",
+    f"ip -n client address add {CLIENT}/24 dev eth1",
+    "ip -n client link set eth1 up",
+    f"ip address add {SERVER}/24 dev eth0",
+    "ip link set eth0 up",
+    f"ip neighbour replace {CLIENT} lladdr {CLIENT_MAC} dev eth0 nud permanent",
+    # So the client is on the link that it is heard on.
+    "ip address add 198.18.0.3/24 dev eth2 noprefixroute",
+    "ip link set eth2 up",
+    # What a boot leaves to be done later
+    "sleep 1",
+)
+
+
+def closed(kernel, add, lines):
+    """Run lines of shell script in a VM, the module loaded, with no part left to the
+    host: the clock counts instructions and jumps while there are none, and nothing
+    comes from outside. Return the instructions that each call of paced.c took, and
+    how many frames the server sent.
+
+    The client, in the namespace `client`, sends by eth1, which a hub in QEMU
+    connects to the server's eth2. The server sends by eth0, where there is a tap for
+    its checksum offload, and behind the tap nobody. The devices take what they are
+    given 10 us later by the VM's clock: by default they do when a thread of QEMU's
+    gets to run.
+    """
+    with contextlib.ExitStack() as stack:
+        folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        net = stack.enter_context(namespace())
+        # Nor does the host's own kernel say anything.
+        run("ip", "netns", "exec", net, "sh", "-c", "echo 1 >/proc/sys/net/ipv6/conf/tap0/disable_ipv6")
+        run("ip", "-n", net, "link", "set", "tap0", "arp", "off", "up")
+        counter = Counter(folder)
+        run("cc", "-O2", "-Wall", "-Wextra", "-Werror", "-o", folder / "paced", HERE / "paced.c")
+        (folder / "script").write_text("\n".join(["set -euo pipefail", *CLOSED, *lines, ""]))
+        qemu = [counter.option, "-netdev tap,id=tap,ifname=tap0,script=no,downscript=no",
+                "-netdev hubport,id=client,hubid=0 -netdev hubport,id=server,hubid=0"]
+        qemu += [f"-device virtio-net-pci,netdev={name},mac={mac},ioeventfd=off,tx=timer,x-txtimer=10000"
+                 for name, mac in (("tap", MAC), ("client", CLIENT_MAC), ("server", HUB_MAC))]
+        # The self-tests of the kernel's cryptography take longer than all the rest.
+        command = ["ip", "netns", "exec", net, TOP / "tools/testing/vm/run", "--kernel", kernel, "--load",
+                   "--icount", "--append", "cryptomgr.notests", "--timeout", 1800, "--qemu", " ".join(qemu)]
+        for item in (f"{folder}/paced:/bench/paced", f"{folder}/script:/bench/script", *add):
+            command += ["--add", item]
+        command += ["--", "bash", "/bench/script"]
+        process = stack.enter_context(started(command, stdout=subprocess.PIPE, text=True))
+        text, _ = process.communicate()
+        if process.returncode:
+            raise Failed(f"in the VM: {text}")
+        link = json.loads(run("ip", "-n", net, "-j", "-s", "link", "show", "tap0"))[0]
+        return counter.between_marks(), link["stats64"]["rx"]["packets"]
 
 
 def build_load():
