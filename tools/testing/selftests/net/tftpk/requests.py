@@ -168,7 +168,7 @@ os.rename(SRV / "bound/mounted", ELSEWHERE / "mounted")
 
 
 @test(
-    "inside of the export: {0!r} is {1!r}",
+    "inside of the export: {0!r}",
     cases=[(other, name) for name, others in INSIDE.items() for other in (name, *others)],
 )
 def _(server, name, wanted):
