@@ -219,6 +219,23 @@ def mounted(folder, *words):
             command("umount", folder)
 
 
+def tmpfs(folder, *options):
+    """A new one meanwhile mounted there."""
+    return mounted(folder, "-t", "tmpfs", "-o", ",".join(("mode=755", *options)), "tmpfs")
+
+
+@contextlib.contextmanager
+def overlay(folder, lower):
+    """An overlayfs meanwhile mounted there, with that folder as its lower layer."""
+    above = WORK / f"above-{folder.name}"
+    with tmpfs(above):
+        for name in ("files", "work"):
+            (above / name).mkdir(mode=0o755)
+        words = f"lowerdir={lower},upperdir={above}/files,workdir={above}/work"
+        with mounted(folder, "-t", "overlay", "-o", words, "overlay"):
+            yield folder
+
+
 def drop_caches():
     """All of the page cache that nobody holds."""
     os.sync()
