@@ -24,7 +24,7 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 TOP = HERE.parent.parent
-LOAD = TOP / "tools/testing/load/tftpload"
+LOAD = TOP / "tools/testing/selftests/net/tftpk/tftpload"
 
 CLIENT, SERVER = "198.18.0.1", "198.18.0.2"
 CLIENT6, SERVER6 = "2001:db8::1", "2001:db8::2"
@@ -358,7 +358,7 @@ def closed(kernel, add, lines):
 
 
 def build_load():
-    run("make", "-s", "-C", LOAD.parent)
+    run("make", "-s", "-C", LOAD.parent, LOAD.name)
 
 
 def data_file(folder, size):

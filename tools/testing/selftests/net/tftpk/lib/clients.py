@@ -60,7 +60,7 @@ ALL = (curl, atftp, hpa, busybox)
 
 
 def tftpload(server, name, *options, netns="client"):
-    """Many clients in one process; see tools/testing/load. Returns its figures."""
+    """Many clients in one process; see its usage. Returns its figures."""
     return json.loads(command(HERE / "tftpload", *options, server, name, netns=netns))
 
 

@@ -6,6 +6,10 @@
  * that would make a figure wrong fails the run: a wrong byte, an option that
  * was not granted as asked, an ERROR, and, unless loss is the subject, a
  * timeout or a block out of order.
+ *
+ * A client acknowledges a window's last block (RFC 7440). It tells of a gap
+ * once, acknowledges again upon each block that it has already, and upon
+ * silence once its patience is over.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -60,7 +64,7 @@ struct client {
 	size_t offset;			/* bytes that have arrived */
 	uint64_t began;
 	uint64_t sent;			/* when it last sent something */
-	uint64_t heard;			/* when it last did that or got on */
+	uint64_t heard;			/* when it last did that or got DATA */
 };
 
 /* What was asked for on the command line. */
@@ -268,8 +272,7 @@ static void on_data(struct client *c, uint16_t block, const uint8_t *data,
 
 	if (ahead >= 0x8000 || c->done) {
 		count.duplicates++;
-		/* Once more the end of what has arrived: so will be the ACK. */
-		if (ahead == 0xffff && !c->held)
+		if (!c->held)
 			acknowledge(c);
 		return;
 	}
@@ -278,6 +281,8 @@ static void on_data(struct client *c, uint16_t block, const uint8_t *data,
 		count.out_of_order++;
 		if (!c->gap)
 			acknowledge(c);
+		else
+			wait_again(c);
 		c->gap = true;
 		return;
 	}
