@@ -7,7 +7,7 @@ import json
 import signal
 import subprocess
 
-from .host import HERE, WORK, argument, command, execute, inside
+from .host import HERE, SRV, WORK, argument, command, execute, inside
 from .ktap import defer
 
 
@@ -60,8 +60,10 @@ ALL = (curl, atftp, hpa, busybox)
 
 
 def tftpload(server, name, *options, netns="client"):
-    """Many clients in one process; see its usage. Returns its figures."""
-    return json.loads(command(HERE / "tftpload", *options, server, name, netns=netns))
+    """Many clients in one process that fetch a file of SRV; see its usage. Returns its
+    figures.
+    """
+    return json.loads(command(HERE / "tftpload", "--data", SRV / name, *options, server, name, netns=netns))
 
 
 def start(*words, netns="client", **more):
