@@ -40,7 +40,8 @@ PATIENT = 600
 
 def load(window):
     """A client that compares every byte."""
-    return HERE / "tftp_get", SERVER, 69, "file", SRV / "file", 1428, window, 10
+    options = ("--blksize", 1428, "--windowsize", window, "--patience", 10)
+    return HERE / "tftpload", "--data", SRV / "file", *options, SERVER, "file"
 
 
 def begin(client):
