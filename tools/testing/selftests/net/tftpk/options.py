@@ -316,7 +316,7 @@ def roll(server, *options, rollover=0):
         equal("blocks", 65_540, transfer.blocks)
 
 
-# One by one with rollover 0: see fetch.sh.
+# One by one with rollover 0: see fetch.py.
 @test("65,540 blocks, one by one, rollover 1", ["IPv4"])
 def _(server):
     roll(server, ("rollover", 1), rollover=1)
