@@ -6,11 +6,25 @@
 
 import contextlib
 
-from .host import CLIENTS, SERVERS, ip, namespaces, sysctl
-from .server import fence
+from .host import CLIENTS, SERVERS, inside, ip, namespaces, sysctl, wait_for
+from .tftp import Client
 
 FAR = {"IPv4": "198.51.100.2", "IPv6": "2001:db8:f::2"}
 ROUTER = {"IPv4": "198.51.100.1", "IPv6": "2001:db8:f::1"}
+
+
+def reach(server, netns):
+    """Wait until it answers there. Links come up, IPv6 looks for duplicates of its
+    addresses, and neighbours are found out: until then packets are dropped.
+    """
+
+    def answers():
+        with Client(server) as client:
+            client.request("there is no such file")
+            return client.poll(1)
+
+    with inside(netns):
+        wait_for(f"an answer in {netns}", answers)
 
 
 @contextlib.contextmanager
@@ -30,5 +44,5 @@ def routed():
         sysctl("client", "ipv4/ip_forward", 1)
         sysctl("client", "ipv6/conf/all/forwarding", 1)
         for server in SERVERS.values():
-            fence(server, "far")
+            reach(server, "far")
         yield
