@@ -73,6 +73,15 @@ def command(*words, **more):
     return done.stdout
 
 
+def as_user(user, capabilities, *words):
+    """The words of a program that runs as that user, with these capabilities and
+    no others.
+    """
+    only = ",".join(("-all", *(f"+{name}" for name in capabilities)))
+    sets = (f"--bounding-set={only}", f"--inh-caps={only}", f"--ambient-caps={only}")
+    return ("setpriv", "--reuid", user, "--regid", user, "--clear-groups", *sets, *words)
+
+
 # ---- namespaces ----
 
 
@@ -84,14 +93,14 @@ def enter(path):
 
 @contextlib.contextmanager
 def inside(netns):
-    """This thread is in that namespace meanwhile: sockets made now belong to
-    it for good, programs started now run there.
+    """This thread is in that namespace meanwhile, by its name or path: sockets made
+    now belong to it for good, programs started now run there.
     """
     if netns is None:
         yield
         return
     with open("/proc/thread-self/ns/net", "rb") as before:
-        enter(f"/run/netns/{netns}")
+        enter(netns if "/" in netns else f"/run/netns/{netns}")
         try:
             yield
         finally:

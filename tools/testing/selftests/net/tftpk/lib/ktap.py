@@ -10,7 +10,7 @@ import sys
 import time
 import traceback
 
-from .host import SERVERS, VIRTUAL
+from .host import SERVERS, VIRTUAL, execute
 
 tests = []
 deferred = []
@@ -76,6 +76,23 @@ def matches(what, pattern, got):
     """Does text match a pattern as of file names?"""
     if not fnmatch.fnmatchcase(got, pattern):
         raise AssertionError(f"{what}: wanted '{pattern}', got '{got}'")
+
+
+def fails(status, pattern, *words, **more):
+    """A program has to fail with that status, in one line that matches the pattern,
+    and print nothing else.
+    """
+    done = execute(*words, **more)
+    what = " ".join(map(str, words))
+    line, end, rest = done.stderr.partition("\n")
+    got = (done.returncode, done.stdout, end, rest)
+    equal(f"status of {what}, output, and what follows '{line}'", (status, "", "\n", ""), got)
+    matches(f"message of {what}", pattern, line)
+
+
+def has(what, wanted, got):
+    """Are these among the entries of a dictionary?"""
+    equal(what, wanted, {name: got.get(name) for name in wanted})
 
 
 def same(wanted, got):

@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import pathlib
+import socket
 import struct
 import time
 
@@ -23,7 +24,7 @@ from .host import (
     namespaces,
     wait_for,
 )
-from .tftp import Client, Code, Error
+from .tftp import Client, Code, Error, Transfer
 
 MODULE = os.environ.get("TFTPK_KO")
 LOAD = ("insmod", MODULE) if MODULE else ("modprobe", "tftpk")
@@ -110,9 +111,25 @@ def ctl(*words, netns="server", stdin=""):
     return command("tftpkctl", "-n", netns, *words, stdin=stdin)
 
 
+def refuses(pattern, *words, status=1):
+    """tftpkctl for the server has to fail, with such a message."""
+    ktap.fails(status, f"tftpkctl: {pattern}", "tftpkctl", "-n", "server", *words)
+
+
+def blank():
+    """Nothing is configured any more, but for what module() sets."""
+    ctl("sync", "-", stdin="set source-burst 0\n")
+
+
 def told(*words, netns="server"):
     """What tftpkctl tells as JSON."""
     return json.loads(ctl("-j", *words, netns=netns))
+
+
+def shows(*patterns, netns="server"):
+    """What `tftpkctl show` prints matches all of these."""
+    for pattern in patterns:
+        ktap.matches("show", pattern, ctl("show", netns=netns))
 
 
 def word(value):
@@ -243,6 +260,29 @@ def quiet(*clients):
     fence()
     for client in clients:
         client.expect_silence(0)
+
+
+def subscribed(netns="server"):
+    """Does a monitor listen there? Its socket of generic netlink is in a group."""
+    with inside(netns):
+        lines = pathlib.Path("/proc/thread-self/net/netlink").read_text(encoding="ascii").splitlines()
+    return any(words[1] == "16" and int(words[3], 16) for words in map(str.split, lines[1:]))
+
+
+def occupy(port, kind=socket.AF_INET):
+    """Another program has that port of the server until the test is over."""
+    with inside("server"):
+        other = socket.socket(kind, socket.SOCK_DGRAM)
+    ktap.defer(other.close)
+    if kind == socket.AF_INET6:
+        other.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    other.bind(("", port))
+
+
+def paused(server, name):
+    """A transfer that is under way, and goes on when the test does."""
+    client = ktap.during(Client(server))
+    return Transfer(client, name, ("tsize", 0), ("timeout", 255)).step(2)
 
 
 def objects():
