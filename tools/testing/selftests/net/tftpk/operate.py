@@ -1,0 +1,784 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0
+"""What operators do with a server that runs: prefixes, kill, drain, test, monitor, top,
+metrics, and configurations in files.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import pathlib
+import pty
+import re
+import select
+import shutil
+import signal
+import struct
+import subprocess
+import termios
+import time
+
+from lib import (
+    CLIENTS,
+    PATIENCE,
+    SERVERS,
+    SRV,
+    WORK,
+    Client,
+    Code,
+    Error,
+    Growth,
+    Unexpected,
+    after,
+    as_user,
+    blank,
+    cached,
+    command,
+    content,
+    ctl,
+    defer,
+    disk,
+    drop_caches,
+    during,
+    equal,
+    execute,
+    fetch,
+    has,
+    inside,
+    ip,
+    load,
+    make,
+    matches,
+    module,
+    netem,
+    occupy,
+    paused,
+    refuses,
+    run,
+    same,
+    shows,
+    start,
+    subscribed,
+    sysctl,
+    test,
+    told,
+    transfers,
+    wait_for,
+)
+
+FOUR, SIX = SERVERS["IPv4"], SERVERS["IPv6"]
+CLIENT, CLIENT6 = CLIENTS["IPv4"], CLIENTS["IPv6"]
+ROOT, BOOT, ARM, WORDS = SRV / "root", SRV / "boot", SRV / "arm", SRV / "two words"
+for name in ("file", "bootfile", "boot/hidden", "dir/file"):
+    make(f"root/{name}", b"of the root")
+for name in ("boot/file", "boot/only", "arm/file", "two words/file"):
+    make(name, name.encode())
+LARGE = make("root/large", content(1_000_000))
+# The namespace that the machine began with.
+INIT = "/proc/1/ns/net"
+after.append(blank)
+
+
+def answer(name):
+    """What a client gets."""
+    with Client(FOUR) as client:
+        return fetch(client, name)
+
+
+def served(name, file):
+    """A client that asks for the name gets that file of SRV."""
+    matches(f"test {name}", f"served: {SRV}/{file}, *\n", ctl("test", name))
+
+
+def refused(name, pattern):
+    done = execute("tftpkctl", "-n", "server", "test", name)
+    equal("status and errors", (1, ""), (done.returncode, done.stderr))
+    matches(f"test {name}", f"refused: {pattern}\n", done.stdout)
+
+
+# ---- prefixes ----
+
+
+@test("prefixes: the longest that fits whole folders", ())
+def _():
+    ctl("export", ROOT)
+    ctl("export", BOOT, "--as", "boot")
+    ctl("export", ARM, "--as", "/boot//./arm/")
+    for name, file in (
+        ("file", "root/file"),
+        ("/bootfile", "root/bootfile"),
+        ("boot/only", "boot/only"),
+        ("//boot/file", "boot/file"),
+        ("boot/arm/file", "arm/file"),
+        ("boot\\arm\\file", "arm/file"),
+    ):
+        served(name, file)
+    # The longest prefix decides, even where it has no such file.
+    refused("boot/hidden", "ERROR 1, file not found*")
+    refused("boot/arm/only", "ERROR 1, *")
+    equal("content", b"arm/file", answer("boot/arm/file"))
+    shows(f"*  /boot/arm  *{ARM}\n*")
+    wanted = {"path": str(ARM), "prefix": "boot/arm", "no_symlinks": False}
+    has("export", wanted, told("show")["exports"][2])
+    refuses("*exported already*", "export", ARM, "--as", "boot/arm")
+    refuses("*not exported*", "unexport", ARM, "--as", "/")
+    said = ctl("unexport", ARM, "--as", "/boot/arm")
+    equal("unexport", f"no longer serving {ARM} as /boot/arm\n", said)
+    refused("boot/arm/file", "ERROR 1, *")
+    # Without a prefix all of them go.
+    ctl("export", BOOT)
+    ctl("unexport", BOOT)
+    served("boot/hidden", "root/boot/hidden")
+
+
+@test("one prefix twice: the first that has the file", ())
+def _():
+    ctl("export", BOOT)
+    ctl("export", ROOT)
+    served("file", "boot/file")
+    served("bootfile", "root/bootfile")
+
+
+@test("symbolic links stay inside, or are not followed", ())
+def _():
+    for link, target in ((ROOT / "link", "file"), (ROOT / "out", BOOT)):
+        link.symlink_to(target)
+        defer(link.unlink)
+    ctl("export", ROOT)
+    ctl("export", ROOT, "--as", "strict", "--no-symlinks")
+    served("link", "root/file")
+    served("strict/file", "root/file")
+    refused("out/only", "ERROR 1, *")
+    refused("strict/link", "ERROR *")
+    shows("*no-symlinks*")
+
+
+# ---- test ----
+
+
+@test("test tells the file, why not, and what the client may", ())
+def _():
+    refused("file", "nothing is exported*")
+    ctl("export", ROOT)
+    matches("test", f"served: {ROOT}/large, 1000000 bytes, by export *", ctl("test", "large"))
+    defer((ROOT / "file").chmod, 0o644)
+    (ROOT / "file").chmod(0o600)
+    refused("file", "ERROR 2, access violation*")
+    refused("dir", "ERROR 2, *")
+    ctl("drain")
+    refused("large", "draining*undrain")
+    ctl("undrain")
+
+    ip("server", f"route add 198.51.100.0/24 via {CLIENT}")
+    defer(ip, "server", "route delete 198.51.100.0/24")
+    ctl("set", "source-burst", "10")
+
+    def may(source, pattern):
+        matches(f"test --from {source}", pattern, ctl("test", "large", "--from", source))
+
+    may(CLIENT, f"*{CLIENT} is on the link of to-client: 10 requests at once*")
+    may(CLIENT6, f"*{CLIENT6} is on the link*")
+    may("198.51.100.7", f"*198.51.100.7 is behind the router {CLIENT}: 3 requests at once*")
+    ctl("trust", "198.51.100.0/29")
+    may("198.51.100.7", "*is trusted with 198.51.100.0/29: 10 *")
+    may("198.51.100.8", "*is behind the router*")
+    may("203.0.113.1", "*203.0.113.1 cannot be reached*")
+    said = told("test", "large", "--from", "198.51.100.7")
+    has("test", {"served": True, "file": f"{ROOT}/large", "size": 1_000_000, "error_code": None}, said)
+    has("from", {"source": "trusted", "network": "198.51.100.0/29", "burst": 10}, said["from"])
+    done = execute("tftpkctl", "-n", "server", "-j", "test", "dir")
+    equal("status", 1, done.returncode)
+    has("test of a folder", {"served": False, "error_code": 2, "from": None}, json.loads(done.stdout))
+
+
+# ---- kill and drain ----
+
+
+def ended(transfer):
+    """The server ended that transfer: the client is told, after the block that it
+    has acknowledged last.
+    """
+    transfer.step()
+    transfer.client.expect(Error, code=Code.UNDEFINED, text="no longer served")
+
+
+@test("kill ends a transfer, or a client's", ())
+def _():
+    ctl("export", ROOT)
+    first, second = paused(FOUR, "large"), paused(SIX, "large")
+    growth = Growth()
+    number = transfers()[0]["id"]
+    for whom in (2**32 - 1, f"{CLIENT}:9", "203.0.113.1"):
+        refuses("*no such transfer*", "kill", whom)
+    equal("kill", f"ended transfer {number}\n", ctl("kill", number))
+    growth.expect(transfers_active=1, transfers_failed=1)
+    ended(first)
+    equal("kill", f"ended all transfers of {CLIENT6}\n", ctl("kill", CLIENT6))
+    growth.expect(transfers_active=0, transfers_failed=2)
+    ended(second)
+    port = paused(FOUR, "large").client.port
+    wanted = {"kill": {"id": None, "client_address": CLIENT, "client_port": port}}
+    equal("kill", wanted, told("kill", f"{CLIENT}:{port}"))
+    growth.expect(transfers_active=0, transfers_failed=3)
+
+
+@test("drain refuses, waits, and ends by undrain", ())
+def _():
+    ctl("export", ROOT)
+    paused(FOUR, "large")
+    equal("drain", "taking no requests; 1 transfer is running\n", ctl("drain"))
+    shows("draining, *")
+    growth = Growth()
+    with Client(FOUR) as client:
+        client.request("file")
+        client.expect_silence(2)
+    growth.expect(transfers_active=1, transfers_started=0, requests=1, requests_dropped=1)
+    refuses("*not done after 1s*", "drain", "--wait=1s")
+    equal("transfers", 1, told("drain")["drain"]["transfers"])
+    waiting = start("tftpkctl", "-n", "server", "drain", "--wait", stdout=subprocess.PIPE, text=True)
+    time.sleep(1)
+    equal("status of drain --wait", None, waiting.poll())
+    ctl("kill", CLIENT)
+    equal("drain --wait", "taking no requests; no transfer is running\n", waiting.stdout.read())
+    equal("undrain", "taking requests\n", ctl("undrain"))
+    equal("content", b"of the root", answer("file"))
+
+
+# ---- monitor ----
+
+# What differs from run to run, in lines of a monitor.
+VARIABLE = (
+    (rf"{re.escape(CLIENT)}:\d+", "CLIENT"),
+    (r"#\d+", "#N"),
+    (rf"{ROOT}/large as large", "LARGE"),
+    (r"(\d+ |\d+\.\d [kMG])B/s", "RATE"),
+    (r"\d+\.\d{3} s, RATE", "TIME"),
+    (r"RTT \d+\.\d\dms", "RTT"),
+    # Told with the first refill, of 64 KiB or 7% of LARGE, after each step.
+    *((rf" ({'|'.join(map(str, range(step, step + 7)))})% of", f" {step}% of") for step in (25, 50, 75)),
+)
+
+
+class Monitor:
+    """Lines that `tftpkctl monitor` prints, until the test is over."""
+
+    def __init__(self, *options, who=()):
+        self.path = WORK / "events"
+        self.seen = 0
+        words = (*who, "tftpkctl", "monitor", *options)
+        with open(self.path, "wb") as out, open(WORK / "errors", "wb") as err:
+            self.process = start(*words, netns="server", stdout=out, stderr=err)
+        wait_for("the monitor to listen", subscribed)
+
+    def lines(self, count):
+        """That many lines, and what came with them."""
+
+        def there():
+            lines = self.path.read_text(encoding="utf-8").splitlines()[self.seen :]
+            return len(lines) >= count and lines
+
+        lines = wait_for(f"{count} events", there)
+        self.seen += len(lines)
+        return lines
+
+    def tells(self, *wanted, order=list):
+        """The next lines, and no others so far, but for what varies."""
+        got = self.lines(len(wanted))
+        for pattern, word in VARIABLE:
+            got = [re.sub(pattern, word, line) for line in got]
+        equal("events", order(wanted), order(got))
+
+
+def probe(name):
+    """Ask for a size, then end the transfer, as boot ROMs do."""
+    with Client(FOUR) as client:
+        client.open(name, ("tsize", 0))
+        client.error(Code.OPTION, "User aborted the transfer")
+
+
+def refusal(name, text):
+    """A client that asks for it gets that ERROR 0."""
+    with Client(FOUR) as client:
+        client.request(name)
+        client.expect(Error, code=Code.UNDEFINED, text=text)
+
+
+@test("monitor tells who booted what, and tells probes from failures", ())
+def _():
+    options = "blocks of 512, window 1, timeout 255 s"
+    asked = "request  CLIENT #N large"
+    begun = (asked, f"start    CLIENT #N LARGE, 1000000 bytes, {options}")
+    ctl("export", ROOT)
+    ctl("set", "progress", "25")
+    monitor = Monitor()
+
+    same(LARGE, paused(FOUR, "large").finish())
+    monitor.tells(
+        *begun,
+        "progress CLIENT #N LARGE, 25% of 1000000 bytes, RATE",
+        "progress CLIENT #N LARGE, 50% of 1000000 bytes, RATE",
+        "progress CLIENT #N LARGE, 75% of 1000000 bytes, RATE",
+        f"complete CLIENT #N LARGE, 1000000 bytes in TIME, 0 resent, RTT, {options}",
+    )
+    probe("large")
+    probed = "CLIENT #N LARGE, 1000000 bytes, blocks of 512, window 1"
+    monitor.tells(asked, f"start    {probed}", f"probe    {probed}")
+    with Client(FOUR) as client:
+        client.request("missing")
+        client.expect(Error)
+    monitor.tells("request  CLIENT #N missing", "refused  CLIENT #N missing: ERROR 1, file not found")
+
+    abort = "abort    CLIENT #N LARGE, 1024 of 1000000 bytes in TIME, 0 resent, RTT, "
+    paused(FOUR, "large")
+    ctl("kill", CLIENT)
+    monitor.tells(*begun, f"{abort}{options}: ERROR 0, no longer served")
+    transfer = paused(FOUR, "large")
+    os.utime(ROOT / "large")
+    with contextlib.suppress(Unexpected):
+        same(LARGE, transfer.finish())
+    abort = abort.replace("1024", str(transfer.blocks * 512))
+    monitor.tells(*begun, f"{abort}{options}: ERROR 0, file changed")
+    with Client(FOUR) as client:
+        client.open("large", ("timeout", 1))
+        client.ack(0)
+        client.block(1)
+        client.close()
+        options = options.replace("255", "1")
+        monitor.tells(
+            asked,
+            f"start    CLIENT #N LARGE, 1000000 bytes, {options}",
+            "abort    CLIENT #N LARGE, 0 of 1000000 bytes in TIME, 1 resent, RTT, "
+            f"{options}: the client is gone",
+        )
+
+    ctl("set", "reply-at-limit", "on")
+    ctl("drain")
+    refusal("large", "server is draining")
+    monitor.tells("refused  CLIENT large: server is draining")
+    ctl("undrain")
+    paused(FOUR, "large")
+    monitor.tells(*begun)
+    for limits, text in (
+        (("max-per-client", "1"), "too many transfers of this client"),
+        (("max-per-client", "0", "max-transfers", "1"), "too many transfers"),
+    ):
+        ctl("set", *limits)
+        refusal("large", text)
+        monitor.tells(f"refused  CLIENT large: {text}")
+
+
+@test("monitor as JSON, an object a line", ())
+def _():
+    ctl("export", ROOT)
+    monitor = Monitor("-j")
+    before = time.time()
+    same(LARGE, paused(FOUR, "large").finish())
+    probe("large")
+    with Client(FOUR) as client:
+        client.request('no"such\\file')
+        client.expect(Error)
+    events = [json.loads(line) for line in monitor.lines(8)]
+    kinds = ["request", "start", "end", "request", "start", "end", "request", "refused"]
+    equal("types", kinds, [event["type"] for event in events])
+    for event in events:
+        assert before * 1000 - 1 <= event["time"] <= time.time() * 1000, event
+    whole, probed, none = events[2], events[5], events[7]
+    wanted = {
+        "outcome": "completed",
+        "name": "large",
+        "file": f"{ROOT}/large",
+        "client_address": CLIENT,
+        "server_address": FOUR,
+        "size": 1_000_000,
+        "acknowledged": 1_000_000,
+        "block_size": 512,
+        "window_size": 1,
+        "timeout": 255,
+        "error_code": None,
+        "rate": 1_000_000_000 // whole["duration"],
+    }
+    has("end", wanted, whole)
+    assert whole["rtt"] > 0, whole
+    has("probe", {"outcome": "probed", "name": "large"}, probed)
+    wanted = {"error_code": 1, "reason": "file not found", "name": 'no"such\\\\file'}
+    has("refusal", wanted, none)
+
+
+@test("monitor tells of requests that gave way to others", (), timed=True)
+def _():
+    """Requests whose transfer ends before its file is open: all of them come at one
+    instant for the server.
+    """
+    ctl("export", ROOT)
+    ctl("set", "max-unverified", "1")
+    monitor = Monitor()
+    clients = [during(Client(FOUR)) for _ in range(41)]
+    with netem("slot 1s 1s"):
+        clients[0].request("file")
+        clients[0].request("bootfile")
+        for client in clients[1:]:
+            client.request("file")
+        time.sleep(2)
+    monitor.tells(
+        "refused  CLIENT #N file: the client began anew, or somebody forged its packets",
+        "refused  CLIENT #N bootfile: it gave way to newer requests",
+        *(39 * ["refused  CLIENT #N file: it gave way to newer requests"]),
+        "request  CLIENT #N file",
+        f"start    CLIENT #N {ROOT}/file as file, 11 bytes, blocks of 512, window 1",
+        order=sorted,
+    )
+
+
+@test("monitor says what it lost, and goes on; it needs no privilege", ())
+def _():
+    ctl("export", ROOT)
+    # Whoever is not root gets the buffer that everybody gets.
+    with inside(INIT):
+        before = pathlib.Path("/proc/sys/net/core/rmem_max").read_text(encoding="ascii").strip()
+    defer(sysctl, INIT, "core/rmem_max", before)
+    sysctl(INIT, "core/rmem_max", 20000)
+    monitor = Monitor(who=as_user(65534, ()))
+    growth = Growth()
+    monitor.process.send_signal(signal.SIGSTOP)
+    while not growth["events_dropped"]:
+        for _ in range(100):
+            with Client(FOUR) as client:
+                client.request("file")
+                client.peer = None
+    monitor.process.send_signal(signal.SIGCONT)
+    lost = r"lost     events came faster than they were read, \d+ so far .*"
+    lines = []
+    while not any(re.fullmatch(lost, line) for line in lines):
+        lines = monitor.lines(1)
+    answer("file")
+    monitor.lines(1)
+
+
+@test("monitor ends with its reader", ())
+def _():
+    ctl("export", ROOT)
+    # A pipe that nobody reads any more ends it without any event.
+    reader, writer = os.pipe()
+    os.close(reader)
+    monitor = start("tftpkctl", "-n", "server", "monitor", stdout=writer)
+    os.close(writer)
+    equal("status", 0, monitor.wait(PATIENCE))
+
+
+# ---- files ----
+
+CONF = WORK / "conf"
+
+
+def synced(*lines):
+    """Make the configuration that; what was changed."""
+    if lines:
+        CONF.write_text("\n".join(("set source-burst 0", *lines, "")), encoding="utf-8")
+    return ctl("sync", CONF).splitlines()
+
+
+NOTHING = ["nothing to change"]
+
+
+def unnumbered(text):
+    """What `show` prints, but for the numbers of exports."""
+    return re.sub(r"^ *\d+ ", "", text, flags=re.MULTILINE)
+
+
+@test("save and sync: nothing to change; restore: all of it", ())
+def _():
+    ip("server", "link add odd type dummy")
+    defer(ip, "server", "link delete odd")
+    defer(blank)
+    odd = SRV / 'a "b\\\tc\n\udcff'
+    odd.mkdir()
+    ctl("export", ROOT)
+    ctl("export", odd, "--as", "x y", "--uid", 0, "--gid", 0, "--no-symlinks")
+    for line in (
+        "listen * --single-port --broadcast",
+        f"listen [{SIX}]:1069",
+        "listen [fe80::1%odd]:1070",
+        "listen 198.51.100.1:1071 dev odd",
+        "trust 10.0.0.0/8",
+        "trust 2001:db8::/32",
+        "set give-up 1m port-range 40000-40100 zerocopy off max-pinned 17 progress 5",
+        "drain",
+    ):
+        ctl(*line.split())
+    before = ctl("show")
+    saved = WORK / "saved"
+    ctl("save", saved)
+    equal("mode", 0o644, saved.stat().st_mode & 0o7777)
+    text = saved.read_text(encoding="utf-8")
+    equal("save", text, ctl("save"))
+    # A state, and no part of the configuration.
+    equal("sync", "set draining off\n", ctl("sync", saved))
+    ctl("drain")
+    saved.write_text(text + "set draining on\n", encoding="utf-8")
+    equal("sync", "nothing to change\n", ctl("sync", saved))
+    refuses("restore *: something is configured already*", "restore", saved)
+    ctl("sync", "-")
+    shows("*nothing is exported*nothing listens*")
+    restored = told("restore", saved)["restore"]
+    got = (len(restored), restored[0], restored[-3])
+    equal("restore", (16, "set zerocopy off", "listen 198.51.100.1:1071 dev odd"), got)
+    equal("show", unnumbered(before), unnumbered(ctl("show")))
+
+
+@test("sync changes what differs; a transfer survives it", ())
+def _():
+    synced("listen *", f"export {ROOT}", f'export "{WORDS}" --as words')
+    transfer = paused(FOUR, "large")
+    growth = Growth()
+    wanted = [
+        "set max-transfers 77",
+        "set give-up 40",
+        "trust 10.0.0.0/8",
+        "listen 198.51.100.1:70",
+        f'unexport "{WORDS}" --as words',
+        f"export {BOOT} --as boot",
+    ]
+    got = synced(
+        "# The same, but for what no transfer notices.",
+        "set give-up 40s   max-transfers 77",
+        "trust 10.1.2.3/8",
+        "listen *",
+        "listen 198.51.100.1:70",
+        f"export {BOOT} --as boot",
+        f"export {ROOT}",
+    )
+    equal("what was changed", wanted, got)
+    equal("what was changed", NOTHING, synced())
+    growth.expect(transfers_active=1, transfers_failed=0, transfers_aborted=0)
+    transfer.step(100)
+    # Another user is another export.
+    CONF.write_text(CONF.read_text(encoding="utf-8").replace("/root\n", "/root --uid 0\n"), encoding="utf-8")
+    equal("what was changed", [f"unexport {ROOT} --as /", f"export {ROOT} --uid 0"], synced())
+    growth.expect(transfers_active=0, transfers_failed=1)
+    ended(transfer)
+
+
+@test("a file without listeners stands for those of the first export", ())
+def _():
+    ctl("export", ROOT)
+    transfer = paused(FOUR, "large")
+    equal("what was changed", NOTHING, synced(f"export {ROOT}"))
+    assert "listen" not in ctl("save"), "a listener was saved"
+    same(LARGE, transfer.finish())
+    # From listeners of its own back to those of an export.
+    equal("what was changed", [f"listen {FOUR}:69"], synced(f"listen {FOUR}", f"export {ROOT}"))
+    wanted = [f"unlisten {FOUR}:69", "listen 0.0.0.0:69", "listen [::]:69"]
+    equal("what was changed", wanted, synced(f"export {ROOT}"))
+    equal("content", b"of the root", answer("file"))
+    equal("what was changed", NOTHING, synced())
+
+
+@test("sync keeps the order that decides", ())
+def _():
+    synced(f"export {BOOT}", f"export {ROOT}")
+    served("file", "boot/file")
+    got = synced(f"export {ROOT}", f"export {BOOT}")
+    served("file", "root/file")
+    equal("what was changed", [f"unexport {BOOT} --as /", f"export {BOOT}"], got)
+
+
+@test("sync renews the export of a folder that was replaced", ())
+def _():
+    moving, moved = SRV / "moving", SRV / "moved"
+    make("moving/page", b"old")
+    defer(shutil.rmtree, moved)
+    defer(shutil.rmtree, moving)
+    synced(f"export {moving}")
+    moving.rename(moved)
+    make("moving/page", b"new")
+    equal("content before", b"old", answer("page"))
+    equal("what was changed", [f"unexport {moving} --as /", f"export {moving}"], synced())
+    equal("content after", b"new", answer("page"))
+    equal("exports", 1, len(told("show")["exports"]))
+
+
+@test("what cannot be had changes nothing", ())
+def _():
+    synced("set gso off", "trust 10.0.0.0/8", f"listen {FOUR}", f"export {ROOT}")
+    occupy(1069)
+    before = ctl("show")
+    broken = WORK / "broken"
+    for lines, pattern in (
+        (
+            "export /\n\n  export / --uid nobody-at-all\n",
+            f"{broken}:3:18: export: --uid nobody-at-all: no such user",
+        ),
+        (f"export {BOOT}\nexport {SRV}/none\n", f"{broken}:2:8: export {SRV}/none: no such folder*"),
+        (
+            f"set zerocopy off\nlisten {FOUR}:70\nlisten {FOUR}:1069\nexport {BOOT}\n",
+            f"sync {broken}: listen *:1069: something listens there already*",
+        ),
+    ):
+        broken.write_text(lines, encoding="utf-8")
+        refuses(pattern, "sync", broken)
+        equal("show", before, ctl("show"))
+    equal("content", b"of the root", answer("file"))
+
+
+@test("save replaces a file, not a link or a pipe", ())
+def _():
+    ctl("export", ROOT)
+    lines = ["set source-burst 0", f"export {ROOT}"]
+    real, link, pipe = WORK / "real", WORK / "link", WORK / "pipe"
+    real.touch()
+    real.chmod(0o600)
+    os.chown(real, 65534, -1)
+    link.symlink_to("real")
+    ctl("save", link)
+    assert link.is_symlink(), "the link was replaced"
+    text = real.read_text(encoding="utf-8")
+    equal("last line", f"export {ROOT}", text.splitlines()[-1])
+    there = real.stat()
+    equal("mode and owner", (0o600, 65534), (there.st_mode & 0o7777, there.st_uid))
+    os.mkfifo(pipe)
+    with open(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK), encoding="utf-8") as reader:
+        ctl("save", pipe)
+        equal("what came by a pipe", text, reader.read())
+    refuses("save: cannot write /proc/nothing: *", "save", "/proc/nothing")
+    refuses("save: cannot write /dev/full: *space*", "save", "/dev/full")
+    equal("save", {"save": {"file": None, "lines": lines}}, told("save"))
+
+
+# ---- limits of a path ----
+
+
+@test("paths of the greatest length are listed, and what follows them", ())
+def _():
+    # Twice what a page holds has to fit into one entry of a list.
+    name = "0" * 200
+    deep, prefix = f"{SRV}/deep", name
+    while len(deep) < 3880:
+        deep += f"/{name}"
+    deep += f"/{name[:4092 - len(deep)]}"
+    while len(prefix) < 3880:
+        prefix += f"/{name}"
+    make(f"{deep}/f", LARGE)
+    defer(shutil.rmtree, SRV / "deep")
+    for words in ((BOOT,), (deep, "--as", prefix), (deep,), (ROOT,)):
+        ctl("export", *words)
+    exports = told("show")["exports"]
+    equal("folders", [str(BOOT), deep, deep, str(ROOT)], [export["path"] for export in exports])
+    equal("prefix", prefix, exports[1]["prefix"])
+    for server, file in ((FOUR, "large"), (SIX, "large"), (FOUR, "f")):
+        paused(server, file)
+    wanted = [f"{ROOT}/large", f"{ROOT}/large", f"{deep}/f"]
+    equal("files", sorted(wanted), sorted(transfer["file"] for transfer in transfers()))
+    ctl("save", WORK / "saved")
+    equal("sync", "nothing to change\n", ctl("sync", WORK / "saved"))
+
+
+@test("warm reads a tree into the page cache", ())
+def _():
+    folder = during(disk("ext4", 16))
+    files = [folder / "tree/one", folder / "two"]
+    for path, size in zip(files, (300_000, 40_000)):
+        make(path, content(size))
+    drop_caches()
+    equal("pages cached before", [0, 0], [cached(path) for path in files])
+    matches("warm", f"{folder}: 2 files, 340000 bytes *\n", ctl("warm", folder))
+    equal("pages cached after", [74, 10], [cached(path) for path in files])
+    refuses("warm */none: No such file*", "warm", folder / "none")
+
+
+# ---- metrics, top ----
+
+# OpenMetrics 1.0, as far as families of one sample without labels go:
+# exposition = *family "# EOF" LF
+# family = "# TYPE " name " " type LF "# HELP " name " " text LF sample
+# sample = name ["_total"] " " number LF
+FAMILY = re.compile(
+    r"# TYPE ([a-zA-Z_:][a-zA-Z0-9_:]*) (counter|gauge)\n"
+    r'# HELP \1 (?:[^\\\n"]|\\[\\n"])+\n'
+    r"(\1(?:_total)?) (0|[1-9][0-9]*)\n"
+)
+
+
+@test("metrics follow the grammar of OpenMetrics", ())
+def _():
+    text = ctl("stats", "--openmetrics")
+    stats = told("stats")
+    at, seen = 0, {}
+    while match := FAMILY.match(text, at):
+        name, kind, sample, value = match.groups()
+        equal("sample", name + ("_total" if kind == "counter" else ""), sample)
+        assert not name.endswith(("_total", "_created", "_info", "_sum", "_count")), name
+        assert name not in seen, name
+        seen[name] = int(value)
+        at = match.end()
+    equal("end", "# EOF\n", text[at:])
+    equal("metrics", {f"tftpk_{key}": value for key, value in stats.items()}, seen)
+    assert stats["requests"] > 0, stats
+
+
+class Top:
+    """`tftpkctl top` on a terminal of its own."""
+
+    def __init__(self, term):
+        self.terminal, other = pty.openpty()
+        defer(os.close, self.terminal)
+        words = ("setsid", "--ctty", "tftpkctl", "-n", "server", "top")
+        env = os.environ | {"TERM": term}
+        self.process = start(*words, stdin=other, stdout=other, stderr=other, env=env)
+        os.close(other)
+
+    def resize(self, lines, columns):
+        fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+
+    def expect(self, wanted):
+        """Read what is printed until it matches."""
+        got = b""
+        while not re.search(wanted, got, re.DOTALL):
+            if not select.select([self.terminal], [], [], PATIENCE)[0]:
+                raise AssertionError(f"{wanted} did not come: {got}")
+            got += os.read(self.terminal, 65536)
+
+
+@test("top: 80 by 24, other sizes, no terminal", ())
+def _():
+    ctl("export", ROOT)
+    for server in (FOUR, SIX):
+        paused(server, "large")
+    refuses("top: needs a terminal*", "top")
+    top = Top("linux")
+    top.resize(24, 80)
+    top.expect(
+        rb"2 transfers, .*CLIENT.*192\.0\.2\.2:.*/root/large.*\[[#.]+\d+%[#.]+\].*B/s.*"
+        rb"\[2001:db8::2\]:.*q quits"
+    )
+    top.resize(5, 120)
+    top.expect(rb"2 transfers, .*192\.0\.2\.2:.*arrows")
+    os.write(top.terminal, b"\x1b[B")
+    top.expect(rb"\[2001:db8::2")
+    top.resize(2, 10)
+    top.expect(rb"2 transfer")
+    top.resize(24, 80)
+    top.expect(rb"q quits")
+    os.write(top.terminal, b"q")
+    equal("status", 0, top.process.wait(PATIENCE))
+
+    top = Top("nonsense")
+    top.expect(rb"unknown terminal 'nonsense'")
+    equal("status", 1, top.process.wait(PATIENCE))
+
+
+# ---- the end ----
+
+
+@test("monitor ends when the module is unloaded", ())
+def _():
+    ctl("export", ROOT)
+    monitor = Monitor()
+    defer(load)
+    command("rmmod", "tftpk")
+    equal("status", 1, monitor.process.wait(PATIENCE))
+    said = (WORK / "errors").read_text(encoding="utf-8")
+    equal("message", "tftpkctl: monitor: the tftpk module was unloaded\n", said)
+
+
+run(module())
