@@ -71,7 +71,7 @@ fuzz:
 
 soak:
 	@scripts/install-deps build vm debug
-	@$(debug) TFTPK_SOAK=$$(($(HOURS) * 3600)) TESTS=soak /vm/run-tests
+	@$(debug) TFTPK_SOAK=$$(($(HOURS) * 100)) TESTS=soak /vm/run-tests
 
 lint:
 	@scripts/install-deps build lint

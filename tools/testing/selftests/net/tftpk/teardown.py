@@ -1,8 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""Ends of all kinds while 50 transfers are under way, see teardown.sh. The
-clients are in this process and its network namespace, half of them over IPv6;
-whatever happens to them, they begin anew.
+"""The module goes whenever it is told to, and takes everything along: exports,
+transfers that are running, slab caches, references to pages, to file systems and to
+ports. The same of what is unexported, of listeners and of a namespace that goes.
+
+At first with a client or two, then while 50 transfers are under way, TFTPK_ROUNDS
+times each: nothing is left, no transfer, no object, no page, no reference. At the end
+of a VM with the debug kernel that is searched for what leaked.
 """
 
 import contextlib
@@ -11,56 +15,222 @@ import errno
 import heapq
 import itertools
 import os
-import pathlib
+import random
 import select
 import socket
 import struct
 import threading
 import time
 
-from lab import command, ip, libc
-from testbed import (
+from lib import (
     CLIENTS,
-    LOAD,
     SERVERS,
     SRV,
+    Client,
+    Code,
+    Error,
+    Growth,
+    Op,
+    Transfer,
+    ack,
+    cached,
+    command,
     ctl,
+    defer,
     drop_caches,
+    during,
     equal,
+    error,
+    fetch,
+    gone,
     idle,
+    ip,
+    libc,
+    load,
+    loaded,
+    loop_device,
+    make,
     note,
+    objects,
+    request,
     run,
-    tests,
+    same,
+    test,
+    topology,
     transfers,
+    unload,
     wait_for,
 )
-from tftp_packet import Code, Op, ack, error, request
 
-ROUNDS = int(os.environ.get("TFTPK_ROUNDS", "10"))
-LOOP = os.environ["TFTPK_LOOP"]
-DISK = str(SRV / "disk")
+ROUNDS = int(os.environ.get("TFTPK_ROUNDS", "3"))
+FILE = random.Random(1).randbytes(1_000_000)
+DISK = SRV / "disk"
+STAYS = make("stays/file", b"of a server that stays")
+DEVICE = None
+IP4, IP6 = SERVERS.values()
+
+
+# ---- the server, and what it holds ----
+
+
+@contextlib.contextmanager
+def server_disk():
+    global DEVICE  # pylint: disable=global-statement
+    DISK.mkdir(mode=0o755)
+    if loaded():
+        command("rmmod", "tftpk")
+    with topology(), loop_device(8, {"file": FILE, "small": FILE[:1000]}) as DEVICE:
+        yield
+
+
+def mount():
+    if libc.mount(DEVICE.encode(), bytes(DISK), b"ext4", 0, None):
+        raise OSError(ctypes.get_errno(), f"mount {DISK}")
+
+
+def unmounted():
+    """Unmount the disk, unless it is busy."""
+    if not libc.umount2(bytes(DISK), 0):
+        return True
+    if ctypes.get_errno() != errno.EBUSY:
+        raise OSError(ctypes.get_errno(), f"umount {DISK}")
+    return False
+
+
+def umount():
+    equal("the disk can be unmounted", True, unmounted())
+
+
+def serve(netns="server", listen=()):
+    """Export the disk, from few ports: they are opened soon."""
+    lines = ["set source-burst 0", "set port-range 20000-20015", f"export {DISK}"]
+    lines += [f"listen {address}" for address in listen]
+    ctl("sync", "-", netns=netns, stdin="\n".join(lines) + "\n")
+
+
+def begin(listen=()):
+    """The disk with nothing in the cache, and the module, for the test; then both
+    can go.
+    """
+    gone()
+    mount()
+    defer(lambda: os.path.ismount(DISK) and umount())
+    load()
+    defer(lambda: loaded() and unload())
+    serve(listen=listen)
+
+
+def held_pages():
+    """Of the file, that cannot be dropped."""
+    drop_caches()
+    return cached(DISK / "file")
+
+
+def nothing_left():
+    """RCU frees what clients had not read, and objects."""
+    wait_for("all pages to go", lambda: not held_pages())
+    wait_for("all objects to go", lambda: not objects())
+
+
+# ---- with a client or two ----
+
+WHOLE = (("blksize", 1428), ("windowsize", 64))
+
+
+def running():
+    """Clients of both families with a transfer each that is under way."""
+    clients = [during(Client(server)) for server in SERVERS.values()]
+    for client in clients:
+        client.open("file", ("windowsize", 4))
+        client.ack(0)
+        client.blocks(1, 4)
+    return clients
+
+
+def told(*clients):
+    """They are told that their transfer is over."""
+    for client in clients:
+        client.expect(Error, code=Code.UNDEFINED)
+        client.peer = None
+
+
+def unexport():
+    ctl("unexport", DISK)
+
+
+ENDS = [("the module goes", unload), ("unexport", unexport)]
+
+
+@test("the file system is busy until {0}", (), ENDS)
+def _(_, end):
+    begin()
+    with Client(IP4) as client:
+        same(FILE[:1000], fetch(client, "small"))
+    equal("the disk can be unmounted", False, unmounted())
+    end()
+    umount()
+
+
+@test("pages are held during a transfer only", ())
+def _():
+    begin()
+    with Client(IP4) as client:
+        same(FILE, Transfer(client, "file", *WHOLE).hurry())
+    equal("pages in the cache", (len(FILE) + 4095) // 4096, cached(DISK / "file"))
+    idle()
+    equal("pages held after a transfer", 0, held_pages())
+    clients = running()
+    equal("pages are held during a transfer", True, held_pages() > 0)
+    for client in clients:
+        client.arrived()  # probes: to look took longer than clients are silent
+    unload()
+    told(*clients)
+    equal("pages held by no module", 0, held_pages())
+
+
+@test("transfers that are running end: {0}", (), ENDS)
+def _(_, end):
+    begin()
+    clients = running()
+    growth = Growth()
+    growth.expect(transfers_failed=0, transfers_active=2)
+    end()
+    if loaded():
+        growth.expect(transfers_failed=2, transfers_active=0)
+    umount()
+    told(*clients)
+
+
+@test("unlisten ends its transfers, and no others", ())
+def _():
+    begin(SERVERS.values())
+    four, six = running()
+    growth = Growth()
+    ctl("unlisten", IP6)
+    growth.expect(transfers_failed=1, transfers_active=1)
+    told(six)
+    four.ack(4)
+    four.blocks(5, 8)
+    ctl("unlisten", IP4)
+    growth.expect(transfers_failed=2, transfers_active=0)
+    told(four)
+
+
+# ---- 50 clients ----
+
 N = 50
 # A transfer is under way after so many windows, and goes on this often: nobody
 # waits for a CPU.
 WINDOW = 2
 GOING = 2 * WINDOW
 PACE = 1.5
-# Few ports are opened soon.
-CONFIG = f"set source-burst 0\nset port-range 20000-20015\nexport {DISK}\n"
 
 
-def test(title):
-    """Register a function as a test."""
-    return lambda function: tests.append((title, function, ()))
+class Endless:
+    """A client that fetches without an end, slowly once it is under way; whatever
+    happens to it, it begins anew.
+    """
 
-
-# ---- clients ----
-
-
-class Client:
-    """Fetches without an end, slowly once it is under way."""
-
-    RRQ = request("file", {"blksize": 1400, "windowsize": WINDOW})
     PATIENCE = 10
 
     def __init__(self, swarm, server):
@@ -78,10 +248,11 @@ class Client:
         self.peer = None
         self.next = 1
         self.tries = 0
-        self.last = self.RRQ
+        self.last = self.swarm.request
         self.send()
 
     def close(self):
+        self.swarm.going.discard(self)
         if self.socket:
             self.swarm.forget(self)
             self.socket.close()
@@ -120,6 +291,7 @@ class Client:
                     self.next += 1
                 elif op == Op.ERROR:
                     self.swarm.told += number == Code.UNDEFINED
+                    self.swarm.going.discard(self)
                     self.tries = self.PATIENCE
                     self.swarm.wake(self, 0.2)
                     return
@@ -127,7 +299,11 @@ class Client:
             return
         self.tries = 0
         self.last = ack(self.next - 1)
-        if self.next > GOING:
+        if self.next > self.swarm.blocks:
+            self.send()
+            self.swarm.completed += 1
+            self.begin()
+        elif self.next > GOING:
             self.swarm.going.add(self)
             self.swarm.wake(self, PACE)
         elif self.next % WINDOW == 1:
@@ -135,19 +311,23 @@ class Client:
 
 
 class Swarm(threading.Thread):
-    """N clients, for the length of a with statement."""
+    """N clients, for the length of a with statement, half of them over IPv6. They are
+    in this process and its network namespace.
+    """
 
-    def __init__(self, servers=tuple(SERVERS.values())):
+    def __init__(self, servers=tuple(SERVERS.values()), file="file", blocks=1 << 30):
         super().__init__()
+        self.request = request(file, {"blksize": 1400, "windowsize": WINDOW})
+        self.blocks = blocks
         self.servers = itertools.islice(itertools.cycle(servers), N)
         self.epoll = select.epoll()
         self.clients = {}  # by descriptor
         self.alarms = []
         self.alarm = {}  # the one that counts, by client
         self.number = itertools.count()
-        self.running = threading.Lock()  # whoever takes it freezes all clients
+        self.running = threading.RLock()  # whoever takes it freezes all clients
         self.going = set()
-        self.told = 0
+        self.told = self.completed = 0
         self.stop = False
 
     def watch(self, client):
@@ -165,7 +345,7 @@ class Swarm(threading.Thread):
 
     def run(self):
         for server in self.servers:
-            Client(self, server)
+            Endless(self, server)
         while not self.stop:
             ready = self.epoll.poll(0.05)
             with self.running:
@@ -191,8 +371,6 @@ class Swarm(threading.Thread):
         self.join()
 
     def under_way(self):
-        """Wait until all transfers are, from now on."""
-        self.going.clear()
         wait_for(f"{N} transfers to be under way", lambda: len(self.going) == N)
 
     def begin(self):
@@ -203,103 +381,25 @@ class Swarm(threading.Thread):
 
     @contextlib.contextmanager
     def all_told(self):
-        """What happens meanwhile, the clients are told by an ERROR; but for those
-        who are just beginning anew.
-        """
-        before = self.told
+        """What happens meanwhile, all of the clients are told by an ERROR."""
+        self.told = 0
         yield
-        wait_for(f"{N} ERRORs", lambda: self.told - before > N * 3 / 4)
+        wait_for(f"{N} ERRORs", lambda: self.told >= N)
+        equal("ERRORs", N, self.told)
 
 
-# ---- the server, and what it holds ----
-
-
-def mount():
-    if libc.mount(LOOP.encode(), DISK.encode(), b"ext4", 0, None):
-        raise OSError(ctypes.get_errno(), f"mount {DISK}")
-
-
-def umount():
-    if libc.umount2(DISK.encode(), 0):
-        raise OSError(ctypes.get_errno(), f"umount {DISK}")
-
-
-def unmounted():
-    """Unmount the disk, unless it is busy."""
-    try:
-        umount()
-    except OSError as reason:
-        if reason.errno != errno.EBUSY:
-            raise
-        return False
-    return True
-
-
-def slab_objects():
-    """Of the module. Those that are kept back, free, for a while go first."""
-    for cache in pathlib.Path("/sys/kernel/slab").glob("tftpk_*"):
-        (cache / "shrink").write_text("1", encoding="ascii")
-    lines = pathlib.Path("/proc/slabinfo").read_text(encoding="ascii").splitlines()
-    return [int(line.split()[1]) for line in lines if line.startswith("tftpk_")]
-
-
-def unload():
-    command("rmmod", "tftpk")
-    equal("slab caches of the module", [], slab_objects())
-
-
-def serve(netns="server", listen=()):
-    listeners = "".join(f"listen {address}\n" for address in listen)
-    command("tftpkctl", "-n", netns, "sync", "-", stdin=CONFIG + listeners)
-
-
-def cached_pages():
-    """Of the file, that cannot be dropped."""
-    drop_caches()
-    return int(command("fincore", "--noheadings", "--raw", "--output", "PAGES", f"{DISK}/file"))
-
-
-@contextlib.contextmanager
-def loaded():
-    """The disk and the module, meanwhile; then they can go."""
-    mount()
-    command(*LOAD)
-    try:
-        yield
-    except BaseException:
-        # The next test finds what it wants in any case.
-        with contextlib.suppress(AssertionError):
-            command("rmmod", "tftpk")
-        with contextlib.suppress(OSError):
-            umount()
-        raise
-    unload()
-    umount()
-
-
-def nothing_left():
-    idle()
-    # RCU frees what clients had not read, and objects.
-    wait_for("all pages to go", lambda: not cached_pages())
-    wait_for("all objects to go", lambda: not sum(slab_objects()))
-
-
-@test("what transfers hold can be seen")
+@test(f"what {N} transfers hold can be seen", ())
 def _():
-    with loaded():
-        serve()
-        with Swarm() as swarm:
-            swarm.under_way()
-            with swarm.running:
-                equal("pages are held", True, cached_pages() > 0)
-                equal("objects are there", True, sum(slab_objects()) >= N)
-                equal("transfers that are listed", N, len(transfers()))
-                equal("the disk can be unmounted", False, unmounted())
-        ctl("unexport", DISK)
-        nothing_left()
-
-
-# ---- ends ----
+    begin()
+    with Swarm() as swarm:
+        swarm.under_way()
+        with swarm.running:
+            equal("pages are held", True, held_pages() > 0)
+            equal("objects are there", True, objects() >= N)
+            equal("transfers that are listed", N, len(transfers()))
+            equal("the disk can be unmounted", False, unmounted())
+    unexport()
+    nothing_left()
 
 
 def rounds():
@@ -310,22 +410,21 @@ def rounds():
             note(f"{done} rounds")
 
 
-def under_fire(title):
-    """Register what is to happen to 50 transfers, ROUNDS times."""
+def under_fire(what):
+    """Register what is to happen to N transfers, ROUNDS times."""
 
     def register(function):
         def body():
-            with loaded():
-                serve()
-                with Swarm() as swarm:
-                    for _ in rounds():
-                        swarm.under_way()
-                        function(swarm)
+            begin()
+            with Swarm() as swarm:
+                for _ in rounds():
                     swarm.under_way()
-                nothing_left()
-                ctl("unexport", DISK)
+                    function(swarm)
+                swarm.under_way()
+            idle()
+            nothing_left()
 
-        tests.append((title, body, ()))
+        test(f"{N} transfers under way: {what}", ())(body)
 
     return register
 
@@ -334,7 +433,7 @@ def under_fire(title):
 def _(swarm):
     with swarm.all_told():
         unload()
-    command(*LOAD)
+    load()
     serve()
 
 
@@ -342,15 +441,15 @@ def _(swarm):
 def _(swarm):
     with swarm.running:
         unload()
-        command(*LOAD)
+        load()
         serve()
-    swarm.begin()
+        swarm.begin()
 
 
 @under_fire("the folder is no longer exported, its disk unmounted")
 def _(swarm):
     with swarm.all_told():
-        ctl("unexport", DISK)
+        unexport()
         umount()
     mount()
     ctl("export", DISK)
@@ -365,7 +464,7 @@ def _(swarm):
         serve(listen=next(LISTENERS))
 
 
-@under_fire("the transfers are killed")
+@under_fire("they are killed")
 def _(swarm):
     with swarm.all_told():
         for address in CLIENTS.values():
@@ -374,13 +473,13 @@ def _(swarm):
 
 # The address of IPv6 goes when the interface is down.
 DOWN = ("link set to-client down",)
-UP = ("link set to-client up", f"addr add {SERVERS['IPv6']}/64 dev to-client nodad")
+UP = ("link set to-client up", f"addr add {IP6}/64 dev to-client nodad")
 
 
 @under_fire("the interface goes down, with the transfers or with the export")
 def _(swarm):
     ip("server", *DOWN, *UP, *DOWN)
-    ctl("unexport", DISK)
+    unexport()
     ip("server", *UP)
     ctl("export", DISK)
     swarm.begin()
@@ -400,33 +499,49 @@ PASSING = ("198.51.100.1", "2001:db8:1::1")
 GUESTS = ("198.51.100.2", "2001:db8:1::2")
 
 
-@test("the namespace is deleted")
+@test(f"{N} transfers under way: their namespace is deleted, another stays", ())
 def _():
-    with loaded():
+    begin()
+    unexport()
+    ctl("export", SRV / "stays")
+    for _ in rounds():
+        command("ip", "netns", "add", "passing")
+        ip(
+            "client",
+            "link add to-passing type veth peer name to-client netns passing",
+            f"addr add {GUESTS[0]}/24 dev to-passing",
+            f"addr add {GUESTS[1]}/64 dev to-passing nodad",
+            "link set to-passing up",
+        )
+        ip(
+            "passing",
+            f"addr add {PASSING[0]}/24 dev to-client",
+            f"addr add {PASSING[1]}/64 dev to-client nodad",
+            "link set to-client up",
+        )
+        serve("passing")
+        with Swarm(PASSING) as swarm:
+            swarm.under_way()
+            command("ip", "netns", "delete", "passing")
+            # Namespaces are taken apart when it suits the kernel.
+            wait_for("the disk to be free", unmounted)
+        with Client(IP4) as client:
+            same(STAYS, fetch(client, "file"))
+        mount()
+    idle()
+    nothing_left()
+
+
+@test(f"the module is unloaded while {N} clients keep asking", ())
+def _():
+    begin()
+    with Swarm(file="small", blocks=1) as swarm:
         for _ in rounds():
-            command("ip", "netns", "add", "passing")
-            ip(
-                "client",
-                "link add to-passing type veth peer name to-client netns passing",
-                f"addr add {GUESTS[0]}/24 dev to-passing",
-                f"addr add {GUESTS[1]}/64 dev to-passing nodad",
-                "link set to-passing up",
-            )
-            ip(
-                "passing",
-                f"addr add {PASSING[0]}/24 dev to-client",
-                f"addr add {PASSING[1]}/64 dev to-client nodad",
-                "link set to-client up",
-            )
-            serve("passing")
-            with Swarm(PASSING) as swarm:
-                swarm.under_way()
-                command("ip", "netns", "delete", "passing")
-                # Namespaces are taken apart when it suits the kernel.
-                wait_for("the disk to be free", unmounted)
-            wait_for("all objects to go", lambda: not sum(slab_objects()))
-            mount()
-        wait_for("all pages to go", lambda: not cached_pages())
+            swarm.completed = 0
+            wait_for("transfers to be completed", lambda: swarm.completed > N)
+            unload()
+            load()
+            serve()
 
 
-run()
+run(server_disk())

@@ -55,16 +55,26 @@ def message(family, command, payload=b"", flags=0, version=1):
     return struct.pack("=IHHII", 16 + len(body), family, NLM_F_REQUEST | flags, 1, 0) + body
 
 
+def messages(datagram):
+    """Pairs of type and content."""
+    while len(datagram) >= 16:
+        length, kind = struct.unpack_from("=IH", datagram)
+        yield kind, datagram[16:length]
+        datagram = datagram[length + 3 & ~3 :]
+
+
 class Genl:
-    """A socket in some namespace; a thread's own unless it is named."""
+    """A socket in some namespace; a thread's own unless it is named. `described` is what
+    the controller says of the family.
+    """
 
     def __init__(self, netns=None, sock=None):
         with inside(netns):
             self.socket = sock or socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_GENERIC)
         self.socket.settimeout(30)
         name = attribute(CTRL_ATTR_FAMILY_NAME, b"tftpk\0")
-        _, found = self.ask(CTRL_CMD_GETFAMILY, name, family=GENL_ID_CTRL)
-        self.family = struct.unpack("=H", found[CTRL_ATTR_FAMILY_ID])[0]
+        _, self.described = self.ask(CTRL_CMD_GETFAMILY, name, family=GENL_ID_CTRL)
+        self.family = struct.unpack("=H", self.described[CTRL_ATTR_FAMILY_ID])[0]
 
     def __enter__(self):
         return self
@@ -81,3 +91,22 @@ class Genl:
         if struct.unpack_from("=H", reply, 4)[0] == NLMSG_ERROR:
             return -struct.unpack_from("=i", reply, 16)[0], {}
         return 0, dict(attributes(reply[20:]))
+
+    def exchange(self, packet):
+        """Send any message that wants an acknowledgment. Returns the errno that ends
+        the answer, 0 where it is none, and the attributes of what came before.
+        """
+        try:
+            self.socket.send(packet)
+        except OSError as error:
+            return error.errno, []
+        got = []
+        while True:
+            for kind, content in messages(self.socket.recv(1 << 18)):
+                if kind in (NLMSG_ERROR, NLMSG_DONE):
+                    code = struct.unpack_from("=i", content)[0] if len(content) >= 4 else 0
+                    return -code, got
+                got.append(dict(attributes(content[4:])))
+
+    def dump(self, command):
+        return self.exchange(message(self.family, command, flags=NLM_F_ACK | NLM_F_DUMP))

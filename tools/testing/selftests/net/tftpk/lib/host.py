@@ -217,6 +217,26 @@ def disk(system, size, where=None, options=()):
 
 
 @contextlib.contextmanager
+def loop_device(size, files, *options):
+    """A device of so many MiB with an ext4 that holds these files, meanwhile. Gives its
+    path. Options are those of losetup.
+    """
+    image, folder = WORK / "loop.image", WORK / "loop"
+    folder.mkdir(mode=0o755)
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    with open(image, "wb") as file:
+        file.truncate(size << 20)
+    command("mkfs.ext4", "-d", folder, image)
+    shutil.rmtree(folder)
+    device = command("losetup", "--find", "--show", *options, image).strip()
+    try:
+        yield device
+    finally:
+        command("losetup", "--detach", device)
+
+
+@contextlib.contextmanager
 def mounted(folder, *words):
     """`mount` these words there meanwhile."""
     folder.mkdir(mode=0o755, exist_ok=True)

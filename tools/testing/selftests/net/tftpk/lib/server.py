@@ -41,6 +41,18 @@ def loaded():
     return os.path.isdir("/sys/module/tftpk")
 
 
+def unload():
+    command("rmmod", "tftpk")
+    gone()
+
+
+def gone():
+    """Nothing of the module is there."""
+    ktap.equal("the module is loaded", False, loaded())
+    slabs = pathlib.Path("/proc/slabinfo").read_text(encoding="ascii")
+    ktap.equal("its slab caches are there", False, "\ntftpk_" in slabs)
+
+
 def wants_debug_kernel():
     if not DEBUG_KERNEL:
         ktap.skip("wants the debug kernel")
@@ -186,6 +198,15 @@ def trusting(network):
         yield
     finally:
         ctl("untrust", network)
+
+
+def state(netns="server"):
+    """All that commands could change; quicker than tftpkctl."""
+    with Genl(netns) as netlink:
+        lists = [netlink.dump(TFTPK[f"TFTPK_CMD_{what}_GET"]) for what in ("EXPORT", "LISTENER", "TRUST")]
+        for export in lists[0][1]:
+            del export[TFTPK["TFTPK_A_EXPORT_ID"]]
+        return lists, netlink.ask(TFTPK["TFTPK_CMD_SETTINGS_GET"])
 
 
 # ---- what is seen from outside ----

@@ -498,3 +498,39 @@ class Transfer:
 def fetch(client, name, *options, **more):
     """Fetch a file the usual way; returns its content."""
     return Transfer(client, name, *options, **more).finish()
+
+
+def fetch_anyway(server, name, *options, mode="octet", tries=2):
+    """What a client gets that asks again when nothing comes: a file's content, an
+    Error, or None after so many times.
+    """
+    with Client(server) as client:
+        last = request(name, options, mode)
+        blksize, windowsize, since = 512, 1, 0
+        got = []
+        client.send(last)
+        while True:
+            packet = client.poll(0.3)
+            if packet is None:
+                tries -= 1
+                if not tries:
+                    return None
+                client.send(last)
+                continue
+            packet = parse(packet)
+            if isinstance(packet, Error):
+                return packet
+            if isinstance(packet, Oack):
+                granted = dict(packet.options)
+                blksize = int(granted.get("blksize", blksize))
+                windowsize = int(granted.get("windowsize", windowsize))
+            elif packet.block == len(got) + 1:
+                got.append(packet.payload)
+                since += 1
+                if packet.length == blksize and since < windowsize:
+                    continue
+            since = 0
+            last = ack(len(got))
+            client.send(last)
+            if got and len(got[-1]) < blksize:
+                return b"".join(got)
