@@ -129,7 +129,7 @@ def perform(function, arguments):
     for check in after:
         ok &= succeeds(check)
     if not ok:
-        note("\n".join(trail))
+        note("\n".join(map(str, trail)))
     return ok
 
 

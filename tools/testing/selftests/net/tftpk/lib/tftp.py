@@ -175,6 +175,19 @@ def shown(packet):
         return f"{len(packet)} bytes, {packet[:40]!r}"
 
 
+@dataclasses.dataclass
+class Seen:
+    """A line of the trail. To parse a packet takes longer than to send it: not unless it
+    is shown.
+    """
+
+    where: str
+    packet: bytes
+
+    def __str__(self):
+        return f"{self.where} {shown(self.packet)}"
+
+
 # ---- an endpoint ----
 
 SO_RCVBUFFORCE = 33
@@ -250,15 +263,15 @@ class Client:
         """The own port."""
         return self.socket.getsockname()[1]
 
-    def remember(self, line, at):
-        trail.append(f"{at % 1000:8.3f} {self.port} {line}")
+    def remember(self, at, where, packet):
+        trail.append(Seen(f"{at % 1000:8.3f} {self.port} {where}", packet))
 
     # -- sending
 
     def send(self, packet, to=None):
         """Send bytes, to the transfer identifier unless told otherwise."""
         to = to or self.peer or self.listener
-        self.remember(f"-> {to[1]} {shown(packet)}", time.time())
+        self.remember(time.time(), f"-> {to[1]}", packet)
         if packet[:2] == b"\0\4":
             self.acked[to] = int.from_bytes(packet[2:4], "big")
         # What was acknowledged may be asked for again.
@@ -311,7 +324,7 @@ class Client:
                     self.at = whole + ns / 1e9
                 else:
                     self.told(level, kind, value)
-            self.remember(f"<- {self.sender[0]} {self.sender[1]} {shown(packet)}", self.at)
+            self.remember(self.at, f"<- {self.sender[0]} {self.sender[1]}", packet)
             if VIRTUAL or not self.repeated(packet):
                 break
         if not self.peer:
