@@ -23,6 +23,7 @@ from lib import (
     during,
     equal,
     execute,
+    exported,
     idle,
     module,
     netem,
@@ -35,7 +36,7 @@ from lib import (
     wait_for,
 )
 
-TIMES = int(os.environ.get("TFTPK_SOAK", "10"))
+TIMES = int(os.environ.get("TFTPK_SOAK", "5"))
 TOLD = 25
 SMALL = content(1500).hex().encode()
 IP4, IP6 = SERVERS.values()
@@ -82,7 +83,7 @@ def reconfigure():
 KINDS = {
     "windows": lambda: load(IP4, "--clients", 3, "--transfers", 6, "--blksize", 1400, "--windowsize", 16),
     "lockstep": lambda: load(IP6, "--clients", 2, "--blksize", 1024),
-    "plain": lambda: load(IP4, "--transfers", 2),
+    "plain": lambda: load(IP4),
     "curl": lambda: same(SMALL, by_curl(f"{IP4}/sub/small")),
     # Without options: one lost ACK of an OACK, and it gives up.
     "atftp": lambda: same(SMALL, atftp(IP4, "sub/small")),
@@ -142,14 +143,14 @@ def _():
         folder.mkdir(mode=0o755)
         (folder / "small").write_bytes(SMALL)
     (DISK / "file").write_bytes(content(200_000))
-    ctl("export", DISK)
+    during(exported(DISK))
     for server in SERVERS.values():
         ctl("listen", server)
     during(netem("loss 1% delay 500us"))
     during(netem("loss 1% delay 500us", "server", "to-client"))
 
     # What is made once is made now.
-    run_all(2)
+    run_all(1)
     before = settled()
     note(f"{before} pages at the beginning")
     for left in range(TIMES, 0, -TOLD):
