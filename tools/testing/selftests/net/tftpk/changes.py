@@ -7,27 +7,8 @@ must not disturb it, on each kind of file system.
 import os
 
 from lib import (
-    SRV,
-    WORK,
-    Client,
-    Code,
-    Data,
-    Error,
-    Growth,
-    Transfer,
-    between,
-    content,
-    disk,
-    during,
-    equal,
-    fetch,
-    overlay,
-    run,
-    same,
-    served,
-    settings,
-    test,
-    tmpfs,
+    SRV, WORK, Client, Code, Data, Error, Growth, Transfer, between, content, disk, during, equal,
+    fetch, overlay, run, same, served, settings, test, tmpfs,
 )
 
 SIZE = 400_000  # more than is read ahead

@@ -5,26 +5,8 @@ more than 65,535 blocks, and a hundred clients at once.
 """
 
 from lib import (
-    PATIENCE,
-    SERVERS,
-    WORK,
-    Growth,
-    atftp,
-    busybox,
-    content,
-    counters,
-    curl,
-    during,
-    equal,
-    hpa,
-    make,
-    netem,
-    run,
-    same,
-    served,
-    start,
-    test,
-    wait_for,
+    PATIENCE, SERVERS, WORK, Growth, atftp, busybox, content, counters, curl, during, equal, hpa,
+    make, netem, run, same, served, start, test, wait_for,
 )
 
 # Around a block, a page and a window; what is beyond the first fill of the

@@ -8,25 +8,8 @@ import contextlib
 import os
 
 from lib import (
-    SERVERS,
-    SRV,
-    WORK,
-    atftp,
-    cached,
-    command,
-    curl,
-    disk,
-    drop_caches,
-    during,
-    equal,
-    make,
-    mounted,
-    overlay,
-    run,
-    same,
-    served,
-    test,
-    tmpfs,
+    SERVERS, SRV, WORK, atftp, cached, command, curl, disk, drop_caches, during, equal, make,
+    mounted, overlay, run, same, served, test, tmpfs,
 )
 
 ON_DISK = ("ext4", "ext4-1k", "xfs", "squashfs")

@@ -19,22 +19,8 @@ import signal
 import sys
 
 from lib import (
-    SRV,
-    Client,
-    Error,
-    Growth,
-    Oack,
-    defer,
-    disk,
-    during,
-    equal,
-    libc,
-    note,
-    run,
-    served,
-    settings,
-    test,
-    tmpfs,
+    SRV, Client, Error, Growth, Oack, defer, disk, during, equal, libc, note, run, served, settings,
+    test, tmpfs,
 )
 
 ROUNDS = int(os.environ.get("TFTPK_FOLIOS", "60"))

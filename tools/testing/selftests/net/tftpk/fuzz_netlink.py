@@ -16,27 +16,8 @@ import socket
 import struct
 
 from lib import (
-    CLONE_NEWNET,
-    SRV,
-    WORK,
-    Client,
-    content,
-    ctl,
-    equal,
-    exported,
-    fetch,
-    inside,
-    libc,
-    load,
-    make,
-    module,
-    note,
-    run,
-    same,
-    state,
-    test,
-    unload,
-    wants_debug_kernel,
+    CLONE_NEWNET, SRV, WORK, Client, content, ctl, equal, exported, fetch, inside, libc, load, make,
+    module, note, run, same, state, test, unload, wants_debug_kernel,
 )
 from lib.fuzz import SECONDS, Fuzz, seed_told, until
 from lib.genl import NLM_F_ACK, NLM_F_DUMP, Genl, attribute, attributes, message

@@ -12,28 +12,8 @@ import socket
 import struct
 
 from lib import (
-    CLIENTS,
-    SRV,
-    Client,
-    Op,
-    ack,
-    content,
-    ctl,
-    data,
-    error,
-    family,
-    fetch_anyway,
-    idle,
-    mac,
-    make,
-    note,
-    request,
-    run,
-    same,
-    served,
-    settings,
-    test,
-    wants_debug_kernel,
+    CLIENTS, SRV, Client, Op, ack, content, ctl, data, error, family, fetch_anyway, idle, mac, make,
+    note, request, run, same, served, settings, test, wants_debug_kernel,
 )
 from lib.fuzz import SECONDS, Fuzz, seed_told, until
 

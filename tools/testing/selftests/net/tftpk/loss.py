@@ -16,26 +16,8 @@ import shutil
 import sys
 
 from lib import (
-    SERVERS,
-    SRV,
-    WORK,
-    Growth,
-    between,
-    command,
-    during,
-    equal,
-    inside,
-    make,
-    netem,
-    note,
-    routed,
-    run,
-    served,
-    start,
-    test,
-    tftpload,
-    traffic,
-    wait_for,
+    SERVERS, SRV, WORK, Growth, between, command, during, equal, inside, make, netem, note, routed,
+    run, served, start, test, tftpload, traffic, wait_for,
 )
 
 LOSS = (0, 0.1, 1, 5)  # percent

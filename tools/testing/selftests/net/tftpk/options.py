@@ -5,26 +5,8 @@
 import random
 
 from lib import (
-    SRV,
-    Client,
-    Code,
-    Data,
-    Error,
-    Growth,
-    Oack,
-    Transfer,
-    content,
-    equal,
-    fetch,
-    headers,
-    make,
-    quiet,
-    request,
-    run,
-    same,
-    served,
-    settings,
-    test,
+    SRV, Client, Code, Data, Error, Growth, Oack, Transfer, content, equal, fetch, headers, make,
+    quiet, request, run, same, served, settings, test,
 )
 
 FILE = make("file", content(100_000))

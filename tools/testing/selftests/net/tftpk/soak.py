@@ -11,29 +11,8 @@ import os
 import pathlib
 
 from lib import (
-    SERVERS,
-    WORK,
-    Growth,
-    atftp,
-    cached,
-    content,
-    ctl,
-    disk,
-    drop_caches,
-    during,
-    equal,
-    execute,
-    exported,
-    idle,
-    module,
-    netem,
-    note,
-    objects,
-    run,
-    same,
-    test,
-    tftpload,
-    wait_for,
+    SERVERS, WORK, Growth, atftp, cached, content, ctl, disk, drop_caches, during, equal, execute,
+    exported, idle, module, netem, note, objects, run, same, test, tftpload, wait_for,
 )
 
 TIMES = int(os.environ.get("TFTPK_SOAK", "5"))

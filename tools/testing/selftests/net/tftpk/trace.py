@@ -8,24 +8,8 @@ import os
 import sys
 
 from lib import (
-    CLIENTS,
-    HERE,
-    SERVERS,
-    SRV,
-    Client,
-    Data,
-    Error,
-    ctl,
-    during,
-    equal,
-    execute,
-    idle,
-    make,
-    note,
-    run,
-    served,
-    settings,
-    test,
+    CLIENTS, HERE, SERVERS, SRV, Client, Data, Error, ctl, during, equal, execute, idle, make, note,
+    run, served, settings, test,
 )
 
 # In the VM, where the tests lie in /tests, this is below the root, too.

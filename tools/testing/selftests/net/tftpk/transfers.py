@@ -10,32 +10,8 @@ import struct
 import time
 
 from lib import (
-    Client,
-    Code,
-    Data,
-    Error,
-    Growth,
-    Oack,
-    Transfer,
-    ack,
-    between,
-    content,
-    data,
-    equal,
-    error,
-    fence,
-    fetch,
-    idle,
-    make,
-    netem,
-    note,
-    quiet,
-    request,
-    run,
-    same,
-    served,
-    settings,
-    test,
+    Client, Code, Data, Error, Growth, Oack, Transfer, ack, between, content, data, equal, error,
+    fence, fetch, idle, make, netem, note, quiet, request, run, same, served, settings, test,
     transfers,
 )
 
@@ -512,6 +488,11 @@ def _(server):
 # ---- waiting ----
 
 
+def lasts(what, seconds, got):
+    """The kernel's timers may be late by an eighth."""
+    between(what, seconds, got, seconds * 9 / 8 + 0.05)
+
+
 @test("no answer to {0}: again after 1 s and 2 s, then no more", cases=["DATA", "OACK"], timed=True)
 def _(server, first):
     with Client(server) as client:
@@ -522,8 +503,8 @@ def _(server, first):
         came = client.arrived(6.5)
         note(f"came after {', '.join(f'{at - begun:.2f}' for at, _ in came)} s")
         equal("packets", [packet] * 2, [p for _, p in came])
-        between("first repetition", 1, came[0][0] - begun, 1.1)
-        between("second repetition", 3, came[1][0] - begun, 3.2)
+        lasts("first repetition", 1, came[0][0] - begun)
+        lasts("second repetition", 3, came[1][0] - begun)
 
 
 def waits(client, seconds, *options):
@@ -542,11 +523,8 @@ def waits(client, seconds, *options):
 def _(server):
     with Client(server) as client:
         found = waits(client, 14)
-        assert len(found) >= 4, "too few repetitions"
-        between("first wait", 0.2, found[0], 0.3)
-        for before, after in zip(found, found[1:]):
-            between("wait after that", min(1.7 * before, 5), after, 2.1 * before)
-        between("longest wait", 5, max(found), 5.2)
+        for wanted, wait in zip((0.2, 0.4, 0.8, 1.6, 3.2, 5), found, strict=True):
+            lasts("wait", wanted, wait)
         # Nothing is lost by so long a silence.
         client.ack(40)
         same(part(41, 48), client.blocks(41, 48))
@@ -557,7 +535,7 @@ def _(server):
     with Client(server) as client:
         found = waits(client, 6, ("timeout", 1))
         assert len(found) >= 4, "too few repetitions"
-        between("longest wait", 1, max(found), 1.1)
+        lasts("longest wait", 1, max(found))
 
 
 @test("timeout option: the first repetition is not delayed", timed=True)
@@ -566,7 +544,7 @@ def _(server):
         client.open("file", ("timeout", 200))
         begun = client.at
         client.expect(Oack)
-        between("first repetition", 1, client.at - begun, 1.1)
+        lasts("first repetition", 1, client.at - begun)
 
 
 @test("utimeout option: no wait is longer", timed=True)
@@ -574,7 +552,7 @@ def _(server):
     with Client(server) as client:
         found = waits(client, 3, ("utimeout", 300_000))
         assert len(found) >= 4, "too few repetitions"
-        between("longest wait", 0.3, max(found), 0.4)
+        lasts("longest wait", 0.3, max(found))
 
 
 @test("a silent client: the end of the burst is asked for first", timed=True)
@@ -621,7 +599,7 @@ def _(server):
 def _(server):
     with Client(server) as client:
         found = waits(client, 4)
-        between("last wait", 1.5, found[-1], 1.8)
+        lasts("last wait", 1.6, found[-1])
         for first in (41, 49, 57, 65):
             client.ack(first - 1)
             client.blocks(first, first + 7)

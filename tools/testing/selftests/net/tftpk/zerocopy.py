@@ -11,27 +11,8 @@ import os
 import subprocess
 
 from lib import (
-    SRV,
-    Client,
-    Error,
-    Growth,
-    command,
-    ctl,
-    disk,
-    equal,
-    fence,
-    fetch,
-    load,
-    make,
-    netem,
-    run,
-    same,
-    served,
-    settings,
-    start,
-    test,
-    tmpfs,
-    wait_for,
+    SRV, Client, Error, Growth, command, ctl, disk, equal, fence, fetch, load, make, netem, run,
+    same, served, settings, start, test, tmpfs, wait_for,
 )
 
 DEVICE = "to-client"

@@ -12,17 +12,7 @@ import time
 from . import ktap
 from .genl import TFTPK, Genl
 from .host import (
-    CLIENTS,
-    DEBUG_KERNEL,
-    PATIENCE,
-    SERVERS,
-    SRV,
-    WORK,
-    command,
-    inside,
-    ip,
-    namespaces,
-    wait_for,
+    CLIENTS, DEBUG_KERNEL, PATIENCE, SERVERS, SRV, WORK, command, inside, ip, namespaces, wait_for,
 )
 from .tftp import Client, Code, Error, Transfer
 
