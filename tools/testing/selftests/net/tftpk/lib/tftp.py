@@ -216,8 +216,9 @@ class Client:
     the kernel has it, however late it is read.
 
     By virtual time every packet is handed over. In real time a client may stand
-    still for as long as it takes the server to ask again: what has come already
-    is dropped there, as RFC 1350 wants it.
+    still for as long as it takes the server to ask again, and what two processors
+    send may overtake. There a client does as RFC 1350 wants it: DATA comes in order
+    and once, an OACK once, and nothing of a transfer before.
     """
 
     def __init__(self, server, port=69, source=None, source_port=0, device=None, patience=PATIENCE):
@@ -225,8 +226,12 @@ class Client:
         self.patience = patience
         self.listener = self.resolve(server, port)
         self.peer = self.sender = self.at = None
-        self.acked = {}  # the last block, by receiver
-        self.seen = set()
+        # In real time: the block that is to come, by sender; those that came too
+        # early; OACKs; the senders of transfers before.
+        self.next = {}
+        self.early = {}
+        self.oacks = set()
+        self.former = set()
         self.socket = socket.socket(self.family, socket.SOCK_DGRAM)
         try:
             # A whole window has to fit, and every duplicate of it.
@@ -273,16 +278,16 @@ class Client:
         to = to or self.peer or self.listener
         self.remember(time.time(), f"-> {to[1]}", packet)
         if packet[:2] == b"\0\4":
-            self.acked[to] = int.from_bytes(packet[2:4], "big")
-        # What was acknowledged may be asked for again.
-        self.seen = {key for key in self.seen if key[1][:2] != b"\0\3"}
+            self.next[to] = int.from_bytes(packet[2:4], "big") + 1 & 0xFFFF
         self.socket.sendto(packet, to)
 
     def request(self, name, options=(), mode="octet", op=Op.RRQ):
         """Begin anew: whoever answers first is the peer."""
+        if self.peer != self.listener:
+            self.former.add(self.peer)
         self.peer = None
-        self.seen.clear()
-        self.acked.clear()
+        for forgotten in self.next, self.early, self.oacks:
+            forgotten.clear()
         self.send(request(name, options, mode, op))
 
     def ack(self, block):
@@ -293,25 +298,40 @@ class Client:
 
     # -- receiving
 
-    def repeated(self, packet):
-        """Has it come before, and nothing since then asks for it?"""
-        sender = self.sender
-        behind = self.acked.get(sender, 0xFFFF) - int.from_bytes(packet[2:4], "big") & 0xFFFF
-        if packet[:2] == b"\0\3" and sender in self.acked and behind < 0x8000:
+    def due(self, packet):
+        """In real time: is it to be handed over now?"""
+        sender, number = self.sender, int.from_bytes(packet[2:4], "big")
+        if sender in self.former:
+            return False
+        if packet[:2] == b"\0\6":
+            known = (sender, packet) in self.oacks
+            self.oacks.add((sender, packet))
+            return not known
+        if packet[:2] != b"\0\3":
             return True
-        key = (sender, packet if packet[:2] == b"\0\6" else packet[:4])
-        if packet[:2] in (b"\0\3", b"\0\6"):
-            if key in self.seen:
-                return True
-            self.seen.add(key)
+        wanted = self.next.get(sender, 1)
+        if number == wanted or (wanted, number) == (0, 1):
+            self.next[sender] = number + 1 & 0xFFFF
+            return True
+        if number - wanted & 0xFFFF < 0x8000:
+            self.early[sender, number] = packet
         return False
+
+    def overdue(self):
+        """One that came too early, and is to be handed over now, or None."""
+        for sender, number in self.next.items():
+            if packet := self.early.pop((sender, number), None):
+                self.sender = sender
+                self.due(packet)
+                return packet
+        return None
 
     def poll(self, seconds=0.0):
         """The next packet's bytes, or None. Sets sender, and peer if there is
         none yet.
         """
         end = time.monotonic() + seconds
-        while True:
+        while not (packet := self.overdue()):
             self.socket.settimeout(max(end - time.monotonic(), 0.0))
             try:
                 packet, more, _, self.sender = self.socket.recvmsg(1 << 16, 64)
@@ -325,7 +345,7 @@ class Client:
                 else:
                     self.told(level, kind, value)
             self.remember(self.at, f"<- {self.sender[0]} {self.sender[1]}", packet)
-            if VIRTUAL or not self.repeated(packet):
+            if VIRTUAL or self.due(packet):
                 break
         if not self.peer:
             self.peer = self.sender
@@ -483,6 +503,8 @@ class Transfer:
         """The same, up to the end of some window or of the file, leaner: for
         many blocks. Takes several at once where they come as one train.
         """
+        if not VIRTUAL:
+            return self.finish() if upto is None else self.step(upto - self.blocks)
         sock = self.client.socket
         sock.settimeout(PATIENCE)
         sock.setsockopt(socket.IPPROTO_UDP, UDP_GRO, 1)
