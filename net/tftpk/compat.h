@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Differences between the kernels that tftpk builds for. Everything else is
- * written for the newest of them, so that mainline could take it without
- * this file. Included before anything else by the build.
+ * written for the newest of them. Included before anything else by the build.
  */
 #ifndef _TFTPK_COMPAT_H
 #define _TFTPK_COMPAT_H

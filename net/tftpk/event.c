@@ -12,7 +12,7 @@
 #include <net/ipv6.h>
 
 #include "genl.h"
-#include "tftpk.h"
+#include "transfer.h"
 
 static int tftpk_event_client(struct sk_buff *skb, const struct tftpk_key *key)
 {

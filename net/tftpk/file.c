@@ -1,171 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Files: opened beneath an export as an unprivileged user, read into a ring
- * of references to their page-cache pages. Process context, but for the
- * release of pages.
+ * Files: read into a ring of references to their page-cache pages. Process
+ * context, but where a function says otherwise.
  */
-#include <linux/cred.h>
 #include <linux/dcache.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/magic.h>
-#include <linux/namei.h>
 #include <linux/pagemap.h>
 #include <linux/pipe_fs_i.h>
-#include <linux/rculist.h>
 #include <linux/slab.h>
 #include <linux/splice.h>
 #include <linux/swap.h>
 
-#include "tftpk.h"
-
-/* A lookup that raced with a rename is repeated this often. */
-#define TFTPK_LOOKUP_TRIES	16
-
-static struct file *tftpk_open_beneath(const struct tftpk_export *export,
-				       const char *name)
-{
-	unsigned int flags = LOOKUP_FOLLOW | LOOKUP_IN_ROOT |
-			     (export->no_symlinks ? LOOKUP_NO_SYMLINKS : 0);
-	const struct cred *old = override_creds(export->cred);
-	int err, tries = 0;
-	struct file *file;
-	struct path path;
-
-	do {
-		err = vfs_path_lookup(export->path.dentry, export->path.mnt,
-				      name, flags, &path);
-	} while (err == -EAGAIN && ++tries < TFTPK_LOOKUP_TRIES);
-	if (err) {
-		file = ERR_PTR(err);
-		goto out;
-	}
-
-	/* dentry_open() checks neither; opening a FIFO could also block. */
-	if (!S_ISREG(d_inode(path.dentry)->i_mode))
-		err = -EACCES;
-	else
-		err = path_permission(&path, MAY_OPEN | MAY_READ);
-	if (err)
-		file = ERR_PTR(err);
-	else
-		file = dentry_open(&path, O_RDONLY | O_NONBLOCK | O_NOATIME |
-				   O_LARGEFILE, export->cred);
-	path_put(&path);
-out:
-	revert_creds(old);
-	return file;
-}
-
-static bool tftpk_separator(char c)
-{
-	return c == '/' || c == '\\';
-}
-
-/* What follows an export's prefix in @name, or NULL. Whole folders match, and
- * it does not matter how many slashes of which kind part them.
- */
-static const char *tftpk_beyond_prefix(const struct tftpk_export *export,
-				       const char *name)
-{
-	const char *p = export->prefix;
-
-	if (!*p)
-		return name;
-	while (tftpk_separator(*name))
-		name++;
-	for (; *p; p++) {
-		if (*p != '/') {
-			if (*name++ != *p)
-				return NULL;
-			continue;
-		}
-		if (!tftpk_separator(*name))
-			return NULL;
-		while (tftpk_separator(*name))
-			name++;
-	}
-	return tftpk_separator(*name) ? name : NULL;
-}
-
-/* The next export that has the longest prefix of @name, after @prev, whose
- * reference is dropped; with a reference.
- */
-static struct tftpk_export *tftpk_next_export(struct tftpk_net *tn,
-					      const char *name,
-					      struct tftpk_export *prev)
-{
-	struct tftpk_export *export, *found = NULL;
-	u32 after = prev ? prev->id : 0;
-	u32 longest = 0;
-
-	rcu_read_lock();
-	list_for_each_entry_rcu(export, &tn->exports, list)
-		if (tftpk_beyond_prefix(export, name))
-			longest = max(longest, export->prefix_len);
-	list_for_each_entry_rcu(export, &tn->exports, list) {
-		if (export->id > after && export->prefix_len == longest &&
-		    tftpk_beyond_prefix(export, name) &&
-		    refcount_inc_not_zero(&export->ref)) {
-			found = export;
-			break;
-		}
-	}
-	rcu_read_unlock();
-	if (prev)
-		tftpk_export_put(prev);
-	return found;
-}
-
-/* Of several exports with one prefix the first that has the file serves it. */
-static struct file *tftpk_open_any(struct tftpk_net *tn, const char *name,
-				   struct tftpk_export **exportp)
-{
-	struct tftpk_export *export = NULL;
-	struct file *file;
-
-	while ((export = tftpk_next_export(tn, name, export))) {
-		file = tftpk_open_beneath(export,
-					  tftpk_beyond_prefix(export, name));
-		if (!IS_ERR(file)) {
-			*exportp = export;
-			return file;
-		}
-		if (PTR_ERR(file) != -ENOENT) {
-			tftpk_export_put(export);
-			return file;
-		}
-	}
-	return ERR_PTR(-ENOENT);
-}
-
-/**
- * tftpk_file_lookup() - open what a name stands for
- * @tn: namespace's server
- * @name: path as a client sends it; absolute paths and symbolic links stay
- *	inside the export, as in a chroot
- * @export: takes the export, with a reference
- *
- * Where no file has the very name, backslashes count as slashes.
- *
- * Context: process. Return: the file, or an error pointer.
- */
-struct file *tftpk_file_lookup(struct tftpk_net *tn, const char *name,
-			       struct tftpk_export **export)
-{
-	struct file *file = tftpk_open_any(tn, name, export);
-	char *copy;
-
-	if (PTR_ERR(file) != -ENOENT || !strchr(name, '\\'))
-		return file;
-	copy = kstrdup(name, GFP_KERNEL);
-	if (!copy)
-		return ERR_PTR(-ENOMEM);
-	strreplace(copy, '\\', '/');
-	file = tftpk_open_any(tn, copy, export);
-	kfree(copy);
-	return file;
-}
+#include "transfer.h"
 
 /**
  * tftpk_file_error() - what a client is told of a file that was not opened
@@ -220,7 +68,7 @@ int tftpk_file_open(struct tftpk_transfer *t, const char *name)
 	struct file *file;
 	int err = 0;
 
-	file = tftpk_file_lookup(t->tn, name, &export);
+	file = tftpk_export_open(t->tn, name, &export);
 	if (IS_ERR(file))
 		return PTR_ERR(file);
 	inode = d_real_inode(file->f_path.dentry);	/* may sleep */
@@ -230,7 +78,7 @@ int tftpk_file_open(struct tftpk_transfer *t, const char *name)
 	tftpk_file_data(t, inode);
 	t->size = i_size_read(t->inode);
 	t->mtime = inode_get_mtime(t->inode);
-	/* Pairs with tftpk_export_del(): either it finds this transfer, or
+	/* Pairs with tftpk_server_end_export(): either it finds this transfer, or
 	 * this transfer finds it dead.
 	 */
 	if (READ_ONCE(export->dead))

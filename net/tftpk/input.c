@@ -14,7 +14,7 @@
 #include <net/udp.h>
 #include <net/udp_tunnel.h>
 
-#include "tftpk.h"
+#include "transfer.h"
 
 static void tftpk_key_fill(struct tftpk_key *key, const struct tftpk_port *port,
 			   const struct sk_buff *skb)
@@ -135,7 +135,7 @@ accept:
 	skb_ext_reset(skb);
 	skb->dev = NULL;
 	*TFTPK_REQUEST(skb) = req;
-	tftpk_transfer_request(key, skb, hash);
+	tftpk_request_rrq(key, skb, hash);
 	return;
 
 malformed:
@@ -172,7 +172,7 @@ static int tftpk_input(struct sock *sk, struct sk_buff *skb)
 
 	switch (op) {
 	case TFTPK_OP_ACK:
-		tftpk_transfer_ack(&key, ntohs(packet[1]));
+		tftpk_send_ack(&key, ntohs(packet[1]));
 		break;
 	case TFTPK_OP_ERROR:
 		tftpk_transfer_abort(&key, ntohs(packet[1]));

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Admission: how many requests a source may send, who is trusted, and who has
- * just been served. All memory is of a fixed size, however many sources are
- * forged.
+ * Admission: how many requests a source may send, which sources are trusted,
+ * which clients are unverified, and which have just been served. Records of
+ * sources are of a fixed number, however many are forged.
  */
+#include <linux/jiffies.h>
 #include <linux/ktime.h>
 #include <linux/rculist.h>
 #include <linux/siphash.h>
 #include <linux/slab.h>
 #include <net/ipv6.h>
 
-#include "tftpk.h"
+#include "transfer.h"
 
 #define TFTPK_SOURCE_SETS	1024
 #define TFTPK_SOURCE_WAYS	4
@@ -393,7 +394,7 @@ static struct tftpk_trust *tftpk_trust_find(struct tftpk_net *tn,
 
 /**
  * tftpk_trust_add() - trust the sources of a network
- * @tn: namespace's server
+ * @tn: namespace's server; its mutex is held
  * @addr: network, IPv4 in its mapped form
  * @plen: bits that count, 96 and more for IPv4
  *
@@ -402,29 +403,24 @@ static struct tftpk_trust *tftpk_trust_find(struct tftpk_net *tn,
 int tftpk_trust_add(struct tftpk_net *tn, const struct in6_addr *addr, u8 plen)
 {
 	struct tftpk_trust *trust;
-	int err = -EEXIST;
 
+	lockdep_assert_held(&tn->mutex);
+
+	if (tftpk_trust_find(tn, addr, plen))
+		return -EEXIST;
 	trust = kzalloc(sizeof(*trust), GFP_KERNEL);
 	if (!trust)
 		return -ENOMEM;
 	ipv6_addr_prefix(&trust->addr, addr, plen);
 	trust->plen = plen;
-
-	mutex_lock(&tn->mutex);
-	if (!tftpk_trust_find(tn, addr, plen)) {
-		list_add_tail_rcu(&trust->list, &tn->trusted);
-		tn->generation++;
-		trust = NULL;
-		err = 0;
-	}
-	mutex_unlock(&tn->mutex);
-	kfree(trust);
-	return err;
+	list_add_tail_rcu(&trust->list, &tn->trusted);
+	tn->generation++;
+	return 0;
 }
 
 /**
  * tftpk_trust_del() - trust the sources of a network no longer
- * @tn: namespace's server
+ * @tn: namespace's server; its mutex is held
  * @addr: as it was added
  * @plen: as it was added
  *
@@ -434,14 +430,14 @@ int tftpk_trust_del(struct tftpk_net *tn, const struct in6_addr *addr, u8 plen)
 {
 	struct tftpk_trust *trust;
 
-	mutex_lock(&tn->mutex);
+	lockdep_assert_held(&tn->mutex);
+
 	trust = tftpk_trust_find(tn, addr, plen);
 	if (trust) {
 		list_del_rcu(&trust->list);
 		tn->generation++;
 		kfree_rcu(trust, rcu);
 	}
-	mutex_unlock(&tn->mutex);
 	return trust ? 0 : -ENOENT;
 }
 
@@ -465,4 +461,94 @@ const struct in6_addr *tftpk_trust_nth(struct tftpk_net *tn, u32 n, u8 *plen)
 		}
 	}
 	return NULL;
+}
+
+/* ---- transfers whose client has not acknowledged a block ---- */
+
+/**
+ * tftpk_unverified_del() - take a transfer off the unverified list
+ * @t: transfer, locked; its client is verified, or it ends
+ */
+void tftpk_unverified_del(struct tftpk_transfer *t)
+{
+	struct tftpk_net *tn = t->tn;
+
+	lockdep_assert_held(&t->lock);
+
+	spin_lock(&tn->unverified_lock);
+	if (!list_empty(&t->unverified)) {
+		list_del_init(&t->unverified);
+		tn->n_unverified--;
+	}
+	spin_unlock(&tn->unverified_lock);
+}
+
+/**
+ * tftpk_unverified_touch() - move a transfer to the tail of its list
+ * @t: transfer, locked; it is evicted last
+ */
+void tftpk_unverified_touch(struct tftpk_transfer *t)
+{
+	struct tftpk_net *tn = t->tn;
+
+	lockdep_assert_held(&t->lock);
+
+	spin_lock(&tn->unverified_lock);
+	if (!list_empty(&t->unverified))
+		list_move_tail(&t->unverified, &tn->unverified[t->known]);
+	spin_unlock(&tn->unverified_lock);
+}
+
+/**
+ * tftpk_unverified_oldest() - take the oldest unverified transfer off its list
+ * @t: any but this one
+ * @age: jiffies that it is old, at least
+ *
+ * Those whose source may be forged come first.
+ *
+ * Context: BH disabled, within rcu_read_lock(), tftpk_net.unverified_lock held.
+ * Return: the transfer, or NULL.
+ */
+struct tftpk_transfer *tftpk_unverified_oldest(struct tftpk_transfer *t,
+					       unsigned long age)
+{
+	struct tftpk_transfer *oldest;
+	struct tftpk_net *tn = t->tn;
+
+	lockdep_assert_held(&tn->unverified_lock);
+
+	oldest = list_first_entry_or_null(&tn->unverified[false],
+					  struct tftpk_transfer, unverified);
+	if (!oldest || oldest == t)
+		oldest = list_first_entry_or_null(&tn->unverified[true],
+						  struct tftpk_transfer,
+						  unverified);
+	if (!oldest || oldest == t ||
+	    time_before(jiffies, oldest->started + age))
+		return NULL;
+	list_del_init(&oldest->unverified);
+	tn->n_unverified--;
+	return oldest;
+}
+
+/**
+ * tftpk_unverified_add() - note an unverified transfer
+ * @t: transfer, locked
+ *
+ * Context: softirq, within rcu_read_lock(). Return: the one to evict because
+ * there are too many, or NULL.
+ */
+struct tftpk_transfer *tftpk_unverified_add(struct tftpk_transfer *t)
+{
+	struct tftpk_transfer *oldest = NULL;
+	struct tftpk_net *tn = t->tn;
+
+	lockdep_assert_held(&t->lock);
+
+	spin_lock(&tn->unverified_lock);
+	list_add_tail(&t->unverified, &tn->unverified[t->known]);
+	if (++tn->n_unverified > READ_ONCE(tn->settings.max_unverified))
+		oldest = tftpk_unverified_oldest(t, 0);
+	spin_unlock(&tn->unverified_lock);
+	return oldest;
 }

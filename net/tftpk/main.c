@@ -5,7 +5,7 @@
 #include <linux/module.h>
 #include <net/genetlink.h>
 
-#include "tftpk.h"
+#include "transfer.h"
 
 /* Softirq reads sizes of files and counts, with loads that must be atomic. */
 #ifndef CONFIG_64BIT

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Commands and dumps of the netlink family, whose specification is
- * Documentation/netlink/specs/tftpk.yaml.
+ * Documentation/netlink/specs/tftpk.yaml. What genl.h declares runs in process
+ * context, without tftpk_net.mutex.
  */
 #include <linux/capability.h>
 #include <linux/cred.h>
 #include <linux/dcache.h>
 #include <linux/fs.h>
 #include <linux/jiffies.h>
+#include <linux/namei.h>
 #include <linux/net.h>
 #include <linux/slab.h>
 #include <linux/uidgid.h>
@@ -16,7 +18,7 @@
 #include <net/ipv6.h>
 
 #include "genl.h"
-#include "tftpk.h"
+#include "transfer.h"
 
 /* Addresses are mapped inside, and what they are outside. */
 static int tftpk_put_address(struct sk_buff *skb, int attr, u16 family,
@@ -42,12 +44,7 @@ static void *tftpk_dump_entry(struct sk_buff *skb, struct netlink_callback *cb,
 	return hdr;
 }
 
-/**
- * tftpk_nl_dump_start() - have room for an entry with the longest paths
- * @cb: the dump
- *
- * Context: process. Return: 0.
- */
+/* Have room for an entry with the longest paths. */
 int tftpk_nl_dump_start(struct netlink_callback *cb)
 {
 	cb->min_dump_alloc = NLMSG_GOODSIZE + 2 * PATH_MAX;
@@ -121,13 +118,6 @@ static int tftpk_may_open_as(struct sk_buff *skb, kuid_t uid, kgid_t gid,
 	return 0;
 }
 
-/**
- * tftpk_nl_export_add_doit() - export-add
- * @skb: request
- * @info: its attributes
- *
- * Context: process. Return: 0 or a negative errno.
- */
 int tftpk_nl_export_add_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	struct tftpk_net *tn = tftpk_net(genl_info_net(info));
@@ -169,8 +159,8 @@ int tftpk_nl_export_add_doit(struct sk_buff *skb, struct genl_info *info)
 	}
 
 	mutex_lock(&tn->mutex);
-	err = tftpk_export_add(tn, tftpk_get_string(info, TFTPK_A_EXPORT_PATH),
-			       &options, &export, info->extack);
+	err = tftpk_server_export(tn, tftpk_get_string(info, TFTPK_A_EXPORT_PATH),
+				  &options, &export, info->extack);
 	if (!err)
 		err = tftpk_put_export(reply, export) ? -EMSGSIZE : 0;
 	mutex_unlock(&tn->mutex);
@@ -182,30 +172,28 @@ int tftpk_nl_export_add_doit(struct sk_buff *skb, struct genl_info *info)
 	return genlmsg_reply(reply, info);
 }
 
-/**
- * tftpk_nl_export_del_doit() - export-del
- * @skb: request
- * @info: its attributes
- *
- * Context: process. Return: 0 or a negative errno.
- */
 int tftpk_nl_export_del_doit(struct sk_buff *skb, struct genl_info *info)
 {
+	const char *name = tftpk_get_string(info, TFTPK_A_EXPORT_PATH);
+	struct tftpk_net *tn = tftpk_net(genl_info_net(info));
+	struct path path;
+	int err, there;
+
 	if (GENL_REQ_ATTR_CHECK(info, TFTPK_A_EXPORT_PATH))
 		return -EINVAL;
-	return tftpk_export_del(tftpk_net(genl_info_net(info)),
-				tftpk_get_string(info, TFTPK_A_EXPORT_PATH),
-				tftpk_get_string(info, TFTPK_A_EXPORT_PREFIX),
-				info->extack);
+	/* A dead mount may make this wait, so that nobody else waits for it. */
+	there = !kern_path(name, LOOKUP_FOLLOW, &path);
+	mutex_lock(&tn->mutex);
+	err = tftpk_server_unexport(tn, name, there ? &path : NULL,
+				    tftpk_get_string(info, TFTPK_A_EXPORT_PREFIX),
+				    info->extack);
+	mutex_unlock(&tn->mutex);
+	if (there)
+		path_put(&path);
+	return err;
 }
 
-/**
- * tftpk_nl_export_get_dumpit() - export-get
- * @skb: reply
- * @cb: args[0] is the last id that was told
- *
- * Context: process. Return: bytes in @skb, or a negative errno.
- */
+/* cb->args[0] is the last id that was told. */
 int tftpk_nl_export_get_dumpit(struct sk_buff *skb,
 			       struct netlink_callback *cb)
 {
@@ -302,42 +290,35 @@ static int tftpk_get_listeners(struct genl_info *info,
 	return 1;
 }
 
-/**
- * tftpk_nl_listener_add_doit() - listener-add
- * @skb: request
- * @info: its attributes
- *
- * Context: process. Return: 0 or a negative errno.
- */
 int tftpk_nl_listener_add_doit(struct sk_buff *skb, struct genl_info *info)
 {
+	struct tftpk_net *tn = tftpk_net(genl_info_net(info));
 	struct tftpk_listener_name names[2];
-	int n = tftpk_get_listeners(info, names);
+	int err, n = tftpk_get_listeners(info, names);
 
 	if (n < 0)
 		return n;
-	return tftpk_listener_add(tftpk_net(genl_info_net(info)), names, n,
-				  info->attrs[TFTPK_A_LISTENER_SINGLE_PORT],
-				  info->attrs[TFTPK_A_LISTENER_BROADCAST],
-				  info->extack);
+	mutex_lock(&tn->mutex);
+	err = tftpk_listener_add(tn, names, n,
+				 info->attrs[TFTPK_A_LISTENER_SINGLE_PORT],
+				 info->attrs[TFTPK_A_LISTENER_BROADCAST],
+				 info->extack);
+	mutex_unlock(&tn->mutex);
+	return err;
 }
 
-/**
- * tftpk_nl_listener_del_doit() - listener-del
- * @skb: request
- * @info: its attributes
- *
- * Context: process. Return: 0 or a negative errno.
- */
 int tftpk_nl_listener_del_doit(struct sk_buff *skb, struct genl_info *info)
 {
+	struct tftpk_net *tn = tftpk_net(genl_info_net(info));
 	struct tftpk_listener_name names[2];
-	int n = tftpk_get_listeners(info, names);
+	int err, n = tftpk_get_listeners(info, names);
 
 	if (n < 0)
 		return n;
-	return tftpk_listener_del(tftpk_net(genl_info_net(info)), names, n,
-				  info->extack);
+	mutex_lock(&tn->mutex);
+	err = tftpk_listener_del(tn, names, n, info->extack);
+	mutex_unlock(&tn->mutex);
+	return err;
 }
 
 static int tftpk_put_listener(struct sk_buff *skb,
@@ -358,13 +339,7 @@ static int tftpk_put_listener(struct sk_buff *skb,
 		nla_put_flag(skb, TFTPK_A_LISTENER_BROADCAST));
 }
 
-/**
- * tftpk_nl_listener_get_dumpit() - listener-get
- * @skb: reply
- * @cb: args[0] is the number of listeners that were told
- *
- * Context: process. Return: bytes in @skb, or a negative errno.
- */
+/* cb->args[0] is the number of listeners that were told. */
 int tftpk_nl_listener_get_dumpit(struct sk_buff *skb,
 				 struct netlink_callback *cb)
 {
@@ -476,13 +451,7 @@ static int tftpk_dump_transfer(struct sk_buff *skb,
 
 #define TFTPK_DUMP_BATCH	64
 
-/**
- * tftpk_nl_transfer_get_dumpit() - transfer-get
- * @skb: reply
- * @cb: args[0] is the last id that was told; they ascend in the list
- *
- * Context: process. Return: bytes in @skb, or a negative errno.
- */
+/* cb->args[0] is the last id that was told; they ascend in the list. */
 int tftpk_nl_transfer_get_dumpit(struct sk_buff *skb,
 				 struct netlink_callback *cb)
 {
@@ -516,13 +485,6 @@ out:
 	return skb->len ?: err;
 }
 
-/**
- * tftpk_nl_transfer_kill_doit() - transfer-kill
- * @skb: request
- * @info: its attributes
- *
- * Context: process. Return: 0 or a negative errno.
- */
 int tftpk_nl_transfer_kill_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	struct tftpk_match match = {};
@@ -573,13 +535,6 @@ static struct sk_buff *tftpk_reply(struct genl_info *info, u8 cmd, void **hdr)
 	return reply;
 }
 
-/**
- * tftpk_nl_stats_get_doit() - stats-get
- * @skb: request
- * @info: its header
- *
- * Context: process. Return: 0 or a negative errno.
- */
 int tftpk_nl_stats_get_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	struct tftpk_net *tn = tftpk_net(genl_info_net(info));
@@ -651,13 +606,6 @@ static void *tftpk_setting(struct tftpk_net *tn, int attr)
 	return (void *)&tn->settings + tftpk_settings_map[attr].offset;
 }
 
-/**
- * tftpk_nl_settings_get_doit() - settings-get
- * @skb: request
- * @info: its header
- *
- * Context: process. Return: 0 or a negative errno.
- */
 int tftpk_nl_settings_get_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	struct tftpk_net *tn = tftpk_net(genl_info_net(info));
@@ -707,13 +655,6 @@ static int tftpk_set_ports(struct tftpk_net *tn, struct genl_info *info)
 				      info->extack);
 }
 
-/**
- * tftpk_nl_settings_set_doit() - settings-set
- * @skb: request
- * @info: its attributes, whose ranges the policy has checked
- *
- * Context: process. Return: 0 or a negative errno.
- */
 int tftpk_nl_settings_set_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	struct tftpk_net *tn = tftpk_net(genl_info_net(info));
@@ -775,13 +716,6 @@ static int tftpk_put_lookup(struct sk_buff *skb, struct file *file,
 	return err;
 }
 
-/**
- * tftpk_nl_lookup_doit() - lookup
- * @skb: request
- * @info: its attributes
- *
- * Context: process. Return: 0 or a negative errno.
- */
 int tftpk_nl_lookup_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	struct tftpk_net *tn = tftpk_net(genl_info_net(info));
@@ -796,7 +730,7 @@ int tftpk_nl_lookup_doit(struct sk_buff *skb, struct genl_info *info)
 	reply = tftpk_reply(info, TFTPK_CMD_LOOKUP, &hdr);
 	if (!reply)
 		return -ENOMEM;
-	file = tftpk_file_lookup(tn, nla_data(info->attrs[TFTPK_A_LOOKUP_NAME]),
+	file = tftpk_export_open(tn, nla_data(info->attrs[TFTPK_A_LOOKUP_NAME]),
 				 &export);
 	err = tftpk_put_lookup(reply, file, export);
 	if (!IS_ERR(file)) {
@@ -841,15 +775,9 @@ static int tftpk_get_trust(struct genl_info *info, struct in6_addr *addr,
 	return 0;
 }
 
-/**
- * tftpk_nl_trust_add_doit() - trust-add
- * @skb: request
- * @info: its attributes
- *
- * Context: process. Return: 0 or a negative errno.
- */
 int tftpk_nl_trust_add_doit(struct sk_buff *skb, struct genl_info *info)
 {
+	struct tftpk_net *tn = tftpk_net(genl_info_net(info));
 	struct in6_addr addr;
 	int err;
 	u8 plen;
@@ -857,21 +785,17 @@ int tftpk_nl_trust_add_doit(struct sk_buff *skb, struct genl_info *info)
 	err = tftpk_get_trust(info, &addr, &plen);
 	if (err)
 		return err;
-	err = tftpk_trust_add(tftpk_net(genl_info_net(info)), &addr, plen);
+	mutex_lock(&tn->mutex);
+	err = tftpk_trust_add(tn, &addr, plen);
+	mutex_unlock(&tn->mutex);
 	if (err == -EEXIST)
 		NL_SET_ERR_MSG(info->extack, "the network is trusted already");
 	return err;
 }
 
-/**
- * tftpk_nl_trust_del_doit() - trust-del
- * @skb: request
- * @info: its attributes
- *
- * Context: process. Return: 0 or a negative errno.
- */
 int tftpk_nl_trust_del_doit(struct sk_buff *skb, struct genl_info *info)
 {
+	struct tftpk_net *tn = tftpk_net(genl_info_net(info));
 	struct in6_addr addr;
 	int err;
 	u8 plen;
@@ -879,7 +803,9 @@ int tftpk_nl_trust_del_doit(struct sk_buff *skb, struct genl_info *info)
 	err = tftpk_get_trust(info, &addr, &plen);
 	if (err)
 		return err;
-	err = tftpk_trust_del(tftpk_net(genl_info_net(info)), &addr, plen);
+	mutex_lock(&tn->mutex);
+	err = tftpk_trust_del(tn, &addr, plen);
+	mutex_unlock(&tn->mutex);
 	if (err)
 		NL_SET_ERR_MSG(info->extack, "the network is not trusted");
 	return err;
@@ -896,13 +822,7 @@ static int tftpk_put_trust(struct sk_buff *skb, const struct in6_addr *addr,
 			  v4 ? plen - 96 : plen);
 }
 
-/**
- * tftpk_nl_trust_get_dumpit() - trust-get
- * @skb: reply
- * @cb: args[0] is the number of networks that were told
- *
- * Context: process. Return: bytes in @skb, or a negative errno.
- */
+/* cb->args[0] is the number of networks that were told. */
 int tftpk_nl_trust_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
 {
 	struct tftpk_net *tn = tftpk_net(sock_net(cb->skb->sk));

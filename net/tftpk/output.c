@@ -16,7 +16,7 @@
 #include <net/udp.h>
 #include <net/xfrm.h>
 
-#include "tftpk.h"
+#include "transfer.h"
 
 /* The headers of all 65,536 blocks, in pages of their own: an skb refers to
  * them like to payload, so sending writes nothing, and what is queued never

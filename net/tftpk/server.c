@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a network namespace serves: exports, and the sockets that listen.
+ * The server of a network namespace: its listeners and their sockets, and the
+ * order in which all of it is opened and closed.
  */
 #include <linux/cred.h>
 #include <linux/dcache.h>
@@ -15,155 +16,8 @@
 #include <linux/wait_bit.h>
 #include <net/ip.h>
 #include <net/ipv6.h>
-#include <net/netns/generic.h>
 
-#include "tftpk.h"
-
-/* ---- exports ---- */
-
-static const struct cred *tftpk_unprivileged(kuid_t uid, kgid_t gid)
-{
-	struct cred *cred = prepare_kernel_cred(&init_task);
-
-	if (!cred)
-		return NULL;
-	cred->uid = uid;
-	cred->euid = uid;
-	cred->suid = uid;
-	cred->fsuid = uid;
-	cred->gid = gid;
-	cred->egid = gid;
-	cred->sgid = gid;
-	cred->fsgid = gid;
-	cap_clear(cred->cap_inheritable);
-	cap_clear(cred->cap_permitted);
-	cap_clear(cred->cap_effective);
-	cap_clear(cred->cap_bset);
-	cap_clear(cred->cap_ambient);
-	return cred;
-}
-
-static void tftpk_export_free(struct tftpk_export *export)
-{
-	if (export->cred)
-		put_cred(export->cred);
-	path_put(&export->path);
-	kfree(export->name);
-	kfree_rcu(export, rcu);
-}
-
-/**
- * tftpk_export_put() - drop a reference to an export
- * @export: export; may be freed
- *
- * Context: process.
- */
-void tftpk_export_put(struct tftpk_export *export)
-{
-	refcount_t *ref = &export->ref;
-
-	if (refcount_dec_and_test(ref))
-		tftpk_export_free(export);
-	else
-		wake_up_var(ref);
-}
-
-/* A prefix without the slashes at its ends. */
-static const char *tftpk_trim(const char *prefix, u32 *len)
-{
-	while (*prefix == '/')
-		prefix++;
-	*len = strlen(prefix);
-	while (*len && prefix[*len - 1] == '/')
-		(*len)--;
-	return prefix;
-}
-
-static bool tftpk_export_has_prefix(const struct tftpk_export *export,
-				    const char *prefix)
-{
-	u32 len;
-
-	if (!prefix)
-		return true;
-	prefix = tftpk_trim(prefix, &len);
-	return len == export->prefix_len &&
-	       !memcmp(prefix, export->prefix, len);
-}
-
-static char *tftpk_path_name(const struct path *path)
-{
-	char *buf = kmalloc(PATH_MAX, GFP_KERNEL);
-	char *name, *result;
-
-	if (!buf)
-		return ERR_PTR(-ENOMEM);
-	name = d_path(path, buf, PATH_MAX);
-	result = IS_ERR(name) ? name : kstrdup(name, GFP_KERNEL);
-	kfree(buf);
-	return result ?: ERR_PTR(-ENOMEM);
-}
-
-/* May the export's user enter the folder? */
-static int tftpk_export_check(const struct tftpk_export *export)
-{
-	const struct cred *old = override_creds(export->cred);
-	int err = path_permission(&export->path, MAY_EXEC | MAY_CHDIR);
-
-	revert_creds(old);
-	return err;
-}
-
-static struct tftpk_export *
-tftpk_export_make(const char *name, const struct tftpk_export_options *options,
-		  struct netlink_ext_ack *extack)
-{
-	struct tftpk_export *export;
-	const char *prefix;
-	u32 len;
-	int err;
-
-	prefix = tftpk_trim(options->prefix ?: "", &len);
-	export = kzalloc(struct_size(export, prefix, len + 1), GFP_KERNEL);
-	if (!export)
-		return ERR_PTR(-ENOMEM);
-	refcount_set(&export->ref, 1);
-	export->no_symlinks = options->no_symlinks;
-	export->prefix_len = len;
-	memcpy(export->prefix, prefix, len);
-
-	err = kern_path(name, LOOKUP_FOLLOW, &export->path);
-	if (err) {
-		kfree(export);
-		return ERR_PTR(err);
-	}
-	err = -ENOTDIR;
-	if (!d_is_dir(export->path.dentry)) {
-		NL_SET_ERR_MSG(extack, "the path is not a folder");
-		goto err_free;
-	}
-	err = -ENOMEM;
-	export->cred = tftpk_unprivileged(options->uid, options->gid);
-	if (!export->cred)
-		goto err_free;
-	err = tftpk_export_check(export);
-	if (err == -EACCES)
-		NL_SET_ERR_MSG(extack,
-			       "the user that files are served as may not enter the folder");
-	if (err)
-		goto err_free;
-	export->name = tftpk_path_name(&export->path);
-	if (IS_ERR(export->name)) {
-		err = PTR_ERR(export->name);
-		export->name = NULL;
-		goto err_free;
-	}
-	return export;
-
-err_free:
-	tftpk_export_free(export);
-	return ERR_PTR(err);
-}
+#include "transfer.h"
 
 /* ---- listeners ---- */
 
@@ -417,7 +271,7 @@ static int tftpk_listeners_make(struct tftpk_net *tn,
 
 /**
  * tftpk_listener_add() - listen on an address, or on several
- * @tn: namespace's server
+ * @tn: namespace's server; its mutex is held
  * @names: where
  * @n: how many; of several, those of a family that is missing are left out
  * @single_port: answer from that port
@@ -436,15 +290,15 @@ int tftpk_listener_add(struct tftpk_net *tn,
 	struct tftpk_listener *listener, *next;
 	LIST_HEAD(made);
 	bool replaced;
-	int i, err = 0;
+	int i, err;
 
-	mutex_lock(&tn->mutex);
+	lockdep_assert_held(&tn->mutex);
+
 	for (i = 0; i < n; i++) {
 		listener = tftpk_listener_find(tn, &names[i]);
 		if (listener && !listener->implicit) {
 			NL_SET_ERR_MSG(extack, "already listening there");
-			err = -EEXIST;
-			goto out;
+			return -EEXIST;
 		}
 	}
 
@@ -454,7 +308,7 @@ int tftpk_listener_add(struct tftpk_net *tn,
 	if (!err) {
 		list_splice_tail(&made, &tn->listeners);
 		tn->generation++;
-		goto out;
+		return 0;
 	}
 
 	list_for_each_entry_safe(listener, next, &made, list)
@@ -466,14 +320,12 @@ int tftpk_listener_add(struct tftpk_net *tn,
 			       "something listens there already, or no port of the range is free");
 	else if (err == -EADDRNOTAVAIL || err == -EINVAL)
 		NL_SET_ERR_MSG(extack, "cannot bind to that address");
-out:
-	mutex_unlock(&tn->mutex);
 	return err;
 }
 
 /**
  * tftpk_listener_del() - close listeners and end their transfers
- * @tn: namespace's server
+ * @tn: namespace's server; its mutex is held
  * @names: where they listen
  * @n: how many; of several, one must be there
  * @extack: takes a message where there is none
@@ -487,7 +339,8 @@ int tftpk_listener_del(struct tftpk_net *tn,
 	struct tftpk_listener *listener;
 	int i, err = -ENOENT;
 
-	mutex_lock(&tn->mutex);
+	lockdep_assert_held(&tn->mutex);
+
 	for (i = 0; i < n; i++) {
 		listener = tftpk_listener_find(tn, &names[i]);
 		if (listener) {
@@ -497,7 +350,6 @@ int tftpk_listener_del(struct tftpk_net *tn,
 	}
 	if (err)
 		NL_SET_ERR_MSG(extack, "not listening there");
-	mutex_unlock(&tn->mutex);
 	return err;
 }
 
@@ -522,7 +374,7 @@ static int tftpk_pools_renew(struct tftpk_net *tn)
 		while (listener->pool_size)
 			tftpk_port_close(&listener->pool[--listener->pool_size]);
 		err = tftpk_pool_open(listener) ?: err;
-		/* Pairs with tftpk_transfer_start(): the pool is complete. */
+		/* Pairs with tftpk_request_start(): the pool is complete. */
 		smp_store_release(&listener->dead, false);
 	}
 	return err;
@@ -566,8 +418,8 @@ int tftpk_listeners_reopen(struct tftpk_net *tn, u32 low, u32 high,
 }
 
 /**
- * tftpk_export_add() - serve the files beneath a folder
- * @tn: namespace's server
+ * tftpk_server_export() - serve the files beneath a folder
+ * @tn: namespace's server; its mutex is held
  * @name: path of the folder, resolved as the calling process would
  * @options: how
  * @result: the export, valid under the namespace's mutex
@@ -577,8 +429,8 @@ int tftpk_listeners_reopen(struct tftpk_net *tn, u32 low, u32 high,
  *
  * Context: process. Return: 0 or a negative errno.
  */
-int tftpk_export_add(struct tftpk_net *tn, const char *name,
-		     const struct tftpk_export_options *options,
+int tftpk_server_export(struct tftpk_net *tn, const char *name,
+			const struct tftpk_export_options *options,
 		     struct tftpk_export **result,
 		     struct netlink_ext_ack *extack)
 {
@@ -597,7 +449,7 @@ int tftpk_export_add(struct tftpk_net *tn, const char *name,
 			NL_SET_ERR_MSG(extack,
 				       "the folder is exported already");
 			err = -EEXIST;
-			goto err_free;
+			goto err_put;
 		}
 	}
 	if (list_empty(&tn->listeners)) {
@@ -606,7 +458,7 @@ int tftpk_export_add(struct tftpk_net *tn, const char *name,
 			NL_SET_ERR_MSG(extack,
 				       "cannot listen on UDP port 69: is another TFTP server running?");
 		if (err)
-			goto err_free;
+			goto err_put;
 	}
 	export->id = ++tn->next_export;
 	list_add_tail_rcu(&export->list, &tn->exports);
@@ -614,14 +466,14 @@ int tftpk_export_add(struct tftpk_net *tn, const char *name,
 	*result = export;
 	return 0;
 
-err_free:
-	tftpk_export_free(export);
+err_put:
+	tftpk_export_put(export);
 	return err;
 }
 
 /* End an export's transfers and forget it. */
-static void tftpk_export_close(struct tftpk_net *tn,
-			       struct tftpk_export *export)
+static void tftpk_server_end_export(struct tftpk_net *tn,
+				    struct tftpk_export *export)
 {
 	const struct tftpk_match match = { .export = export };
 
@@ -636,9 +488,11 @@ static void tftpk_export_close(struct tftpk_net *tn,
 }
 
 /**
- * tftpk_export_del() - stop serving a folder and end its transfers
- * @tn: namespace's server
+ * tftpk_server_unexport() - stop serving a folder and end its transfers
+ * @tn: namespace's server; its mutex is held
  * @name: path of the folder, or its name at the time of its export
+ * @path: the folder now, or NULL where it was removed, replaced or hidden by a
+ *	mount; then it goes by its name
  * @prefix: only under this one, or NULL for all
  * @extack: takes a message where there is no such export
  *
@@ -646,25 +500,20 @@ static void tftpk_export_close(struct tftpk_net *tn,
  *
  * Context: process. Return: 0 or -ENOENT.
  */
-int tftpk_export_del(struct tftpk_net *tn, const char *name,
-		     const char *prefix, struct netlink_ext_ack *extack)
+int tftpk_server_unexport(struct tftpk_net *tn, const char *name,
+			  const struct path *path, const char *prefix,
+			  struct netlink_ext_ack *extack)
 {
 	struct tftpk_export *export, *next;
-	struct path path = {};
 	int err = -ENOENT;
 
-	/* The folder may have been removed, replaced or hidden by a mount;
-	 * then it goes by its name.
-	 */
-	if (kern_path(name, LOOKUP_FOLLOW, &path))
-		memset(&path, 0, sizeof(path));
+	lockdep_assert_held(&tn->mutex);
 
-	mutex_lock(&tn->mutex);
 	list_for_each_entry_safe(export, next, &tn->exports, list) {
-		if ((path_equal(&export->path, &path) ||
+		if (((path && path_equal(&export->path, path)) ||
 		     !strcmp(export->name, name)) &&
 		    tftpk_export_has_prefix(export, prefix)) {
-			tftpk_export_close(tn, export);
+			tftpk_server_end_export(tn, export);
 			err = 0;
 		}
 	}
@@ -672,9 +521,6 @@ int tftpk_export_del(struct tftpk_net *tn, const char *name,
 		NL_SET_ERR_MSG(extack, "the folder is not exported");
 	else if (list_empty(&tn->exports))
 		tftpk_implicit_close(tn);
-	mutex_unlock(&tn->mutex);
-	if (path.dentry)
-		path_put(&path);
 	return err;
 }
 
@@ -752,15 +598,6 @@ static struct pernet_operations tftpk_net_ops = {
 	.id		= &tftpk_net_id,
 	.size		= sizeof(struct tftpk_net),
 };
-
-/**
- * tftpk_net() - the server of a network namespace
- * @net: the namespace
- */
-struct tftpk_net *tftpk_net(const struct net *net)
-{
-	return net_generic(net, tftpk_net_id);
-}
 
 /**
  * tftpk_server_init() - have a server in every network namespace

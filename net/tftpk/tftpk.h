@@ -4,20 +4,25 @@
  *
  * How a request travels:
  *
- *   input.c     softirq: takes packets from the sockets, parses, finds the
- *               transfer
- *   transfer.c  a transfer's life, its lock and timer; the only room that
- *               crosses from softirq to process context, by queueing work
+ *   input.c     softirq: takes packets from the sockets, parses
+ *   request.c   from a request to a transfer: admission, file, options
+ *   send.c      ACKs and the timer, bursts, refills
+ *   transfer.c  a transfer's life: table, references, end
+ *   limit.c     admission: rates of sources, who is trusted, who is unverified
  *   file.c      process context: opens files, fills the page ring
  *   output.c    any context: turns ring entries into skbs and sends them
- *   window.c    pure: what an ACK means, what to send next
- *   proto.c     pure: packets to structures and back
- *   limit.c     softirq: admission
- *   server.c    process context: exports, listeners, namespaces
- *   netlink.c   process context: commands and dumps
- *   stats.c     counters
  *   event.c     events to listeners
+ *   export.c    folders, and what a name stands for below them
+ *   window.c    pure: what an ACK means, what to send next, how long to wait
+ *   proto.c     pure: packets to structures and back
+ *   stats.c     counters
  *   trace.c     tracepoints
+ *
+ * and what is configured:
+ *
+ *   main.c      loading and unloading
+ *   netlink.c   process context: commands and dumps
+ *   server.c    process context: listeners, namespaces
  *
  * Locks, outermost first:
  *
@@ -33,23 +38,18 @@
 
 #include <linux/in6.h>
 #include <linux/kernel.h>
-#include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/path.h>
 #include <linux/percpu.h>
 #include <linux/rcupdate.h>
 #include <linux/ratelimit_types.h>
 #include <linux/refcount.h>
-#include <linux/rhashtable-types.h>
 #include <linux/skbuff.h>
 #include <linux/spinlock.h>
-#include <linux/time64.h>
-#include <linux/timer.h>
 #include <linux/types.h>
 #include <linux/uidgid.h>
-#include <linux/workqueue.h>
-#include <net/dst.h>
 #include <net/net_namespace.h>
+#include <net/netns/generic.h>
 #include <uapi/linux/tftpk.h>
 
 #include "proto.h"
@@ -59,21 +59,9 @@
 #define TFTPK_POOL_SIZE		256	/* TID ports of a listener */
 #define TFTPK_UNPRIVILEGED	65534	/* user and group that files are read as */
 
-/* Pages that a transfer holds: of what is in flight and what comes next. */
-#define TFTPK_RING_SMALL	32U	/* inside the transfer */
-#define TFTPK_RING_MAX		256
-#define TFTPK_RING_AHEAD	28	/* pages read beyond the window */
-
-#define TFTPK_BURST_MAX		64	/* blocks sent in one go */
-#define TFTPK_UNVERIFIED_TRIES	3	/* packets to a client that never ACKed */
-#define TFTPK_UNVERIFIED_MS	5000	/* how long it is waited for */
-#define TFTPK_UNPROVED_MS	10000	/* and if it has ACKed an OACK only */
-
-struct file;
-struct inode;
-struct genl_info;
-struct netlink_callback;
+struct sock;
 struct socket;
+struct netlink_ext_ack;
 struct tftpk_limit;
 
 /* ---- counters (stats.c) ---- */
@@ -295,29 +283,6 @@ struct tftpk_net {
 	u32 n_unverified;
 };
 
-/* ---- transfers (transfer.c) ---- */
-
-/**
- * struct tftpk_key - names a transfer
- * @client: address of the client, IPv4 in its mapped form
- * @port: socket that the client's packet arrived at
- * @scope: interface of a link-local client, or 0
- * @client_port: its UDP port
- * @former: 1 in the request's key of a transfer whose place a newer request of its
- *	client and port has taken, else 0
- * @local: address that the client sent to
- *
- * Compared as a whole.
- */
-struct tftpk_key {
-	struct in6_addr client;
-	const struct tftpk_port *port;
-	int scope;
-	__be16 client_port;
-	u16 former;
-	struct in6_addr local;
-};
-
 /**
  * struct tftpk_match - which transfers a command means
  * @export: those of this export, if not NULL
@@ -334,179 +299,19 @@ struct tftpk_match {
 	u32 id;
 };
 
-struct tftpk_node {
-	struct rhash_head head;
-	struct tftpk_key key;
-};
-
-/**
- * struct tftpk_ring - pages of a file, from a page-aligned position on
- * @pages: page @index is at @pages[@index & @mask]; each holds a reference
- * @mask: number of entries less one; a power of two
- * @tail: index of the first page that is held
- * @filled: bytes of the file, from its start, that were read into the ring
- *
- * The owner's work adds pages beyond @filled without the lock, and moves
- * @filled under it; whoever holds the lock may drop pages from @tail on.
- */
-struct tftpk_ring {
-	struct page **pages;
-	u32 mask;
-	u64 tail;
-	u64 filled;
-};
-
-/**
- * struct tftpk_text - a place in a file that is sent as netascii
- * @pos: position in the file
- * @pending: second half of a pair whose first half was sent, or -1
- */
-struct tftpk_text {
-	u64 pos;
-	int pending;
-};
-
-/**
- * struct tftpk_transfer - a file on its way to a client
- * @request: in the table, by the port that takes requests
- * @tid: in the table, by the server's transfer identifier
- * @lock: protects all below but what only the work touches
- * @ref: one for the tables, one for queued work
- * @dead: ended; nothing may be queued or sent any more
- * @reaped: the work has begun to take it apart
- * @hashed: bit 0: @request is in the table, bit 1: @tid is
- * @state: for people and for what a timeout means
- * @known: its source is not forged, see tftpk_limit_known()
- * @bounded: what is sent to its source is bounded, see tftpk_limit_bytes()
- * @held: a block waits for that
- * @held_back: that, or a smaller window, was noted
- * @tell: the work is to tell of that
- * @announced: listeners to events know of it
- * @oack: the client waits for an OACK, not for a block
- * @starved: the window had room, the ring had nothing
- * @filling: the work is reading into the ring, or was asked to
- * @tries: packets sent since the request, or since the ACK of the OACK, to a
- *	client that has not acknowledged a block
- * @netascii: the file is a text to be converted (RFC 764); such a transfer
- *	has one block in flight
- * @utimeout: the client's timeout option in microseconds, or 0
- * @blksize: payload bytes of a full block
- * @window: what was sent and acknowledged
- * @rtt: round-trip estimate
- * @retransmitted: blocks sent again
- * @outcome: how it ended, where it did
- * @error_code: of the ERROR that was sent or received, where there is a reason
- * @reason: for people, or NULL
- * @told: percent of the file that the last progress event told of
- * @options: what an OACK says
- * @text: where the block to be acknowledged begins, and the one after it
- * @dst: route, or NULL to look it up; checked with @dst_cookie
- * @dst_cookie: see dst_check()
- * @readers: dumps that look at @file; it stays open for them. They come under
- *	the lock and only while the transfer is not dead.
- * @timer: one timer for all that is waited for
- * @deadline: jiffies when @timer has something to do; it may fire earlier
- * @progress: jiffies of the last progress, and by how much timers were late since
- * @work: opens, fills, reaps
- * @tn: namespace's server
- * @list: in tftpk_net.transfers
- * @unverified: in tftpk_net.unverified
- * @id: number for people
- * @started: jiffies of the request
- * @request_hash: tells a repeated request from another one
- * @request_skb: the request, until the file is open
- * @export: where the file is
- * @file: the open file
- * @inode: the inode that holds the data
- * @cached: its page cache may be read without asking the file system
- * @size: its size at open
- * @mtime: its modification time at open
- * @ahead: bytes to read beyond the window
- * @reserved: pages of tftpk_net.pinned
- * @ring: the pages to send
- * @small: entries of a small ring
- * @rcu: frees it
- */
-struct tftpk_transfer {
-	struct tftpk_node request;
-	struct tftpk_node tid;
-
-	spinlock_t lock;	/* all below, but what only the work uses */
-	refcount_t ref;
-	bool dead;
-	bool reaped;
-	u8 hashed;
-	u8 state;
-	bool announced;
-	bool known;
-	bool bounded;
-	bool held;
-	bool held_back;
-	bool tell;
-	bool oack;
-	bool starved;
-	bool filling;
-	u8 tries;
-	bool netascii;
-	u16 blksize;
-	u32 utimeout;
-	struct tftpk_window window;
-	struct tftpk_rtt rtt;
-	u32 retransmitted;
-	u8 outcome;
-	u8 told;
-	u16 error_code;
-	const char *reason;
-	struct tftpk_options options;
-	struct tftpk_text text[2];
-	struct dst_entry *dst;
-	u32 dst_cookie;
-	atomic_t readers;
-
-	struct timer_list timer;
-	unsigned long deadline;
-	unsigned long progress;
-	struct work_struct work;
-
-	struct tftpk_net *tn;
-	struct list_head list;
-	struct list_head unverified;
-	u32 id;
-	unsigned long started;
-	u32 request_hash;
-	struct sk_buff *request_skb;
-
-	struct tftpk_export *export;
-	struct file *file;
-	struct inode *inode;
-	bool cached;
-	u64 size;
-	struct timespec64 mtime;
-
-	u32 ahead;
-	u32 reserved;
-	struct tftpk_ring ring;
-	struct page *small[TFTPK_RING_SMALL];
-	struct rcu_head rcu;
-};
-
 /* A request waits for its work inside its own packet. */
 #define TFTPK_REQUEST(skb) ((struct tftpk_request *)(skb)->cb)
-
-/* main.c */
-extern unsigned int tftpk_net_id;
-struct tftpk_net *tftpk_net(const struct net *net);
 
 /* server.c */
 int tftpk_server_init(void);
 void tftpk_server_exit(void);
-int tftpk_export_add(struct tftpk_net *tn, const char *name,
-		     const struct tftpk_export_options *options,
-		     struct tftpk_export **result,
-		     struct netlink_ext_ack *extack);
-int tftpk_export_del(struct tftpk_net *tn, const char *name,
-		     const char *prefix, struct netlink_ext_ack *extack);
-void tftpk_export_put(struct tftpk_export *export);
+int tftpk_server_export(struct tftpk_net *tn, const char *name,
+			const struct tftpk_export_options *options,
+			struct tftpk_export **result,
+			struct netlink_ext_ack *extack);
+int tftpk_server_unexport(struct tftpk_net *tn, const char *name,
+			  const struct path *path, const char *prefix,
+			  struct netlink_ext_ack *extack);
 int tftpk_listener_add(struct tftpk_net *tn,
 		       const struct tftpk_listener_name *names, int n,
 		       bool single_port, bool broadcast,
@@ -516,6 +321,16 @@ int tftpk_listener_del(struct tftpk_net *tn,
 		       struct netlink_ext_ack *extack);
 int tftpk_listeners_reopen(struct tftpk_net *tn, u32 low, u32 high,
 			   struct netlink_ext_ack *extack);
+
+/* export.c */
+struct tftpk_export *
+tftpk_export_make(const char *name, const struct tftpk_export_options *options,
+		  struct netlink_ext_ack *extack);
+void tftpk_export_put(struct tftpk_export *export);
+bool tftpk_export_has_prefix(const struct tftpk_export *export,
+			     const char *prefix);
+struct file *tftpk_export_open(struct tftpk_net *tn, const char *name,
+			       struct tftpk_export **export);
 
 /* netlink.c */
 int tftpk_netlink_init(void);
@@ -527,71 +342,11 @@ void tftpk_input_attach(struct sock *sk, struct tftpk_port *port);
 /* limit.c */
 int tftpk_limit_init(struct tftpk_net *tn);
 void tftpk_limit_exit(struct tftpk_net *tn);
-bool tftpk_limit_known(struct tftpk_net *tn, const struct tftpk_key *key);
-bool tftpk_limit_request(struct tftpk_net *tn, const struct tftpk_key *key,
-			 bool known);
-u64 tftpk_limit_bytes(struct tftpk_net *tn, const struct tftpk_key *key,
-		      u32 bytes);
-void tftpk_limit_waits(struct tftpk_net *tn, bool waits);
-bool tftpk_limit_tell(struct tftpk_net *tn, const struct tftpk_key *key);
-void tftpk_limit_guessed(struct tftpk_net *tn);
-u32 tftpk_limit_window(const struct tftpk_listener *listener, bool known);
-void tftpk_limit_ended(struct tftpk_net *tn, const struct tftpk_key *key);
-bool tftpk_limit_late(struct tftpk_net *tn, const struct tftpk_key *key);
 int tftpk_trust_add(struct tftpk_net *tn, const struct in6_addr *addr,
 		    u8 plen);
 int tftpk_trust_del(struct tftpk_net *tn, const struct in6_addr *addr,
 		    u8 plen);
 const struct in6_addr *tftpk_trust_nth(struct tftpk_net *tn, u32 n, u8 *plen);
-
-/* transfer.c */
-int tftpk_transfer_init(void);
-void tftpk_transfer_exit(void);
-void tftpk_transfer_request(const struct tftpk_key *key, struct sk_buff *skb,
-			    u32 hash);
-void tftpk_transfer_ack(const struct tftpk_key *key, u16 block);
-void tftpk_transfer_abort(const struct tftpk_key *key, u16 code);
-void tftpk_transfer_unreachable(const struct tftpk_key *key);
-bool tftpk_transfer_speaks(const struct tftpk_key *key);
-u64 tftpk_transfer_acked_bytes(const struct tftpk_transfer *t);
-void tftpk_transfer_put(struct tftpk_transfer *t);
-u32 tftpk_transfers_get(struct tftpk_net *tn, u32 after,
-			struct tftpk_transfer **found, u32 n);
-u32 tftpk_transfers_kill(struct tftpk_net *tn, const struct tftpk_match *match);
-void tftpk_transfers_close(struct tftpk_net *tn);
-
-/* file.c */
-struct file *tftpk_file_lookup(struct tftpk_net *tn, const char *name,
-			       struct tftpk_export **export);
-const char *tftpk_file_error(int err, u16 *code);
-int tftpk_file_open(struct tftpk_transfer *t, const char *name);
-int tftpk_file_fill(struct tftpk_transfer *t, u64 end);
-bool tftpk_file_changed(const struct tftpk_transfer *t);
-void tftpk_file_release(struct tftpk_transfer *t, u64 below);
-void tftpk_file_close(struct tftpk_transfer *t);
-
-/* output.c */
-int tftpk_output_init(void);
-void tftpk_output_exit(void);
-struct dst_entry *tftpk_output_route(struct tftpk_transfer *t);
-bool tftpk_output_onlink(struct net *net, const struct tftpk_key *key);
-int tftpk_output_source(struct net *net, struct tftpk_key *key, int ifindex);
-u32 tftpk_output_mtu_blksize(const struct tftpk_transfer *t,
-			     const struct dst_entry *dst);
-u32 tftpk_output_size(const struct tftpk_transfer *t);
-u32 tftpk_output_blocks(struct tftpk_transfer *t, u64 first, u32 n,
-			struct sk_buff_head *out);
-int tftpk_output_packet(struct tftpk_transfer *t, const void *data, size_t len,
-			struct sk_buff_head *out);
-void tftpk_output_send(struct net *net, struct sk_buff_head *out);
-void tftpk_output_error(const struct tftpk_key *key, struct net *net, u16 code,
-			const char *text);
-
-/* event.c */
-void tftpk_event_transfer(struct tftpk_transfer *t,
-			  enum tftpk_event_type type);
-void tftpk_event_refused(const struct tftpk_key *key, const char *name,
-			 u16 code, const char *reason);
 
 /* stats.c */
 int tftpk_stats_init(struct tftpk_net *tn);
@@ -608,6 +363,14 @@ static inline void tftpk_stats_add(struct tftpk_net *tn, enum tftpk_counter c,
 static inline void tftpk_stats_inc(struct tftpk_net *tn, enum tftpk_counter c)
 {
 	tftpk_stats_add(tn, c, 1);
+}
+
+extern unsigned int tftpk_net_id;
+
+/* The server of a namespace. */
+static inline struct tftpk_net *tftpk_net(const struct net *net)
+{
+	return net_generic(net, tftpk_net_id);
 }
 
 #endif /* _TFTPK_H */

@@ -11,7 +11,7 @@
 
 #include <linux/tracepoint.h>
 
-#include "tftpk.h"
+#include "transfer.h"
 
 DECLARE_EVENT_CLASS(tftpk_transfer,
 	TP_PROTO(const struct tftpk_transfer *t),

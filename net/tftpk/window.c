@@ -245,28 +245,6 @@ u32 tftpk_window_sent(struct tftpk_window *w, u32 n, u64 now_ns)
 }
 
 /**
- * tftpk_window_probe() - the flight's last block is sent again to ask for an
- *	answer
- * @w: window
- */
-void tftpk_window_probe(struct tftpk_window *w)
-{
-	w->probed = true;
-	w->timed = 0;
-}
-
-/**
- * tftpk_window_timeout() - the retransmission timer expired
- * @w: window; goes back to the first block that was not acknowledged
- * @rtt: estimate; backs off
- */
-void tftpk_window_timeout(struct tftpk_window *w, struct tftpk_rtt *rtt)
-{
-	tftpk_window_back(w);
-	tftpk_rtt_backoff(rtt);
-}
-
-/**
  * tftpk_rtt_sample() - take a measured round trip (RFC 6298 section 2)
  * @rtt: estimate
  * @us: microseconds from sending a block to its ACK
@@ -288,11 +266,8 @@ void tftpk_rtt_sample(struct tftpk_rtt *rtt, u32 us)
 	rtt->min = min(rtt->min, us);
 }
 
-/**
- * tftpk_rtt_backoff() - wait twice as long (RFC 6298 section 5.5)
- * @rtt: estimate
- */
-void tftpk_rtt_backoff(struct tftpk_rtt *rtt)
+/* Wait twice as long (RFC 6298 section 5.5). */
+static void tftpk_rtt_backoff(struct tftpk_rtt *rtt)
 {
 	if (rtt->backoff < 8)
 		rtt->backoff++;
@@ -327,34 +302,99 @@ u32 tftpk_rtt_rto(const struct tftpk_rtt *rtt, u32 utimeout)
 			  tftpk_rtt_last(rtt)));
 }
 
-/**
- * tftpk_rtt_suspect() - how long to wait for what tells a loss from an echo
- * @rtt: estimate
- *
- * Return: microseconds: the answer to what was sent just now would be here.
+/* How long to wait for what tells a loss from an echo: until the answer to what
+ * was sent just now would be here.
  */
-u32 tftpk_rtt_suspect(const struct tftpk_rtt *rtt)
+static u32 tftpk_rtt_suspect(const struct tftpk_rtt *rtt)
 {
 	u32 last = min_t(u32, tftpk_rtt_last(rtt), TFTPK_SUSPECT_MAX);
 
 	return max3(rtt->srtt + 4 * rtt->rttvar, last, TFTPK_PROBE_MIN);
 }
 
-/**
- * tftpk_rtt_probe() - when to probe for the loss of a flight's tail
- * @rtt: estimate
- * @inflight: blocks of the flight
- *
- * Two round trips, as nothing but silence tells that the last block or its
+/* When to probe for the loss of a flight's tail, 0 for not before the timeout:
+ * after two round trips, as nothing but silence tells that the last block or its
  * ACK was lost. Clients in lock step also write to a disk meanwhile. After a
  * timeout the estimate is not believed until there is a new sample.
- *
- * Return: microseconds, or 0 to wait for the timeout.
  */
-u32 tftpk_rtt_probe(const struct tftpk_rtt *rtt, u32 inflight)
+static u32 tftpk_rtt_probe(const struct tftpk_rtt *rtt, u32 inflight)
 {
 	if (!rtt->srtt || rtt->backoff)
 		return 0;
 	return max3(2 * rtt->srtt + rtt->rttvar, tftpk_rtt_last(rtt),
 		    inflight > 1 ? TFTPK_PROBE_MIN : TFTPK_PROBE_LONE);
+}
+
+/**
+ * tftpk_window_wait() - how long to wait for the client
+ * @w: window
+ * @rtt: round-trip estimate
+ * @utimeout: the client's timeout option in microseconds, 0 if it sent none
+ *
+ * Until the tail-loss probe, or until an ACK that may be an echo is taken for a
+ * report of a loss, or until the retransmission timeout, whichever comes first.
+ *
+ * Return: microseconds; then tftpk_window_expired() tells what to do.
+ */
+u32 tftpk_window_wait(const struct tftpk_window *w, const struct tftpk_rtt *rtt,
+		      u32 utimeout)
+{
+	u32 wait = tftpk_rtt_rto(rtt, utimeout);
+	u32 probe = tftpk_rtt_probe(rtt, tftpk_window_inflight(w));
+
+	if (probe && !w->probed)
+		wait = min(wait, probe);
+	if (w->suspect)
+		wait = min(wait, tftpk_rtt_suspect(rtt));
+	return wait;
+}
+
+/**
+ * tftpk_window_timeout() - the retransmission timer expired
+ * @w: window; goes back to the first block that was not acknowledged
+ * @rtt: estimate; backs off
+ */
+void tftpk_window_timeout(struct tftpk_window *w, struct tftpk_rtt *rtt)
+{
+	tftpk_window_back(w);
+	tftpk_rtt_backoff(rtt);
+}
+
+/**
+ * tftpk_window_expired() - the wait is over and the client was silent
+ * @w: window
+ * @rtt: round-trip estimate
+ * @verified: the client has acknowledged a block; an unverified one is only sent
+ *	the flight's last block again
+ *
+ * Return: what to do, and to say by a function of the window.
+ */
+enum tftpk_expired tftpk_window_expired(const struct tftpk_window *w,
+					const struct tftpk_rtt *rtt,
+					bool verified)
+{
+	if (tftpk_window_room(w))
+		return TFTPK_EXPIRED_UNSENT;
+	if (w->suspect)
+		return TFTPK_EXPIRED_LOSS;
+	if (tftpk_window_inflight(w) &&
+	    (!verified || (!w->probed && !rtt->backoff)))
+		return TFTPK_EXPIRED_PROBE;
+	return TFTPK_EXPIRED_TIMEOUT;
+}
+
+/**
+ * tftpk_window_probe() - the flight's last block is sent again to ask for an
+ *	answer
+ * @w: window
+ * @rtt: round-trip estimate; backs off where an unverified client is asked again
+ * @verified: the client has acknowledged a block
+ */
+void tftpk_window_probe(struct tftpk_window *w, struct tftpk_rtt *rtt,
+			bool verified)
+{
+	if (!verified && w->probed)
+		tftpk_rtt_backoff(rtt);
+	w->probed = true;
+	w->timed = 0;
 }

@@ -94,6 +94,22 @@ enum tftpk_ack {
 	TFTPK_ACK_DONE,
 };
 
+/**
+ * enum tftpk_expired - what to do when the client was silent for as long as
+ *	tftpk_window_wait() told
+ * @TFTPK_EXPIRED_UNSENT: send what the window allows: not all of it went out
+ * @TFTPK_EXPIRED_LOSS: no echo came, so it was a loss: tftpk_window_back(), and
+ *	send from @next
+ * @TFTPK_EXPIRED_PROBE: tftpk_window_probe(), and send the flight's last block
+ * @TFTPK_EXPIRED_TIMEOUT: tftpk_window_timeout(), and send from @next
+ */
+enum tftpk_expired {
+	TFTPK_EXPIRED_UNSENT,
+	TFTPK_EXPIRED_LOSS,
+	TFTPK_EXPIRED_PROBE,
+	TFTPK_EXPIRED_TIMEOUT,
+};
+
 void tftpk_window_init(struct tftpk_window *w, u64 bytes, u32 blksize,
 		       u16 windowsize, u8 rollover);
 enum tftpk_ack tftpk_window_ack(struct tftpk_window *w, struct tftpk_rtt *rtt,
@@ -102,15 +118,18 @@ bool tftpk_window_unsent(const struct tftpk_window *w, u16 block);
 u16 tftpk_window_wire(const struct tftpk_window *w, u64 block);
 u32 tftpk_window_room(const struct tftpk_window *w);
 u32 tftpk_window_sent(struct tftpk_window *w, u32 n, u64 now_ns);
+u32 tftpk_window_wait(const struct tftpk_window *w, const struct tftpk_rtt *rtt,
+		      u32 utimeout);
+enum tftpk_expired tftpk_window_expired(const struct tftpk_window *w,
+					const struct tftpk_rtt *rtt,
+					bool verified);
 void tftpk_window_back(struct tftpk_window *w);
-void tftpk_window_probe(struct tftpk_window *w);
+void tftpk_window_probe(struct tftpk_window *w, struct tftpk_rtt *rtt,
+			bool verified);
 void tftpk_window_timeout(struct tftpk_window *w, struct tftpk_rtt *rtt);
 
 void tftpk_rtt_sample(struct tftpk_rtt *rtt, u32 us);
-void tftpk_rtt_backoff(struct tftpk_rtt *rtt);
 u32 tftpk_rtt_rto(const struct tftpk_rtt *rtt, u32 utimeout);
-u32 tftpk_rtt_suspect(const struct tftpk_rtt *rtt);
-u32 tftpk_rtt_probe(const struct tftpk_rtt *rtt, u32 inflight);
 
 /** tftpk_window_inflight() - blocks sent and not acknowledged */
 static inline u32 tftpk_window_inflight(const struct tftpk_window *w)

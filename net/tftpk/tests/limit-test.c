@@ -62,9 +62,13 @@ static void limit_trust(struct kunit *test, const char *addr, u8 plen)
 {
 	struct limit_state *s = test->priv;
 	struct tftpk_key key;
+	int err;
 
 	limit_key(test, addr, &key);
-	KUNIT_ASSERT_EQ(test, tftpk_trust_add(&s->tn, &key.client, plen), 0);
+	mutex_lock(&s->tn.mutex);
+	err = tftpk_trust_add(&s->tn, &key.client, plen);
+	mutex_unlock(&s->tn.mutex);
+	KUNIT_ASSERT_EQ(test, err, 0);
 }
 
 /* ---- bursts ---- */
@@ -367,6 +371,7 @@ static void limit_trust_test(struct kunit *test)
 	limit_trust(test, "2001:db8::", 32);
 	/* The same network, however it is written */
 	limit_key(test, "192.0.2.1", &key);
+	mutex_lock(&s->tn.mutex);
 	KUNIT_EXPECT_EQ(test, tftpk_trust_add(&s->tn, &key.client, 120),
 			-EEXIST);
 	KUNIT_EXPECT_EQ(test, tftpk_trust_add(&s->tn, &key.client, 128), 0);
@@ -375,8 +380,6 @@ static void limit_trust_test(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tftpk_trust_del(&s->tn, &key.client, 120), 0);
 	KUNIT_EXPECT_EQ(test, tftpk_trust_del(&s->tn, &key.client, 120),
 			-ENOENT);
-
-	mutex_lock(&s->tn.mutex);
 	KUNIT_EXPECT_NOT_NULL(test, tftpk_trust_nth(&s->tn, 0, &plen));
 	KUNIT_EXPECT_EQ(test, plen, 32);
 	KUNIT_EXPECT_NOT_NULL(test, tftpk_trust_nth(&s->tn, 1, &plen));

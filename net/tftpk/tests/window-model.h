@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A model of a transfer: window.c as transfer.c drives it, a network that
+ * A model of a transfer: window.c as send.c drives it, a network that
  * loses, repeats and delays, and a receiver as RFC 7440 describes it. Time is
  * simulated, so a whole transfer takes as long as its arithmetic.
  *
@@ -179,7 +179,7 @@ static inline void model_transmit(struct model *m, bool ack, u64 block)
 	}
 }
 
-/* ---- the server, as transfer.c has it ---- */
+/* ---- the server, as send.c has it ---- */
 
 static inline void model_send(struct model *m, u64 block)
 {
@@ -193,15 +193,8 @@ static inline void model_send(struct model *m, u64 block)
 
 static inline void model_await(struct model *m)
 {
-	u32 rto = tftpk_rtt_rto(&m->rtt, 0);
-	u32 probe = tftpk_rtt_probe(&m->rtt,
-				    tftpk_window_inflight(&m->window));
-
-	if (probe && !m->window.probed)
-		rto = min(rto, probe);
-	if (m->window.suspect)
-		rto = min(rto, tftpk_rtt_suspect(&m->rtt));
-	m->server_ns = m->now_ns + rto * (u64)NSEC_PER_USEC;
+	m->server_ns = m->now_ns + tftpk_window_wait(&m->window, &m->rtt, 0) *
+				   (u64)NSEC_PER_USEC;
 }
 
 static inline void model_push(struct model *m)
@@ -264,19 +257,25 @@ static inline void model_server_timer(struct model *m)
 {
 	struct tftpk_window *w = &m->window;
 
-	if (w->suspect) {
-		tftpk_window_back(w);
-		model_push(m);
-	} else if (!w->probed && !m->rtt.backoff && tftpk_window_inflight(w)) {
+	switch (tftpk_window_expired(w, &m->rtt, true)) {
+	case TFTPK_EXPIRED_PROBE:
 		m->probes++;
-		tftpk_window_probe(w);
+		tftpk_window_probe(w, &m->rtt, true);
 		model_send(m, w->next - 1);
 		model_await(m);
-	} else {
+		return;
+	case TFTPK_EXPIRED_UNSENT:
+		model_fail(m, "a window was not sent");
+		return;
+	case TFTPK_EXPIRED_LOSS:
+		tftpk_window_back(w);
+		break;
+	case TFTPK_EXPIRED_TIMEOUT:
 		m->timeouts++;
 		tftpk_window_timeout(w, &m->rtt);
-		model_push(m);
+		break;
 	}
+	model_push(m);
 }
 
 /* ---- the client, as RFC 7440 has it ---- */

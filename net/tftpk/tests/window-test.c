@@ -459,21 +459,21 @@ static void window_probe_test(struct kunit *test)
 	tftpk_window_sent(&w, 4, 200 * MS);
 	KUNIT_EXPECT_EQ(test, tftpk_window_ack(&w, &rtt, 0, 201 * MS),
 			TFTPK_ACK_SUSPECT);
-	tftpk_window_probe(&w);
+	tftpk_window_probe(&w, &rtt, true);
 	KUNIT_EXPECT_EQ(test, w.next, 5);
 	/* What stays in doubt is decided by the timer. */
 	KUNIT_EXPECT_EQ(test, tftpk_window_ack(&w, &rtt, 0, 203 * MS),
 			TFTPK_ACK_STALE);
 	tftpk_window_back(&w);
 	tftpk_window_sent(&w, 4, 203 * MS);
-	tftpk_window_probe(&w);
+	tftpk_window_probe(&w, &rtt, true);
 	KUNIT_EXPECT_EQ(test, tftpk_window_ack(&w, &rtt, 0, 204 * MS),
 			TFTPK_ACK_GAP);
 	tftpk_window_sent(&w, 4, 204 * MS);
 	KUNIT_EXPECT_EQ(test, tftpk_window_ack(&w, &rtt, 0, 205 * MS),
 			TFTPK_ACK_SUSPECT);
 	/* An answer that tells more than was asked */
-	tftpk_window_probe(&w);
+	tftpk_window_probe(&w, &rtt, true);
 	KUNIT_EXPECT_EQ(test, tftpk_window_ack(&w, &rtt, 4, 206 * MS),
 			TFTPK_ACK_PROGRESS);
 	KUNIT_EXPECT_FALSE(test, w.probed);
@@ -515,7 +515,7 @@ static void rtt_karn_test(struct kunit *test)
 
 	/* Nor does a probed block give a time. */
 	tftpk_window_sent(&w, 4, 3000 * MS);
-	tftpk_window_probe(&w);
+	tftpk_window_probe(&w, &rtt, true);
 	tftpk_window_ack(&w, &rtt, 8, 3001 * MS);
 	KUNIT_EXPECT_EQ(test, rtt.srtt, 0);
 
@@ -632,6 +632,90 @@ static void rtt_rto_test(struct kunit *test)
 }
 
 /* Timeouts double, eight times at most; the next sample puts an end to that. */
+/* ---- the wait, and what comes after it ---- */
+
+struct expired_case {
+	const char *desc;
+	u32 unsent;		/* blocks that the window allows besides */
+	bool suspect;
+	bool probed;
+	bool verified;
+	u8 backoff;
+	enum tftpk_expired wanted;
+};
+
+static const struct expired_case expired_cases[] = {
+	{ "all in flight", .verified = true, .wanted = TFTPK_EXPIRED_PROBE },
+	{ "probed", .verified = true, .probed = true,
+	  .wanted = TFTPK_EXPIRED_TIMEOUT },
+	{ "backed off", .verified = true, .backoff = 1,
+	  .wanted = TFTPK_EXPIRED_TIMEOUT },
+	{ "in doubt", .verified = true, .suspect = true,
+	  .wanted = TFTPK_EXPIRED_LOSS },
+	{ "in doubt and probed", .verified = true, .suspect = true,
+	  .probed = true, .wanted = TFTPK_EXPIRED_LOSS },
+	{ "cut short", .verified = true, .unsent = 2,
+	  .wanted = TFTPK_EXPIRED_UNSENT },
+	{ "cut short and in doubt", .verified = true, .unsent = 2,
+	  .suspect = true, .wanted = TFTPK_EXPIRED_UNSENT },
+	{ "unverified", .wanted = TFTPK_EXPIRED_PROBE },
+	{ "unverified and probed", .probed = true,
+	  .wanted = TFTPK_EXPIRED_PROBE },
+	{ "unverified and backed off", .probed = true, .backoff = 2,
+	  .wanted = TFTPK_EXPIRED_PROBE },
+};
+
+KUNIT_ARRAY_PARAM_DESC(expired, expired_cases, desc);
+
+static void window_expired_test(struct kunit *test)
+{
+	const struct expired_case *c = test->param_value;
+	struct tftpk_rtt rtt = { .srtt = 1000, .backoff = c->backoff };
+	struct tftpk_window w;
+
+	tftpk_window_init(&w, 8000, 8, 4, 0);
+	tftpk_window_sent(&w, 4 - c->unsent, MS);
+	w.suspect = c->suspect;
+	w.probed = c->probed;
+	KUNIT_EXPECT_EQ(test, tftpk_window_expired(&w, &rtt, c->verified),
+			c->wanted);
+}
+
+/* An unverified client is asked less and less often. */
+static void window_probe_backoff_test(struct kunit *test)
+{
+	struct tftpk_rtt rtt = {};
+	struct tftpk_window w;
+
+	tftpk_window_init(&w, 8000, 8, 4, 0);
+	tftpk_window_sent(&w, 4, MS);
+	tftpk_window_probe(&w, &rtt, false);
+	KUNIT_EXPECT_EQ(test, rtt.backoff, 0);
+	tftpk_window_probe(&w, &rtt, false);
+	KUNIT_EXPECT_EQ(test, rtt.backoff, 1);
+	tftpk_window_probe(&w, &rtt, true);
+	KUNIT_EXPECT_EQ(test, rtt.backoff, 1);
+}
+
+/* The shortest of probe, doubt and timeout counts. */
+static void window_wait_test(struct kunit *test)
+{
+	struct tftpk_rtt rtt = { .srtt = 40000, .rttvar = 1000 };
+	struct tftpk_window w;
+
+	tftpk_window_init(&w, 8000, 8, 4, 0);
+	tftpk_window_sent(&w, 4, MS);
+	KUNIT_EXPECT_EQ(test, tftpk_window_wait(&w, &rtt, 0), 81000);
+	w.suspect = true;
+	KUNIT_EXPECT_EQ(test, tftpk_window_wait(&w, &rtt, 0), 44000);
+	w.suspect = false;
+	w.probed = true;
+	KUNIT_EXPECT_EQ(test, tftpk_window_wait(&w, &rtt, 0), TFTPK_RTO_MIN);
+	rtt.backoff = 3;
+	KUNIT_EXPECT_EQ(test, tftpk_window_wait(&w, &rtt, 0), 8 * TFTPK_RTO_MIN);
+	KUNIT_EXPECT_EQ(test, tftpk_window_wait(&w, &rtt, 300000), 300000);
+}
+
 static void rtt_backoff_test(struct kunit *test)
 {
 	struct tftpk_rtt rtt = { .srtt = 1000, .rttvar = 0, .min = 1000 };
@@ -690,7 +774,7 @@ static void rtt_last_test(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tftpk_rtt_suspect(&rtt), TFTPK_PROBE_MIN);
 
 	tftpk_window_sent(&w, 4, 1 * NSEC_PER_SEC);
-	tftpk_window_probe(&w);
+	tftpk_window_probe(&w, &rtt, true);
 	tftpk_window_ack(&w, &rtt, 4, 3 * NSEC_PER_SEC);
 	KUNIT_EXPECT_EQ(test, rtt.srtt, 1000);
 	KUNIT_EXPECT_EQ(test, rtt.last, 2000000);
@@ -699,12 +783,12 @@ static void rtt_last_test(struct kunit *test)
 
 	/* To have waited did not help: what was lost is lost each time. */
 	tftpk_window_sent(&w, 4, 3 * NSEC_PER_SEC);
-	tftpk_window_probe(&w);
+	tftpk_window_probe(&w, &rtt, true);
 	tftpk_window_ack(&w, &rtt, 8, 6 * NSEC_PER_SEC);
 	KUNIT_EXPECT_EQ(test, rtt.last, 0);
 	KUNIT_EXPECT_EQ(test, tftpk_rtt_probe(&rtt, 4), TFTPK_PROBE_MIN);
 	tftpk_window_sent(&w, 4, 6 * NSEC_PER_SEC);
-	tftpk_window_probe(&w);
+	tftpk_window_probe(&w, &rtt, true);
 	tftpk_window_ack(&w, &rtt, 12, 8 * NSEC_PER_SEC);
 	KUNIT_EXPECT_EQ(test, rtt.last, 2000000);
 
@@ -733,6 +817,9 @@ static struct kunit_case window_cases[] = {
 	KUNIT_CASE(window_sent_test),
 	KUNIT_CASE(window_echo_test),
 	KUNIT_CASE(window_probe_test),
+	KUNIT_CASE_PARAM(window_expired_test, expired_gen_params),
+	KUNIT_CASE(window_probe_backoff_test),
+	KUNIT_CASE(window_wait_test),
 	KUNIT_CASE(rtt_timed_test),
 	KUNIT_CASE(rtt_karn_test),
 	KUNIT_CASE_PARAM(rtt_sample_test, sample_gen_params),

@@ -1,0 +1,399 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * From a request to a transfer: admission in softirq; then, by the transfer's
+ * work, the file, the options and the first answer.
+ */
+#include <linux/jiffies.h>
+#include <linux/log2.h>
+#include <linux/slab.h>
+#include <net/ipv6.h>
+
+#include "transfer.h"
+#include "trace.h"
+
+/* A repeated request from a client that was last heard of this long ago is
+ * not a retransmission: it has begun anew, from the same port.
+ */
+#define TFTPK_RESTART_MS	1000
+
+/* Evict at most this many unverified transfers for one reservation of pages. */
+#define TFTPK_EVICT_TRIES	4
+
+/* Take @pages out of what the namespace may pin, and evict up to @tries
+ * unverified transfers for it.
+ */
+static bool tftpk_request_reserve(struct tftpk_transfer *t, u32 pages,
+				  int tries)
+{
+	struct tftpk_net *tn = t->tn;
+	long max = (long)READ_ONCE(tn->settings.max_pinned) <<
+		   (20 - PAGE_SHIFT);
+
+	while (atomic_long_add_return(pages, &tn->pinned) > max) {
+		atomic_long_sub(pages, &tn->pinned);
+		if (!tries-- || !tftpk_unverified_evict_oldest(t))
+			return false;
+	}
+	spin_lock_bh(&t->lock);
+	t->reserved = pages;
+	spin_unlock_bh(&t->lock);
+	return true;
+}
+
+/* Make a ring for the window and some pages ahead of it, or for as many as the
+ * file has. The window shrinks to what fits the largest ring. Where the budget
+ * is short, nothing is read ahead, and nobody is evicted for that. If the window
+ * does not fit either, or memory is short, fall back to a window of one block.
+ * Returns the window.
+ */
+static u32 tftpk_request_make_ring(struct tftpk_transfer *t, u32 blksize,
+				   u32 windowsize)
+{
+	u32 most = (TFTPK_RING_MAX - TFTPK_RING_AHEAD - 2) * PAGE_SIZE;
+	u64 all = DIV_ROUND_UP_ULL(t->size, PAGE_SIZE);
+	u32 ahead, window, size;
+
+	/* It may begin and end within a page. */
+	windowsize = clamp(windowsize, 1U, most / blksize);
+	window = DIV_ROUND_UP(windowsize * blksize, PAGE_SIZE) + 2;
+	window = min_t(u64, window, all);
+	ahead = min_t(u64, TFTPK_RING_AHEAD, all - window);
+
+	if (!tftpk_request_reserve(t, window + ahead, 0)) {
+		ahead = 0;
+		if (!tftpk_request_reserve(t, window, TFTPK_EVICT_TRIES))
+			goto one;
+	}
+	size = roundup_pow_of_two(max(window + ahead, TFTPK_RING_SMALL));
+	t->ring.pages = size > TFTPK_RING_SMALL ?
+		kmalloc_array(size, sizeof(struct page *), GFP_KERNEL) :
+		t->small;
+	if (!t->ring.pages)
+		goto one;
+	t->ring.mask = size - 1;
+	t->ahead = ahead * PAGE_SIZE;
+	return windowsize;
+
+one:
+	spin_lock_bh(&t->lock);
+	tftpk_transfer_unreserve(t);
+	spin_unlock_bh(&t->lock);
+	t->ring.pages = t->small;
+	t->ring.mask = TFTPK_RING_SMALL - 1;
+	return 1;
+}
+
+static int tftpk_request_negotiate(struct tftpk_transfer *t,
+				   const struct tftpk_request *req)
+{
+	const struct tftpk_settings *set = &t->tn->settings;
+	struct tftpk_limits limits = {
+		.size		= t->size,
+		.blksize	= READ_ONCE(set->max_blksize),
+	};
+	struct sk_buff_head out;
+	struct dst_entry *dst;
+	u32 blksize;
+
+	/* Nothing is sent; the route wants BH disabled, and RCU. */
+	tftpk_transfer_lock(t, &out);
+	dst = tftpk_output_route(t);
+	limits.windowsize = min(READ_ONCE(set->max_windowsize),
+				tftpk_limit_window(t->request.key.port->listener,
+						   t->known));
+	if (t->bounded && req->windowsize > 1)
+		tftpk_send_note_bounded(t);
+	if (dst && READ_ONCE(set->clamp_mtu))
+		limits.blksize = min(limits.blksize,
+				     tftpk_output_mtu_blksize(t, dst));
+	tftpk_transfer_unlock_send(t, &out);
+	if (!dst)
+		return -ENETUNREACH;
+
+	/* Where a block of text begins is known for two blocks only. */
+	t->netascii = req->mode == TFTPK_MODE_NETASCII;
+	if (t->netascii)
+		limits.windowsize = 1;
+	/* The ring wants to know the block size first. */
+	tftpk_negotiate(req, &limits, &t->options);
+	blksize = t->options.blksize;
+	limits.windowsize = tftpk_request_make_ring(t, blksize,
+						    t->options.windowsize);
+	tftpk_negotiate(req, &limits, &t->options);
+
+	t->blksize = blksize;
+	t->utimeout = t->options.utimeout;
+	t->oack = t->options.nopts;
+	t->text[0].pending = -1;
+	tftpk_window_init(&t->window, t->size, blksize, t->options.windowsize,
+			  t->options.rollover);
+	if (t->netascii)
+		t->window.last = U64_MAX;
+	return 0;
+}
+
+static void tftpk_request_open(struct tftpk_transfer *t)
+{
+	const struct tftpk_request *req = TFTPK_REQUEST(t->request_skb);
+	struct sk_buff_head out;
+	bool started = false;
+	int err;
+
+	tftpk_event_transfer(t, TFTPK_EVENT_TYPE_REQUEST);
+	err = tftpk_file_open(t, req->name);
+	if (!err)
+		err = tftpk_request_negotiate(t, req);
+	if (!err)
+		err = tftpk_file_fill(t, tftpk_send_goal(t));
+
+	tftpk_transfer_lock(t, &out);
+	if (t->dead) {
+		/* Killed meanwhile: the work is queued again. */
+	} else if (err) {
+		tftpk_transfer_unreadable(t, err, &out);
+	} else {
+		trace_tftpk_start(t);
+		tftpk_stats_inc(t->tn, TFTPK_STAT_TRANSFERS_STARTED);
+		t->state = TFTPK_STATE_NEGOTIATING;
+		t->progress = jiffies;
+		started = true;
+		tftpk_send_answer(t, &out);
+	}
+	tftpk_transfer_unlock_send(t, &out);
+
+	/* A refusal still wants to tell the name. */
+	if (!started)
+		return;
+	tftpk_event_transfer(t, TFTPK_EVENT_TYPE_START);
+	tftpk_send_tell_bounded(t);
+	kfree_skb(t->request_skb);
+	t->request_skb = NULL;
+}
+
+static void tftpk_request_work(struct work_struct *work)
+{
+	struct tftpk_transfer *t = container_of(work, struct tftpk_transfer,
+						work);
+	bool dead, reap;
+	u8 state;
+
+	spin_lock_bh(&t->lock);
+	dead = t->dead;
+	state = t->state;
+	/* The end may come between this work's beginning and this lock, and
+	 * queues it once more.
+	 */
+	reap = dead && !t->reaped;
+	t->reaped = dead;
+	spin_unlock_bh(&t->lock);
+
+	if (reap)
+		tftpk_transfer_reap(t);
+	else if (!dead && state == TFTPK_STATE_OPENING)
+		tftpk_request_open(t);
+	else if (!dead)
+		tftpk_send_refill(t);
+	tftpk_transfer_put(t);
+}
+
+/* May a client have one more transfer? Counted only where that is limited, and
+ * without the transfer that this one replaces.
+ */
+static bool tftpk_request_below_client_limit(struct tftpk_net *tn,
+					     const struct tftpk_key *key)
+{
+	u32 max = READ_ONCE(tn->settings.max_per_client), n = 0;
+	struct tftpk_transfer *t;
+
+	lockdep_assert_held(&tn->lock);
+
+	if (!max)
+		return true;
+	list_for_each_entry(t, &tn->transfers, list)
+		if (!READ_ONCE(t->dead) &&
+		    ipv6_addr_equal(&t->request.key.client, &key->client) &&
+		    !(READ_ONCE(t->request.key.former) &&
+		      t->request.key.client_port == key->client_port))
+			n++;
+	return n < max;
+}
+
+/* Why no transfer may begin now, or NULL. */
+static const char *tftpk_request_refusal(struct tftpk_net *tn,
+					 const struct tftpk_key *key)
+{
+	lockdep_assert_held(&tn->lock);
+
+	if (READ_ONCE(tn->settings.draining))
+		return "server is draining";
+	/* Pairs with the renewal of its ports. */
+	if (tn->closing || smp_load_acquire(&key->port->listener->dead))
+		return "server busy";
+	if (atomic_read(&tn->active) >= READ_ONCE(tn->settings.max_transfers))
+		return "too many transfers";
+	if (!tftpk_request_below_client_limit(tn, key))
+		return "too many transfers of this client";
+	return NULL;
+}
+
+/* Begin a transfer. Returns -EEXIST where another one has this key. Where it may
+ * not begin, @reason says why.
+ */
+static int tftpk_request_start(struct tftpk_net *tn,
+			       const struct tftpk_key *key,
+				struct sk_buff *skb, u32 hash, bool known,
+				const char **reason)
+{
+	struct tftpk_transfer *t, *oldest = NULL;
+	const char *refusal;
+	int err;
+
+	t = tftpk_transfer_alloc(tn, key);
+	if (!t)
+		return -ENOMEM;
+	timer_setup(&t->timer, tftpk_send_timer, 0);
+	INIT_WORK(&t->work, tftpk_request_work);
+	t->request_hash = hash;
+	t->known = known;
+	t->bounded = !known && key->port->listener->single_port;
+
+	spin_lock(&tn->lock);
+	refusal = tftpk_request_refusal(tn, key);
+	if (refusal) {
+		spin_unlock(&tn->lock);
+		*reason = refusal;
+		tftpk_transfer_discard(t);
+		return -EBUSY;
+	}
+	atomic_inc(&tn->active);
+	atomic_inc(&key->port->listener->users);
+	t->id = ++tn->next_transfer;
+	list_add_tail(&t->list, &tn->transfers);
+	/* From here on commands find it; they wait for this lock. */
+	spin_lock(&t->lock);
+	spin_unlock(&tn->lock);
+
+	err = tftpk_transfer_insert(t);
+	if (!err) {
+		t->request_skb = skb;
+		t->announced = true;
+		tftpk_send_arm(t, TFTPK_RTO_FIRST);
+		oldest = tftpk_unverified_add(t);
+	} else {
+		t->dead = true;
+	}
+	trace_tftpk_request(t);
+	tftpk_transfer_queue(t);
+	spin_unlock(&t->lock);
+	if (oldest)
+		tftpk_transfer_evict(oldest);
+	return err;
+}
+
+/* What a request is to the transfer that its client and port have. */
+enum tftpk_meeting {
+	TFTPK_MEETS_NEW,	/* another one: a transfer begins */
+	TFTPK_MEETS_REPEATED,	/* the same */
+	TFTPK_MEETS_IGNORED,	/* another one, for which there is no place */
+};
+
+/* A request meets the transfer @t of its client and port. A repeated one gets its
+ * answer again, within what an unverified client may be sent. Anybody may have
+ * forged another one: so a verified transfer makes way and goes on, and an
+ * unverified one ends. With a single port @t cannot make way: it stays as long as
+ * it makes progress.
+ */
+static enum tftpk_meeting tftpk_request_meet(struct tftpk_transfer *t, u32 hash,
+					     struct sk_buff_head *out)
+{
+	enum tftpk_meeting meets = TFTPK_MEETS_NEW;
+	bool fresh;
+
+	spin_lock(&t->lock);
+	fresh = time_before(jiffies, t->progress +
+			    msecs_to_jiffies(TFTPK_RESTART_MS));
+	if (t->dead) {
+		tftpk_transfer_make_way(t);
+	} else if (t->request_hash == hash &&
+		   (t->state != TFTPK_STATE_SENDING || fresh)) {
+		meets = TFTPK_MEETS_REPEATED;
+		tftpk_stats_inc(t->tn, TFTPK_STAT_REQUESTS_REPEATED);
+		if (t->state == TFTPK_STATE_NEGOTIATING &&
+		    t->tries < TFTPK_UNVERIFIED_TRIES) {
+			tftpk_window_timeout(&t->window, &t->rtt);
+			tftpk_send_answer(t, out);
+		}
+	} else if (!tftpk_transfer_verified(t) ||
+		   (tftpk_single_port(t) && !fresh)) {
+		tftpk_transfer_end(t, TFTPK_OUTCOME_ABORTED);
+		tftpk_transfer_make_way(t);
+	} else if (tftpk_single_port(t)) {
+		meets = TFTPK_MEETS_IGNORED;
+	} else {
+		tftpk_transfer_make_way(t);
+	}
+	spin_unlock(&t->lock);
+	return meets;
+}
+
+/**
+ * tftpk_request_rrq() - a read request arrived
+ * @key: client, and the port that takes requests
+ * @skb: the packet, with the parsed request in it; consumed
+ * @hash: of the request's bytes
+ *
+ * A request from a client and port whose transfer is running is the same
+ * request again, or begins another one beside it (RFC 1350 section 4 gives every
+ * transfer a port of its own).
+ *
+ * Context: softirq, within rcu_read_lock().
+ */
+void tftpk_request_rrq(const struct tftpk_key *key, struct sk_buff *skb,
+		       u32 hash)
+{
+	struct tftpk_net *tn = key->port->listener->tn;
+	const char *reason = "server busy";
+	enum tftpk_meeting meets = TFTPK_MEETS_NEW;
+	struct tftpk_transfer *old;
+	struct sk_buff_head out;
+	bool known = false;
+	int err, tries = 0;
+
+	tftpk_stats_inc(tn, TFTPK_STAT_REQUESTS);
+	__skb_queue_head_init(&out);
+	do {
+		old = tftpk_transfer_find(key);
+		if (old)
+			meets = tftpk_request_meet(old, hash, &out);
+		if (meets == TFTPK_MEETS_IGNORED) {
+			tftpk_stats_inc(tn, TFTPK_STAT_REQUESTS_DROPPED);
+			tftpk_event_refused(key, TFTPK_REQUEST(skb)->name,
+					    TFTPK_ERR_UNDEFINED,
+					    "a transfer of this client and port is running");
+		}
+		if (meets != TFTPK_MEETS_NEW) {
+			tftpk_output_send(tn->net, &out);
+			goto drop;
+		}
+		if (!tries)
+			known = tftpk_limit_known(tn, key);
+		if (!tries && !tftpk_limit_request(tn, key, known)) {
+			tftpk_stats_inc(tn, TFTPK_STAT_REQUESTS_LIMITED);
+			tftpk_event_refused(key, TFTPK_REQUEST(skb)->name,
+					    TFTPK_ERR_UNDEFINED,
+					    "too many requests of this source");
+			goto drop;
+		}
+		err = tftpk_request_start(tn, key, skb, hash, known, &reason);
+	} while (err == -EEXIST && ++tries < 3);
+	if (!err)
+		return;
+
+	tftpk_stats_inc(tn, TFTPK_STAT_REQUESTS_DROPPED);
+	tftpk_event_refused(key, TFTPK_REQUEST(skb)->name, TFTPK_ERR_UNDEFINED,
+			    reason);
+	if (READ_ONCE(tn->settings.reply_at_limit))
+		tftpk_output_error(key, tn->net, TFTPK_ERR_UNDEFINED, reason);
+drop:
+	kfree_skb(skb);
+}

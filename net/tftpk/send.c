@@ -1,0 +1,545 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The sending machine: ACKs and the timer, the bursts that they cause, and the
+ * work that keeps the page ring filled.
+ *
+ * ACKs are answered where they arrive, in softirq, from the pages in the ring.
+ * The work only refills it. If the ring lacks any page of the window, the work
+ * will send all of it.
+ */
+#include <linux/jiffies.h>
+#include <linux/ktime.h>
+#include <linux/math64.h>
+#include <linux/sched.h>
+
+#include "transfer.h"
+#include "trace.h"
+
+/* A block that has to wait asks again within that time, in microseconds. */
+#define TFTPK_HOLD_MAX		5000000
+
+/* Smallest refill, but at the end of the file; a smaller gap waits. */
+#define TFTPK_REFILL_MIN	(16 * PAGE_SIZE)
+
+/**
+ * tftpk_send_arm() - let the timer do something
+ * @t: transfer, locked
+ * @us: microseconds until then
+ *
+ * A deadline that moves away leaves the timer alone: it finds out when it
+ * fires. So an ACK that comes in time costs no timer operation.
+ */
+void tftpk_send_arm(struct tftpk_transfer *t, u32 us)
+{
+	lockdep_assert_held(&t->lock);
+
+	t->deadline = jiffies + usecs_to_jiffies(us) + 1;
+	if (!timer_pending(&t->timer) ||
+	    time_before(t->deadline, t->timer.expires))
+		mod_timer(&t->timer, t->deadline);
+}
+
+/* Wait for the client. A client whose packets may be forged does not say how
+ * often to repeat.
+ */
+static void tftpk_send_await(struct tftpk_transfer *t)
+{
+	tftpk_send_arm(t, tftpk_window_wait(&t->window, &t->rtt,
+					    t->bounded ? 0 : t->utimeout));
+}
+
+/* The last block that the ring holds completely. */
+static u64 tftpk_send_ready(const struct tftpk_transfer *t)
+{
+	if (t->ring.filled == t->size)
+		return t->window.last;
+	/* A block of text is made of at most as many bytes. */
+	if (t->netascii)
+		return t->window.acked +
+		       (t->ring.filled - t->text[0].pos >= t->blksize);
+	return div_u64(t->ring.filled, t->blksize);
+}
+
+/**
+ * tftpk_send_goal() - how far the ring should be filled
+ * @t: transfer, locked or not sending yet
+ *
+ * Return: position in the file: the window and some more, or one block before
+ * the client has acknowledged anything.
+ */
+u64 tftpk_send_goal(const struct tftpk_transfer *t)
+{
+	u64 acked = tftpk_transfer_acked_bytes(t);
+	u64 goal, room;
+
+	if (t->state != TFTPK_STATE_SENDING)
+		return min_t(u64, PAGE_ALIGN((u32)t->blksize), t->size);
+
+	goal = acked + (u32)t->window.size * t->blksize + t->ahead;
+	room = (t->ring.tail + t->ring.mask + 1) << PAGE_SHIFT;
+	goal = min(PAGE_ALIGN(goal), room);
+	return min(goal, t->size);
+}
+
+/* Is a refill worth it, or does the end of the file fit now? */
+static bool tftpk_send_low(const struct tftpk_transfer *t)
+{
+	u64 goal = tftpk_send_goal(t);
+
+	return goal >= t->ring.filled + TFTPK_REFILL_MIN ||
+	       (goal == t->size && goal > t->ring.filled);
+}
+
+/* End the transfer if its file has changed: the ring has its pages as they are
+ * now. Returns whether it goes on.
+ */
+static bool tftpk_send_check_file(struct tftpk_transfer *t,
+				  struct sk_buff_head *out)
+{
+	if (likely(!READ_ONCE(t->tn->settings.detect_changes) ||
+		   !tftpk_file_changed(t)))
+		return true;
+	tftpk_transfer_unreadable(t, -ESTALE, out);
+	return false;
+}
+
+/**
+ * tftpk_send_note_bounded() - note that the source is sent less than it could be
+ * @t: transfer, locked
+ */
+void tftpk_send_note_bounded(struct tftpk_transfer *t)
+{
+	lockdep_assert_held(&t->lock);
+
+	if (!t->held_back)
+		tftpk_stats_inc(t->tn, TFTPK_STAT_TRANSFERS_BOUNDED);
+	t->held_back = true;
+	t->tell |= tftpk_limit_tell(t->tn, &t->request.key);
+}
+
+/**
+ * tftpk_send_tell_bounded() - tell that a transfer is bounded, once
+ * @t: transfer
+ *
+ * Context: process, the transfer's work.
+ */
+void tftpk_send_tell_bounded(struct tftpk_transfer *t)
+{
+	bool tell;
+
+	spin_lock_bh(&t->lock);
+	tell = t->tell;
+	t->tell = false;
+	spin_unlock_bh(&t->lock);
+	if (tell)
+		tftpk_event_transfer(t, TFTPK_EVENT_TYPE_BOUNDED);
+}
+
+/* Charge a block to the rate of its source. Returns false where it has to wait,
+ * and the timer asks again. While nothing is out that the client could answer,
+ * its silence does not count.
+ */
+static bool tftpk_send_charge(struct tftpk_transfer *t)
+{
+	u64 wait;
+
+	lockdep_assert_held(&t->lock);
+
+	if (likely(!t->bounded))
+		return true;
+	wait = tftpk_limit_bytes(t->tn, &t->request.key, tftpk_output_size(t));
+	tftpk_transfer_hold(t, wait);
+	if (!wait)
+		return true;
+	if (t->window.high == t->window.acked + 1)
+		t->progress = jiffies;
+	tftpk_send_note_bounded(t);
+	tftpk_send_arm(t, min_t(u64, div_u64(wait, NSEC_PER_USEC),
+				TFTPK_HOLD_MAX));
+	return false;
+}
+
+/* Send what the window allows, if the ring holds all of it. If not, the work
+ * fills the ring and sends: a client answers the end of a window, so half of
+ * one gains nothing, and two CPUs sending one window could reorder it.
+ */
+static void tftpk_send_push(struct tftpk_transfer *t, u64 now_ns,
+			    struct sk_buff_head *out)
+{
+	struct tftpk_window *w = &t->window;
+	u64 ready, first = w->next;
+	u32 room, n, sent, again;
+	bool await = true;
+
+	lockdep_assert_held(&t->lock);
+
+	if (!tftpk_send_check_file(t, out))
+		return;
+
+	room = tftpk_window_room(w);
+	ready = tftpk_send_ready(t);
+	n = ready < first ? 0 : min_t(u64, room, ready + 1 - first);
+	t->starved = n < room || room > TFTPK_BURST_MAX;
+	n = n < room ? 0 : min_t(u32, room, TFTPK_BURST_MAX);
+
+	if (n && !tftpk_send_charge(t)) {
+		await = false;
+	} else if (n) {
+		sent = tftpk_output_blocks(t, first, n, out);
+		again = tftpk_window_sent(w, sent, now_ns);
+		trace_tftpk_send(t, first, sent, again);
+		if (again) {
+			t->retransmitted += again;
+			tftpk_stats_add(t->tn,
+					TFTPK_STAT_BLOCKS_RETRANSMITTED,
+					again);
+		}
+		if (sent < n) {
+			/* The timer tries again. */
+			tftpk_stats_inc(t->tn, TFTPK_STAT_SEND_ERRORS);
+			t->starved = false;
+		}
+	}
+	if (await)
+		tftpk_send_await(t);
+
+	/* Work that is filling the ring looks again before it goes, and work
+	 * that was asked for need not be asked twice.
+	 */
+	if (!t->filling &&
+	    (t->starved || t->tell || tftpk_send_low(t))) {
+		t->filling = true;
+		tftpk_transfer_queue(t);
+	}
+}
+
+/**
+ * tftpk_send_answer() - send the OACK or, without one, the first block
+ * @t: transfer, locked and negotiating
+ * @out: takes the packet
+ */
+void tftpk_send_answer(struct tftpk_transfer *t, struct sk_buff_head *out)
+{
+	u8 buf[TFTPK_OACK_MAX];
+
+	lockdep_assert_held(&t->lock);
+
+	t->window.flight_ns = ktime_get_ns();
+	if (!t->oack) {
+		tftpk_send_push(t, t->window.flight_ns, out);
+		t->tries += !t->held;
+		return;
+	}
+	t->tries++;
+	if (tftpk_output_packet(t, buf, tftpk_put_oack(buf, &t->options), out))
+		tftpk_stats_inc(t->tn, TFTPK_STAT_SEND_ERRORS);
+	tftpk_send_await(t);
+}
+
+/* Resend the flight's last block: if only that was lost, the client has all
+ * now; if more was, its ACK tells. For an unverified client this is the only
+ * retransmission, and it is limited.
+ */
+static void tftpk_send_probe(struct tftpk_transfer *t, struct sk_buff_head *out)
+{
+	bool verified = tftpk_transfer_verified(t);
+
+	if (!tftpk_send_check_file(t, out) || !tftpk_send_charge(t))
+		return;
+	trace_tftpk_retransmit(t, true);
+	t->tries += !verified;
+	tftpk_window_probe(&t->window, &t->rtt, verified);
+	if (tftpk_output_blocks(t, t->window.next - 1, 1, out)) {
+		t->retransmitted++;
+		tftpk_stats_inc(t->tn, TFTPK_STAT_PROBES);
+		tftpk_stats_inc(t->tn, TFTPK_STAT_BLOCKS_RETRANSMITTED);
+	}
+	tftpk_send_await(t);
+}
+
+/* How long a client may be silent, in jiffies. */
+static unsigned long tftpk_send_silence_limit(const struct tftpk_transfer *t)
+{
+	unsigned long give_up = READ_ONCE(t->tn->settings.give_up) *
+				(unsigned long)HZ;
+
+	if (tftpk_transfer_verified(t))
+		return give_up;
+	return min(give_up, msecs_to_jiffies(t->state == TFTPK_STATE_SENDING ?
+					     TFTPK_UNPROVED_MS :
+					     TFTPK_UNVERIFIED_MS));
+}
+
+/* Send again: what the window calls for, or the answer to the request. */
+static void tftpk_send_again(struct tftpk_transfer *t, struct sk_buff_head *out)
+{
+	struct tftpk_window *w = &t->window;
+	enum tftpk_expired what = TFTPK_EXPIRED_TIMEOUT;
+
+	if (t->state == TFTPK_STATE_SENDING)
+		what = tftpk_window_expired(w, &t->rtt,
+					    tftpk_transfer_verified(t));
+	switch (what) {
+	case TFTPK_EXPIRED_PROBE:
+		tftpk_send_probe(t, out);
+		return;
+	case TFTPK_EXPIRED_UNSENT:
+		/* A burst was cut short for want of memory or a route. */
+		break;
+	case TFTPK_EXPIRED_LOSS:
+		trace_tftpk_retransmit(t, false);
+		tftpk_window_back(w);
+		break;
+	case TFTPK_EXPIRED_TIMEOUT:
+		tftpk_stats_inc(t->tn, TFTPK_STAT_TIMEOUTS);
+		trace_tftpk_retransmit(t, false);
+		tftpk_window_timeout(w, &t->rtt);
+		break;
+	}
+	if (t->state == TFTPK_STATE_SENDING)
+		tftpk_send_push(t, ktime_get_ns(), out);
+	else
+		tftpk_send_answer(t, out);
+}
+
+static void tftpk_send_expired(struct tftpk_transfer *t,
+			       struct sk_buff_head *out)
+{
+	struct tftpk_window *w = &t->window;
+
+	if (t->state == TFTPK_STATE_OPENING) {
+		/* Storage may take its time. */
+		tftpk_send_arm(t, TFTPK_RTO_FIRST);
+		return;
+	}
+	/* Do not count the timer's own lateness (a stopped VM, a busy CPU) as
+	 * the client's silence. The intended wait counts.
+	 */
+	t->progress += jiffies - t->deadline;
+	if (time_after_eq(jiffies, t->progress + tftpk_send_silence_limit(t))) {
+		tftpk_transfer_end(t, tftpk_transfer_all_sent(t) ?
+				   TFTPK_OUTCOME_COMPLETED :
+				   TFTPK_OUTCOME_TIMED_OUT);
+		return;
+	}
+
+	if (t->held && tftpk_window_room(w)) {
+		tftpk_send_push(t, ktime_get_ns(), out);
+		/* The answer to a request without options. */
+		t->tries += t->state != TFTPK_STATE_SENDING && !t->held;
+	} else if ((!tftpk_transfer_verified(t) &&
+		    t->tries >= TFTPK_UNVERIFIED_TRIES) ||
+		   (t->starved && !tftpk_window_inflight(w))) {
+		/* Nothing to repeat: listen, or wait for the file. */
+		tftpk_send_arm(t, TFTPK_RTO_FIRST);
+	} else {
+		tftpk_send_again(t, out);
+	}
+}
+
+/**
+ * tftpk_send_timer() - a transfer's timer
+ * @timer: of a transfer
+ *
+ * Context: softirq.
+ */
+void tftpk_send_timer(struct timer_list *timer)
+{
+	struct tftpk_transfer *t = container_of(timer, struct tftpk_transfer,
+						timer);
+	struct sk_buff_head out;
+
+	tftpk_transfer_lock(t, &out);
+	if (!t->dead) {
+		if (time_before(jiffies, t->deadline))
+			mod_timer(&t->timer, t->deadline);
+		else
+			tftpk_send_expired(t, &out);
+	}
+	tftpk_transfer_unlock_send(t, &out);
+}
+
+/* Tell of progress, where that is asked for. */
+static void tftpk_send_tell_progress(struct tftpk_transfer *t)
+{
+	u32 step = READ_ONCE(t->tn->settings.progress);
+	u32 percent;
+
+	if (!step || !t->size)
+		return;
+	percent = div64_u64(tftpk_transfer_acked_bytes(t) * 100, t->size);
+	percent -= percent % step;
+	if (percent <= t->told || percent >= 100)
+		return;
+	t->told = percent;
+	tftpk_event_transfer(t, TFTPK_EVENT_TYPE_PROGRESS);
+}
+
+/**
+ * tftpk_send_refill() - fill the ring, and send what had to wait for that
+ * @t: transfer; a push asked for it, and noted that in @t->filling
+ *
+ * Context: process, the transfer's work.
+ */
+void tftpk_send_refill(struct tftpk_transfer *t)
+{
+	struct sk_buff_head out;
+	u64 goal, from;
+	bool again;
+	int err;
+
+	do {
+		spin_lock_bh(&t->lock);
+		goal = tftpk_send_goal(t);
+		from = t->ring.filled;
+		spin_unlock_bh(&t->lock);
+		err = tftpk_file_fill(t, goal);
+
+		tftpk_transfer_lock(t, &out);
+		tftpk_stats_inc(t->tn, TFTPK_STAT_REFILLS);
+		trace_tftpk_refill(t, from, err);
+		if (!t->dead && err)
+			tftpk_transfer_unreadable(t, err, &out);
+		else if (!t->dead && t->starved)
+			tftpk_send_push(t, ktime_get_ns(), &out);
+		again = !t->dead && (t->starved || tftpk_send_low(t));
+		t->filling = again;
+		tftpk_transfer_unlock_send(t, &out);
+		tftpk_send_tell_progress(t);
+		tftpk_send_tell_bounded(t);
+		cond_resched();
+	} while (again);
+}
+
+/* An ACK that belongs to no transfer gets ERROR 5 (RFC 1350 section 4), unless
+ * it is merely late. One from a client whose transfer has another port is a
+ * guess by somebody who never saw our answer: that transfer ends.
+ */
+static void tftpk_send_unknown_tid(const struct tftpk_key *key)
+{
+	struct tftpk_listener *listener = key->port->listener;
+	struct tftpk_net *tn = listener->tn;
+	struct tftpk_key request = *key;
+	struct tftpk_transfer *t;
+
+	tftpk_stats_inc(tn, TFTPK_STAT_PACKETS_UNKNOWN);
+	if (tftpk_limit_late(tn, key))
+		return;
+
+	request.port = &listener->main;
+	t = tftpk_transfer_find(&request);
+	if (t) {
+		spin_lock(&t->lock);
+		if (!t->dead && !tftpk_transfer_verified(t)) {
+			tftpk_limit_guessed(tn);
+			tftpk_transfer_end(t, TFTPK_OUTCOME_ABORTED);
+		}
+		spin_unlock(&t->lock);
+		return;
+	}
+	if (tftpk_limit_request(tn, key, tftpk_limit_known(tn, key))) {
+		tftpk_stats_inc(tn, TFTPK_STAT_PACKETS_STRANGE);
+		tftpk_output_error(key, tn->net, TFTPK_ERR_TID,
+				   "unknown transfer ID");
+	}
+}
+
+/* The ACK of an OACK is that of block 0 (RFC 2347). */
+static void tftpk_send_oack_accepted(struct tftpk_transfer *t, u16 block,
+				     u64 now_ns, struct sk_buff_head *out)
+{
+	if (block) {
+		tftpk_stats_inc(t->tn, TFTPK_STAT_ACKS_IGNORED);
+		return;
+	}
+	if (t->tries == 1)
+		tftpk_rtt_sample(&t->rtt, div_u64(now_ns -
+						  t->window.flight_ns,
+						  NSEC_PER_USEC));
+	t->rtt.backoff = 0;
+	t->oack = false;
+	t->tries = 0;
+	tftpk_unverified_touch(t);
+	t->state = TFTPK_STATE_SENDING;
+	t->progress = jiffies;
+	tftpk_send_push(t, now_ns, out);
+}
+
+/**
+ * tftpk_send_ack() - an ACK arrived
+ * @key: client, and the transfer identifier
+ * @block: its block number
+ *
+ * The fast path: one lookup, one lock, the next blocks built from the ring
+ * and sent; nothing is queued but a refill when the ring runs low.
+ *
+ * Context: softirq, within rcu_read_lock().
+ */
+void tftpk_send_ack(const struct tftpk_key *key, u16 block)
+{
+	struct tftpk_transfer *t = tftpk_transfer_find_tid(key);
+	struct tftpk_key request;
+	struct sk_buff_head out;
+	u64 acked, now_ns;
+	enum tftpk_ack ack;
+	bool first = false;
+
+	if (!t) {
+		tftpk_send_unknown_tid(key);
+		return;
+	}
+	now_ns = ktime_get_ns();
+	tftpk_transfer_lock(t, &out);
+	if (!tftpk_transfer_live(t)) {
+		tftpk_transfer_unlock_send(t, &out);
+		tftpk_send_unknown_tid(key);
+		return;
+	}
+	tftpk_stats_inc(t->tn, TFTPK_STAT_ACKS_RECEIVED);
+	if (t->bounded && tftpk_window_unsent(&t->window, block)) {
+		/* A client that sees what is sent does not do that. */
+		tftpk_transfer_end(t, TFTPK_OUTCOME_ABORTED);
+		goto out;
+	}
+	if (t->oack) {
+		tftpk_send_oack_accepted(t, block, now_ns, &out);
+		goto out;
+	}
+
+	acked = t->window.acked;
+	ack = tftpk_window_ack(&t->window, &t->rtt, block, now_ns);
+	trace_tftpk_ack(t, block, ack);
+	if (t->window.acked != acked) {
+		t->text[0] = t->text[1];
+		if (!acked) {
+			tftpk_unverified_del(t);
+			first = true;
+			request = t->request.key;
+		}
+		t->state = TFTPK_STATE_SENDING;
+		t->progress = jiffies;
+		tftpk_file_release(t, tftpk_transfer_acked_bytes(t));
+	} else if (!acked && t->state == TFTPK_STATE_SENDING) {
+		/* It asks for the first window, and may be asked again. */
+		t->tries = 0;
+	}
+	switch (ack) {
+	case TFTPK_ACK_SUSPECT:
+		tftpk_send_await(t);
+		fallthrough;
+	case TFTPK_ACK_STALE:
+		tftpk_stats_inc(t->tn, TFTPK_STAT_ACKS_IGNORED);
+		break;
+	case TFTPK_ACK_DONE:
+		tftpk_transfer_end(t, TFTPK_OUTCOME_COMPLETED);
+		break;
+	case TFTPK_ACK_PROGRESS:
+	case TFTPK_ACK_GAP:
+		tftpk_send_push(t, now_ns, &out);
+		break;
+	}
+out:
+	tftpk_transfer_unlock_send(t, &out);
+	if (first)
+		tftpk_transfer_end_former(t, request);
+}

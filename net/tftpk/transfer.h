@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A transfer, and what the files that serve it offer each other. Each calls only
+ * those after it: input.c, request.c, send.c, transfer.c, then event.c, file.c and
+ * limit.c, then output.c.
+ */
+#ifndef _TFTPK_TRANSFER_H
+#define _TFTPK_TRANSFER_H
+
+#include <linux/bottom_half.h>
+#include <linux/minmax.h>
+#include <linux/mm.h>
+#include <linux/rcupdate.h>
+#include <linux/refcount.h>
+#include <linux/rhashtable-types.h>
+#include <linux/skbuff.h>
+#include <linux/spinlock.h>
+#include <linux/time64.h>
+#include <linux/timer.h>
+#include <linux/workqueue.h>
+#include <net/dst.h>
+
+#include "proto.h"
+#include "tftpk.h"
+#include "window.h"
+
+/* Pages that a transfer holds: of what is in flight and what comes next. */
+#define TFTPK_RING_SMALL	32U	/* inside the transfer */
+#define TFTPK_RING_MAX		256
+#define TFTPK_RING_AHEAD	28	/* pages read beyond the window */
+
+#define TFTPK_BURST_MAX		64	/* blocks sent in one go */
+#define TFTPK_UNVERIFIED_TRIES	3	/* packets to a client that never ACKed */
+#define TFTPK_UNVERIFIED_MS	5000	/* how long it is waited for */
+#define TFTPK_UNPROVED_MS	10000	/* and if it has ACKed an OACK only */
+
+struct file;
+struct inode;
+
+/**
+ * struct tftpk_key - names a transfer
+ * @client: address of the client, IPv4 in its mapped form
+ * @port: socket that the client's packet arrived at
+ * @scope: interface of a link-local client, or 0
+ * @client_port: its UDP port
+ * @former: 1 in the request's key of a transfer that made way for a newer request
+ *	of its client and port, else 0
+ * @local: address that the client sent to
+ *
+ * Compared as a whole.
+ */
+struct tftpk_key {
+	struct in6_addr client;
+	const struct tftpk_port *port;
+	int scope;
+	__be16 client_port;
+	u16 former;
+	struct in6_addr local;
+};
+
+struct tftpk_node {
+	struct rhash_head head;
+	struct tftpk_key key;
+};
+
+/**
+ * struct tftpk_ring - pages of a file, from a page-aligned position on
+ * @pages: page @index is at @pages[@index & @mask]; each holds a reference
+ * @mask: number of entries less one; a power of two
+ * @tail: index of the first page that is held
+ * @filled: bytes of the file, from its start, that were read into the ring
+ *
+ * The owner's work adds pages beyond @filled without the lock, and moves
+ * @filled under it; whoever holds the lock may drop pages from @tail on.
+ */
+struct tftpk_ring {
+	struct page **pages;
+	u32 mask;
+	u64 tail;
+	u64 filled;
+};
+
+/**
+ * struct tftpk_text - a place in a file that is sent as netascii
+ * @pos: position in the file
+ * @pending: second half of a pair whose first half was sent, or -1
+ */
+struct tftpk_text {
+	u64 pos;
+	int pending;
+};
+
+/* A file on its way to a client. The client is verified once it has acknowledged
+ * a block: an OACK is small, and its ACK guessed at the cost of one packet.
+ */
+struct tftpk_transfer {
+	/* In the table: by the port that takes requests, and by the server's
+	 * transfer identifier. Set before it is in there, but for @former.
+	 */
+	struct tftpk_node request;
+	struct tftpk_node tid;
+
+	spinlock_t lock;	/* all below, but where it says otherwise */
+	refcount_t ref;		/* one for the table, one for queued work */
+	bool dead;		/* ended; nothing is queued or sent any more */
+	bool reaped;		/* the work has begun to take it apart */
+	bool request_hashed;	/* @request is in the table */
+	bool tid_hashed;	/* @tid is */
+	u8 state;		/* enum tftpk_state */
+	bool announced;		/* events tell of it */
+
+	/* Who may be sent how much. */
+	bool known;		/* see tftpk_limit_known() */
+	bool bounded;		/* what is sent to it is, see tftpk_limit_bytes() */
+	bool held;		/* a block waits for that */
+	bool held_back;		/* that, or a smaller window, was noted */
+	bool tell;		/* the work is to tell of that */
+	u8 tries;		/* packets since the request, or since the ACK of
+				 * the OACK, to an unverified client
+				 */
+
+	/* What was negotiated: written by the work alone, before the state leaves
+	 * OPENING, but for @oack.
+	 */
+	bool oack;		/* the client waits for an OACK, not for a block */
+	bool netascii;		/* a text to be converted (RFC 764): such a
+				 * transfer has one block in flight
+				 */
+	u16 blksize;		/* payload bytes of a full block */
+	u32 utimeout;		/* timeout option in microseconds, or 0 */
+
+	/* What was sent and acknowledged. */
+	bool starved;		/* the window had room, the ring had nothing */
+	bool filling;		/* the work reads into the ring, or is to */
+	struct tftpk_window window;
+	struct tftpk_rtt rtt;
+	u32 retransmitted;	/* blocks sent again */
+	struct tftpk_text text[2];	/* where the block to be acknowledged
+					 * begins, and the one after it
+					 */
+	struct dst_entry *dst;	/* route, or NULL to look it up; no dst_cache,
+				 * which has one for each CPU
+				 */
+	u32 dst_cookie;		/* see dst_check() */
+	struct timer_list timer;	/* for all that is waited for */
+	unsigned long deadline;	/* jiffies when @timer has something to do; it
+				 * may fire earlier
+				 */
+	unsigned long progress;	/* jiffies of the last progress, and by how
+				 * much timers were late since
+				 */
+
+	/* How it ended, where it did. */
+	u8 outcome;		/* enum tftpk_outcome */
+	u16 error_code;		/* of the ERROR sent or received, with @reason */
+	const char *reason;	/* for people, or NULL */
+
+	/* Set when it begins, and constant. */
+	struct tftpk_net *tn;
+	u32 id;			/* number for people */
+	unsigned long started;	/* jiffies of the request */
+	u32 request_hash;	/* tells a repeated request from another one */
+
+	/* The work's own. */
+	struct work_struct work;	/* opens, fills, reaps */
+	struct sk_buff *request_skb;	/* the request, until the file is open */
+	u8 told;		/* percent that the last progress event told of */
+
+	/* The file: written by the work alone, before the state leaves OPENING. */
+	struct tftpk_options options;	/* what an OACK says */
+	struct tftpk_export *export;	/* where the file is */
+	struct file *file;
+	struct inode *inode;	/* that holds the data */
+	bool cached;		/* its page cache may be read without asking the
+				 * file system
+				 */
+	u64 size;		/* at open */
+	struct timespec64 mtime;	/* at open */
+	u32 ahead;		/* bytes to read beyond the window */
+	u32 reserved;		/* pages of tftpk_net.pinned */
+	atomic_t readers;	/* dumps that look at @file; it stays open for
+				 * them. They come under @lock and only while
+				 * the transfer is not dead. A late fput()
+				 * would keep the file system busy after
+				 * unexport returned.
+				 */
+
+	struct list_head list;	/* in tftpk_net.transfers, under tftpk_net.lock */
+	struct list_head unverified;	/* in tftpk_net.unverified, under
+					 * tftpk_net.unverified_lock
+					 */
+	struct rcu_head rcu;	/* frees it */
+
+	struct tftpk_ring ring;	/* the pages to send */
+	struct page *small[TFTPK_RING_SMALL];	/* entries of a small ring; not
+						 * cleared
+						 */
+};
+
+/* Has the client acknowledged a block? */
+static inline bool tftpk_transfer_verified(const struct tftpk_transfer *t)
+{
+	return t->window.acked;
+}
+
+/* Has it sent anything, and not ended? */
+static inline bool tftpk_transfer_live(const struct tftpk_transfer *t)
+{
+	lockdep_assert_held(&t->lock);
+
+	return !t->dead && t->state != TFTPK_STATE_OPENING;
+}
+
+/* Has it no port of its own? */
+static inline bool tftpk_single_port(const struct tftpk_transfer *t)
+{
+	return t->request.key.port->listener->single_port;
+}
+
+/* Position in the file of the first block that was not acknowledged. */
+static inline u64 tftpk_transfer_acked_bytes(const struct tftpk_transfer *t)
+{
+	if (t->netascii)
+		return t->text[0].pos;
+	return min(t->window.acked * t->blksize, t->size);
+}
+
+/* limit.c */
+bool tftpk_limit_known(struct tftpk_net *tn, const struct tftpk_key *key);
+bool tftpk_limit_request(struct tftpk_net *tn, const struct tftpk_key *key,
+			 bool known);
+u64 tftpk_limit_bytes(struct tftpk_net *tn, const struct tftpk_key *key,
+		      u32 bytes);
+void tftpk_limit_waits(struct tftpk_net *tn, bool waits);
+bool tftpk_limit_tell(struct tftpk_net *tn, const struct tftpk_key *key);
+void tftpk_limit_guessed(struct tftpk_net *tn);
+u32 tftpk_limit_window(const struct tftpk_listener *listener, bool known);
+void tftpk_limit_ended(struct tftpk_net *tn, const struct tftpk_key *key);
+bool tftpk_limit_late(struct tftpk_net *tn, const struct tftpk_key *key);
+struct tftpk_transfer *tftpk_unverified_add(struct tftpk_transfer *t);
+struct tftpk_transfer *tftpk_unverified_oldest(struct tftpk_transfer *t,
+					       unsigned long age);
+void tftpk_unverified_del(struct tftpk_transfer *t);
+void tftpk_unverified_touch(struct tftpk_transfer *t);
+
+/* file.c */
+const char *tftpk_file_error(int err, u16 *code);
+int tftpk_file_open(struct tftpk_transfer *t, const char *name);
+int tftpk_file_fill(struct tftpk_transfer *t, u64 end);
+bool tftpk_file_changed(const struct tftpk_transfer *t);
+void tftpk_file_release(struct tftpk_transfer *t, u64 below);
+void tftpk_file_close(struct tftpk_transfer *t);
+
+/* output.c */
+int tftpk_output_init(void);
+void tftpk_output_exit(void);
+struct dst_entry *tftpk_output_route(struct tftpk_transfer *t);
+bool tftpk_output_onlink(struct net *net, const struct tftpk_key *key);
+int tftpk_output_source(struct net *net, struct tftpk_key *key, int ifindex);
+u32 tftpk_output_mtu_blksize(const struct tftpk_transfer *t,
+			     const struct dst_entry *dst);
+u32 tftpk_output_size(const struct tftpk_transfer *t);
+u32 tftpk_output_blocks(struct tftpk_transfer *t, u64 first, u32 n,
+			struct sk_buff_head *out);
+int tftpk_output_packet(struct tftpk_transfer *t, const void *data, size_t len,
+			struct sk_buff_head *out);
+void tftpk_output_send(struct net *net, struct sk_buff_head *out);
+void tftpk_output_error(const struct tftpk_key *key, struct net *net, u16 code,
+			const char *text);
+
+/* event.c */
+void tftpk_event_transfer(struct tftpk_transfer *t,
+			  enum tftpk_event_type type);
+void tftpk_event_refused(const struct tftpk_key *key, const char *name,
+			 u16 code, const char *reason);
+
+/* transfer.c */
+int tftpk_transfer_init(void);
+void tftpk_transfer_exit(void);
+struct tftpk_transfer *tftpk_transfer_alloc(struct tftpk_net *tn,
+					    const struct tftpk_key *key);
+void tftpk_transfer_put(struct tftpk_transfer *t);
+void tftpk_transfer_discard(struct tftpk_transfer *t);
+int tftpk_transfer_insert(struct tftpk_transfer *t);
+void tftpk_transfer_make_way(struct tftpk_transfer *t);
+struct tftpk_transfer *tftpk_transfer_find(const struct tftpk_key *key);
+struct tftpk_transfer *tftpk_transfer_find_tid(const struct tftpk_key *key);
+void tftpk_transfer_queue(struct tftpk_transfer *t);
+void tftpk_transfer_hold(struct tftpk_transfer *t, bool hold);
+void tftpk_transfer_unreserve(struct tftpk_transfer *t);
+bool tftpk_transfer_all_sent(const struct tftpk_transfer *t);
+void tftpk_transfer_end(struct tftpk_transfer *t, enum tftpk_outcome outcome);
+void tftpk_transfer_end_former(const struct tftpk_transfer *t,
+			       struct tftpk_key key);
+void tftpk_transfer_unreadable(struct tftpk_transfer *t, int err,
+			       struct sk_buff_head *out);
+void tftpk_transfer_evict(struct tftpk_transfer *t);
+bool tftpk_unverified_evict_oldest(struct tftpk_transfer *t);
+void tftpk_transfer_reap(struct tftpk_transfer *t);
+bool tftpk_transfer_speaks(const struct tftpk_key *key);
+void tftpk_transfer_abort(const struct tftpk_key *key, u16 code);
+void tftpk_transfer_unreachable(const struct tftpk_key *key);
+u32 tftpk_transfers_get(struct tftpk_net *tn, u32 after,
+			struct tftpk_transfer **found, u32 n);
+u32 tftpk_transfers_kill(struct tftpk_net *tn, const struct tftpk_match *match);
+void tftpk_transfers_close(struct tftpk_net *tn);
+
+/**
+ * tftpk_transfer_lock() - lock a transfer, to send
+ * @t: transfer
+ * @out: takes what is to be sent
+ *
+ * Packets are built under the lock, and sent by tftpk_transfer_unlock_send() when
+ * it is gone. Until then BH are disabled and RCU is read.
+ *
+ * Context: process or softirq.
+ */
+static inline void tftpk_transfer_lock(struct tftpk_transfer *t,
+				       struct sk_buff_head *out)
+	__acquires(&t->lock)
+{
+	__skb_queue_head_init(out);
+	local_bh_disable();
+	rcu_read_lock();
+	spin_lock(&t->lock);
+}
+
+/**
+ * tftpk_transfer_unlock_send() - unlock a transfer, then send
+ * @t: transfer; may go once this returns, unless the caller holds it
+ * @out: what is to be sent
+ *
+ * Context: as tftpk_transfer_lock().
+ */
+static inline void tftpk_transfer_unlock_send(struct tftpk_transfer *t,
+					      struct sk_buff_head *out)
+	__releases(&t->lock)
+{
+	struct net *net = t->tn->net;
+
+	spin_unlock(&t->lock);
+	tftpk_output_send(net, out);
+	rcu_read_unlock();
+	local_bh_enable();
+}
+
+/* send.c */
+void tftpk_send_arm(struct tftpk_transfer *t, u32 us);
+u64 tftpk_send_goal(const struct tftpk_transfer *t);
+void tftpk_send_note_bounded(struct tftpk_transfer *t);
+void tftpk_send_tell_bounded(struct tftpk_transfer *t);
+void tftpk_send_answer(struct tftpk_transfer *t, struct sk_buff_head *out);
+void tftpk_send_timer(struct timer_list *timer);
+void tftpk_send_refill(struct tftpk_transfer *t);
+void tftpk_send_ack(const struct tftpk_key *key, u16 block);
+
+/* request.c */
+void tftpk_request_rrq(const struct tftpk_key *key, struct sk_buff *skb,
+		       u32 hash);
+
+#endif /* _TFTPK_TRANSFER_H */
