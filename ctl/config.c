@@ -12,9 +12,6 @@
 /* More than all settings take. */
 #define MAX_WORDS	128
 
-const char *const export_name[] = { "path", "prefix", NULL };
-const char *const listener_name[] = { "address", "port", "ifindex", NULL };
-
 static const char blanks[] = " \t\r\n\f\v";
 
 /*
@@ -99,100 +96,6 @@ static int split(char *line, char *words[MAX_WORDS])
 	return n;
 }
 
-/* The entry with the same values of keys as @wanted, or NULL. */
-json_t *find_entry(const json_t *list, const json_t *wanted,
-		   const char *const *keys)
-{
-	size_t i, k;
-
-	for (i = 0; i < json_array_size(list); i++) {
-		json_t *entry = json_array_get(list, i);
-
-		for (k = 0; keys[k]; k++) {
-			if (!json_equal(look_up(entry, keys[k]),
-					look_up(wanted, keys[k])))
-				break;
-		}
-		if (!keys[k])
-			return entry;
-	}
-	return NULL;
-}
-
-int configure_export(struct ctl *ctl, json_t *config, int argc, char **argv)
-{
-	json_t *list = look_up(config, "exports"), *export;
-	int ret;
-
-	(void)argc;
-	blame(argv[0]);
-	if (*argv[0] != '/')
-		return usage_error("export %s: must be an absolute path here",
-				   argv[0]);
-	ret = parse_export(ctl, argv[0], &export);
-	if (ret)
-		return ret;
-	blame(argv[0]);
-	if (find_entry(list, export, export_name)) {
-		json_decref(export);
-		return usage_error("export %s: given twice", argv[0]);
-	}
-	append(list, export);
-	return 0;
-}
-
-int configure_listen(struct ctl *ctl, json_t *config, int argc, char **argv)
-{
-	json_t *list = look_up(config, "listeners"), *listeners;
-	size_t i;
-	int ret;
-
-	ret = parse_listeners(ctl, argc, argv, &listeners);
-	if (ret)
-		return ret;
-	blame(argv[0]);
-	for (i = 0; i < json_array_size(listeners); i++) {
-		json_t *listener = json_array_get(listeners, i);
-
-		if (find_entry(list, listener, listener_name)) {
-			json_decref(listeners);
-			return usage_error("listen %s: given twice", argv[0]);
-		}
-		append(list, json_incref(listener));
-	}
-	json_decref(listeners);
-	return 0;
-}
-
-int configure_trust(struct ctl *ctl, json_t *config, int argc, char **argv)
-{
-	json_t *list = look_up(config, "trusted");
-	char *network;
-	size_t i;
-	int ret;
-
-	(void)ctl;
-	(void)argc;
-	ret = parse_trust(argv[0], &network);
-	if (ret)
-		return ret;
-	for (i = 0; i < json_array_size(list); i++) {
-		if (!strcmp(json_string_value(json_array_get(list, i)),
-			    network))
-			ret = usage_error("trust %s: given twice", argv[0]);
-	}
-	if (!ret)
-		append(list, json_string(network));
-	free(network);
-	return ret;
-}
-
-int configure_set(struct ctl *ctl, json_t *config, int argc, char **argv)
-{
-	(void)ctl;
-	return parse_settings(argc, argv, look_up(config, "settings"));
-}
-
 /* Carry out a line on @config. Returns -1 after a complaint. */
 static int read_line(struct ctl *ctl, json_t *config, char *line, size_t len)
 {
@@ -208,7 +111,7 @@ static int read_line(struct ctl *ctl, json_t *config, char *line, size_t len)
 	if (n <= 0)
 		return n;
 	blame(words[0]);
-	return configure(ctl, config, n, words) ? -1 : 0;
+	return ctl->configure(ctl, config, n, words) ? -1 : 0;
 }
 
 /**
@@ -263,29 +166,6 @@ int read_file(struct ctl *ctl, const char *file, json_t **config)
 	if (ret)
 		json_decref(*config);
 	return ret;
-}
-
-/*
- * other_half() - the listener that makes "*" of this one, or NULL
- *
- * Where the kernel lacks one of the families, the other is enough then.
- */
-json_t *other_half(const json_t *list, const json_t *listener)
-{
-	static const char *const alike[] = {
-		"address", "port", "ifindex", "single-port", NULL
-	};
-	const char *address = json_string_value(look_up(listener, "address"));
-	bool v6 = !strcmp(address, "::");
-	json_t *half, *found;
-
-	if (!v6 && strcmp(address, "0.0.0.0") != 0)
-		return NULL;
-	half = checked(json_copy((json_t *)listener));
-	put(half, "address", json_string(v6 ? "0.0.0.0" : "::"));
-	found = find_entry(list, half, alike);
-	json_decref(half);
-	return found;
 }
 
 static void listen_lines(json_t *lines, const json_t *list)

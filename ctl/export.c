@@ -414,3 +414,35 @@ out:
 	json_decref(export);
 	return ret;
 }
+
+/**
+ * configure_export() - take a line of a file, for a configuration to be
+ * @ctl: the context, with the line's options
+ * @config: takes what the line says
+ * @argc: number of words after the command
+ * @argv: these words, and a NULL
+ *
+ * Return: 0, or an exit code after a complaint.
+ */
+int configure_export(struct ctl *ctl, json_t *config, int argc, char **argv)
+{
+	static const char *const export_name[] = { "path", "prefix", NULL };
+	json_t *list = look_up(config, "exports"), *export;
+	int ret;
+
+	(void)argc;
+	blame(argv[0]);
+	if (*argv[0] != '/')
+		return usage_error("export %s: must be an absolute path here",
+				   argv[0]);
+	ret = parse_export(ctl, argv[0], &export);
+	if (ret)
+		return ret;
+	blame(argv[0]);
+	if (find_entry(list, export, export_name)) {
+		json_decref(export);
+		return usage_error("export %s: given twice", argv[0]);
+	}
+	append(list, export);
+	return 0;
+}

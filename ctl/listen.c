@@ -8,6 +8,8 @@
 
 #include "tftpkctl.h"
 
+static const char *const listener_name[] = { "address", "port", "ifindex", NULL };
+
 static const struct field listener_fields[] = {
 	FIELD(TFTPK_A_LISTENER_ADDRESS, FIELD_ADDRESS, "address"),
 	FIELD(TFTPK_A_LISTENER_PORT, FIELD_PORT, "port"),
@@ -397,4 +399,59 @@ int run_listen(struct ctl *ctl, int argc, char **argv)
 int run_unlisten(struct ctl *ctl, int argc, char **argv)
 {
 	return change(ctl, argc, argv, false);
+}
+
+/*
+ * other_half() - the listener that makes "*" of this one, or NULL
+ *
+ * Where the kernel lacks one of the families, the other is enough then.
+ */
+json_t *other_half(const json_t *list, const json_t *listener)
+{
+	static const char *const alike[] = {
+		"address", "port", "ifindex", "single-port", NULL
+	};
+	const char *address = json_string_value(look_up(listener, "address"));
+	bool v6 = !strcmp(address, "::");
+	json_t *half, *found;
+
+	if (!v6 && strcmp(address, "0.0.0.0") != 0)
+		return NULL;
+	half = checked(json_copy((json_t *)listener));
+	put(half, "address", json_string(v6 ? "0.0.0.0" : "::"));
+	found = find_entry(list, half, alike);
+	json_decref(half);
+	return found;
+}
+
+/**
+ * configure_listen() - take a line of a file, for a configuration to be
+ * @ctl: the context, with the line's options
+ * @config: takes what the line says
+ * @argc: number of words after the command
+ * @argv: these words, and a NULL
+ *
+ * Return: 0, or an exit code after a complaint.
+ */
+int configure_listen(struct ctl *ctl, json_t *config, int argc, char **argv)
+{
+	json_t *list = look_up(config, "listeners"), *listeners;
+	size_t i;
+	int ret;
+
+	ret = parse_listeners(ctl, argc, argv, &listeners);
+	if (ret)
+		return ret;
+	blame(argv[0]);
+	for (i = 0; i < json_array_size(listeners); i++) {
+		json_t *listener = json_array_get(listeners, i);
+
+		if (find_entry(list, listener, listener_name)) {
+			json_decref(listeners);
+			return usage_error("listen %s: given twice", argv[0]);
+		}
+		append(list, json_incref(listener));
+	}
+	json_decref(listeners);
+	return 0;
 }

@@ -431,7 +431,7 @@ static int parse_options(struct ctl *ctl, int argc, char **argv, bool is_line,
 	return 0;
 }
 
-/**
+/*
  * configure() - carry out a line of a file
  * @ctl: the context; takes the line's options
  * @config: what takes the configuration
@@ -442,7 +442,7 @@ static int parse_options(struct ctl *ctl, int argc, char **argv, bool is_line,
  *
  * Return: 0, or an exit code.
  */
-int configure(struct ctl *ctl, json_t *config, int argc, char **argv)
+static int configure(struct ctl *ctl, json_t *config, int argc, char **argv)
 {
 	const struct command *command = find(argv[0]);
 	int ending = 0, ret;
@@ -480,7 +480,7 @@ static int parse(struct ctl *ctl, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	static struct ctl ctl;
+	static struct ctl ctl = { .configure = configure };
 	int ret;
 
 	/* A closed stdout must not become the netlink socket. */

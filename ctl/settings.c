@@ -565,3 +565,18 @@ void list_settings(void)
 		free(preset);
 	}
 }
+
+/**
+ * configure_set() - take a line of a file, for a configuration to be
+ * @ctl: the context, with the line's options
+ * @config: takes what the line says
+ * @argc: number of words after the command
+ * @argv: these words, and a NULL
+ *
+ * Return: 0, or an exit code after a complaint.
+ */
+int configure_set(struct ctl *ctl, json_t *config, int argc, char **argv)
+{
+	(void)ctl;
+	return parse_settings(argc, argv, look_up(config, "settings"));
+}

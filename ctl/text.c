@@ -533,3 +533,23 @@ const char *nearest(const char *word, const char *(*name)(size_t index))
 	}
 	return found;
 }
+
+/* The entry with the same values of keys as @wanted, or NULL. */
+json_t *find_entry(const json_t *list, const json_t *wanted,
+		   const char *const *keys)
+{
+	size_t i, k;
+
+	for (i = 0; i < json_array_size(list); i++) {
+		json_t *entry = json_array_get(list, i);
+
+		for (k = 0; keys[k]; k++) {
+			if (!json_equal(look_up(entry, keys[k]),
+					look_up(wanted, keys[k])))
+				break;
+		}
+		if (!keys[k])
+			return entry;
+	}
+	return NULL;
+}

@@ -45,6 +45,9 @@ struct ctl {
 	bool quiet;		/* warn of nothing */
 	const char *netns;
 	const char *option[OPTION_COUNT];
+	/* Carries out a line of a file; see struct command. */
+	int (*configure)(struct ctl *ctl, json_t *config, int argc,
+			 char **argv);
 
 	struct mnl_socket *nl;		/* for requests */
 	struct mnl_socket *events;	/* for what comes unasked, or NULL */
@@ -151,6 +154,8 @@ json_t *json_range(uint32_t low, uint32_t high);
 void append(json_t *list, json_t *value);
 void put(json_t *object, const char *name, json_t *value);
 json_t *look_up(const json_t *object, const char *name);
+json_t *find_entry(const json_t *list, const json_t *wanted,
+		   const char *const *keys);
 void put_interface(json_t *object, uint32_t ifindex);
 long long number(const json_t *object, const char *name);
 char *number_text(const json_t *object, const char *name);
@@ -164,24 +169,14 @@ int print_json(json_t *value);
 void print_json_line(json_t *value);
 const char *nearest(const char *word, const char *(*name)(size_t index));
 
-/* main.c */
-int configure(struct ctl *ctl, json_t *config, int argc, char **argv);
-
 /* config.c: a configuration as text. */
-extern const char *const export_name[], *const listener_name[];
-json_t *find_entry(const json_t *list, const json_t *wanted,
-		   const char *const *keys);
-json_t *other_half(const json_t *list, const json_t *listener);
-int configure_export(struct ctl *ctl, json_t *config, int argc, char **argv);
-int configure_listen(struct ctl *ctl, json_t *config, int argc, char **argv);
-int configure_trust(struct ctl *ctl, json_t *config, int argc, char **argv);
-int configure_set(struct ctl *ctl, json_t *config, int argc, char **argv);
 int read_file(struct ctl *ctl, const char *file, json_t **config);
 json_t *config_lines(const json_t *config);
 
 /* One file a command group. */
 int run_export(struct ctl *ctl, int argc, char **argv);
 int run_unexport(struct ctl *ctl, int argc, char **argv);
+int configure_export(struct ctl *ctl, json_t *config, int argc, char **argv);
 int parse_export(const struct ctl *ctl, const char *dir, json_t **export);
 char *export_words(const json_t *export);
 int add_export(struct ctl *ctl, const json_t *export, json_t **reply);
@@ -191,6 +186,8 @@ void print_exports(const json_t *list);
 
 int run_listen(struct ctl *ctl, int argc, char **argv);
 int run_unlisten(struct ctl *ctl, int argc, char **argv);
+int configure_listen(struct ctl *ctl, json_t *config, int argc, char **argv);
+json_t *other_half(const json_t *list, const json_t *listener);
 int parse_endpoint(const char *string, struct endpoint *endpoint);
 int parse_listeners(const struct ctl *ctl, int argc, char **argv,
 		    json_t **list);
@@ -203,6 +200,7 @@ void print_listeners(const json_t *list);
 
 int run_trust(struct ctl *ctl, int argc, char **argv);
 int run_untrust(struct ctl *ctl, int argc, char **argv);
+int configure_trust(struct ctl *ctl, json_t *config, int argc, char **argv);
 int parse_trust(const char *string, char **shown);
 int add_trust(struct ctl *ctl, const char *shown);
 int delete_trust(struct ctl *ctl, const char *shown);
@@ -236,6 +234,7 @@ void explain_stats(void);
 int run_set(struct ctl *ctl, int argc, char **argv);
 int run_get(struct ctl *ctl, int argc, char **argv);
 int run_show(struct ctl *ctl, int argc, char **argv);
+int configure_set(struct ctl *ctl, json_t *config, int argc, char **argv);
 int parse_settings(int argc, char **argv, json_t *values);
 json_t *preset_settings(void);
 json_t *different_settings(const json_t *from, const json_t *to);

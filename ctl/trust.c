@@ -185,3 +185,35 @@ int run_untrust(struct ctl *ctl, int argc, char **argv)
 	(void)argc;
 	return change(ctl, argv[0], false);
 }
+
+/**
+ * configure_trust() - take a line of a file, for a configuration to be
+ * @ctl: the context, with the line's options
+ * @config: takes what the line says
+ * @argc: number of words after the command
+ * @argv: these words, and a NULL
+ *
+ * Return: 0, or an exit code after a complaint.
+ */
+int configure_trust(struct ctl *ctl, json_t *config, int argc, char **argv)
+{
+	json_t *list = look_up(config, "trusted");
+	char *network;
+	size_t i;
+	int ret;
+
+	(void)ctl;
+	(void)argc;
+	ret = parse_trust(argv[0], &network);
+	if (ret)
+		return ret;
+	for (i = 0; i < json_array_size(list); i++) {
+		if (!strcmp(json_string_value(json_array_get(list, i)),
+			    network))
+			ret = usage_error("trust %s: given twice", argv[0]);
+	}
+	if (!ret)
+		append(list, json_string(network));
+	free(network);
+	return ret;
+}
