@@ -90,7 +90,7 @@ help:
 	@echo 'this machine. The kernels stay in ~/.cache/tftpk, or in TFTPK_CACHE.'
 	@echo ''
 	@echo 'make demo              boot a VM, serve a kernel and an initrd in it'
-	@echo 'make check             all tests; SUITES="6.12 lint" TESTS="basic" for some'
+	@echo 'make check             all tests; SUITES="6.12 lint" TESTS="loss" for some'
 	@echo 'make quick             for between two changes: the core tests in one VM,'
 	@echo '                       and the linters on what is not committed yet'
 	@echo 'make torture           bad networks in all combinations, with atftpd for'
