@@ -45,7 +45,7 @@ def wait_for(what, condition, patience=PATIENCE):
     while not (value := condition()):
         if time.monotonic() > end:
             raise AssertionError(f"waited {patience} s in vain: {what}")
-        time.sleep(0.01)
+        time.sleep(0.05 if DEBUG_KERNEL else 0.01)
     return value
 
 
