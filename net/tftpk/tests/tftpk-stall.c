@@ -5,11 +5,12 @@
  */
 #include <linux/delay.h>
 #include <linux/module.h>
-#include <linux/smp.h>
+#include <linux/stop_machine.h>
 
-static void tftpk_stall_here(void *seconds)
+static int tftpk_stall_here(void *seconds)
 {
 	mdelay(*(unsigned int *)seconds * 1000);
+	return 0;
 }
 
 static int tftpk_stall_set(const char *value, const struct kernel_param *kp)
@@ -22,8 +23,8 @@ static int tftpk_stall_set(const char *value, const struct kernel_param *kp)
 		return err;
 	if (seconds > 4)
 		return -ERANGE;
-	on_each_cpu(tftpk_stall_here, &seconds, 1);
-	return 0;
+	/* All at the same time: none goes on while another still stands. */
+	return stop_machine(tftpk_stall_here, &seconds, cpu_online_mask);
 }
 
 static const struct kernel_param_ops tftpk_stall_ops = {

@@ -23,10 +23,9 @@ import threading
 import time
 
 from lib import (
-    CLIENTS, SERVERS, SRV, Client, Code, Error, Growth, Op, Transfer, ack, cached, command, ctl,
-    defer, drop_caches, during, equal, error, fetch, gone, idle, ip, libc, load, loaded,
-    loop_device, make, note, objects, request, run, same, test, topology, transfers, unload,
-    wait_for,
+    CLIENTS, SERVERS, SRV, Client, Code, Error, Growth, Op, ack, cached, command, ctl, defer,
+    drop_caches, during, equal, error, fetch, gone, idle, ip, libc, load, loaded, loop_device, make,
+    note, objects, request, run, same, test, topology, transfers, unload, wait_for,
 )
 
 ROUNDS = int(os.environ.get("TFTPK_ROUNDS", "3"))
@@ -142,7 +141,7 @@ def _(_, end):
 def _():
     begin()
     with Client(IP4) as client:
-        same(FILE, Transfer(client, "file", *WHOLE).hurry())
+        same(FILE, fetch(client, "file", *WHOLE))
     equal("pages in the cache", (len(FILE) + 4095) // 4096, cached(DISK / "file"))
     idle()
     equal("pages held after a transfer", 0, held_pages())
