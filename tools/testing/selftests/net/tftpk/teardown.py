@@ -23,9 +23,10 @@ import threading
 import time
 
 from lib import (
-    CLIENTS, SERVERS, SRV, Client, Code, Error, Growth, Op, ack, cached, command, ctl, defer,
-    drop_caches, during, equal, error, fetch, gone, idle, ip, libc, load, loaded, loop_device, make,
-    note, objects, request, run, same, test, topology, transfers, unload, wait_for,
+    CLIENTS, DEBUG_KERNEL, SERVERS, SRV, Client, Code, Error, Growth, Op, ack, cached, command, ctl,
+    defer, drop_caches, during, equal, error, fetch, gone, idle, ip, libc, load, loaded,
+    loop_device, make, note, objects, request, run, same, test, topology, transfers, unload,
+    wait_for,
 )
 
 ROUNDS = int(os.environ.get("TFTPK_ROUNDS", "3"))
@@ -185,11 +186,11 @@ def _():
 # ---- 50 clients ----
 
 N = 50
-# A transfer is under way after so many windows, and goes on this often: on a slow
-# machine those that are would leave nothing to those that are not yet.
+# A transfer is under way after so many windows, and goes on this often: on the debug
+# kernel those that are would leave nothing to those that are not yet.
 WINDOW = 2
 GOING = 2 * WINDOW
-PACE = 4
+PACE = 8 if DEBUG_KERNEL else 1.5
 
 
 class Endless:
