@@ -9,7 +9,6 @@ it goes is told every now and then.
 import concurrent.futures
 import os
 import pathlib
-import time
 
 from lib import (
     SERVERS, WORK, Growth, atftp, cached, content, ctl, disk, drop_caches, during, equal, execute,
@@ -98,29 +97,21 @@ def run_all(times):
 # ---- what is left ----
 
 
-def pages():
-    """Those that are neither free nor of processes or files. Objects that are free, but
-    kept back, go first: of all caches, since KASAN keeps back many.
+def settled():
+    """Pages that are neither free nor of processes or files, once all is over.
+    Objects that are free, but kept back, go first: of all caches, since KASAN keeps
+    back many.
     """
+    idle()
+    wait_for("all objects to go", lambda: not objects())
     drop_caches()
+    equal("pages of the file", 0, cached(DISK / "file"))
     for cache in pathlib.Path("/sys/kernel/slab").glob("*/shrink"):
         cache.write_text("1", encoding="ascii")
     lines = pathlib.Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     kilobytes = {line.split(":")[0]: int(line.split()[1]) for line in lines}
     others = ("MemFree", "Cached", "Buffers", "AnonPages", "PageTables", "KernelStack")
     return (kilobytes["MemTotal"] - sum(kilobytes[name] for name in others)) // 4
-
-
-def settled():
-    """How many pages there are once all is over: RCU frees some later."""
-    idle()
-    wait_for("all objects to go", lambda: not objects())
-    before, now = None, pages()
-    equal("pages of the file", 0, cached(DISK / "file"))
-    while before is None or now < before - 64:
-        time.sleep(1)
-        before, now = now, pages()
-    return now
 
 
 @test(f"clients of all kinds, {TIMES} times each", ())
