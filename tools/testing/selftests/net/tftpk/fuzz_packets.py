@@ -15,21 +15,13 @@ from lib import (
     CLIENTS, SRV, Client, Op, ack, content, ctl, data, error, family, fetch_anyway, idle, mac, make,
     note, request, run, same, served, settings, test, wants_debug_kernel,
 )
+from lib.forge import checksum
 from lib.fuzz import SECONDS, Fuzz, seed_told, until
 
 wants_debug_kernel()
 FILES = {name: make(name, content(size)) for name, size in (("file", 300_000), ("small", 2000), ("empty", 0))}
 WINDOWS = (("blksize", 1400), ("windowsize", 32))
 ETHERTYPE = {"IPv4": 0x0800, "IPv6": 0x86DD}
-
-
-def checksum(what):
-    if len(what) % 2:
-        what += b"\0"
-    total = sum(struct.unpack(f"!{len(what) // 2}H", what))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
 
 
 class Packets(Fuzz):

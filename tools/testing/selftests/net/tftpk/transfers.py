@@ -14,6 +14,7 @@ from lib import (
     fence, fetch, idle, make, netem, note, quiet, request, run, same, served, settings, test,
     transfers,
 )
+from lib.forge import checksum
 
 FILE = make("file", content(300_000))
 OTHER = make("other", content(50_000, 2))
@@ -440,10 +441,7 @@ def icmp(client, kind, code, quoted):
     protocol = socket.IPPROTO_ICMPV6 if v6 else socket.IPPROTO_ICMP
     body = struct.pack("!BBHI", kind, code, 0, 0) + quoted
     if not v6:
-        total = sum(struct.unpack(f"!{len(body) // 2}H", body))
-        while total >> 16:
-            total = (total & 0xFFFF) + (total >> 16)
-        body = body[:2] + struct.pack("!H", ~total & 0xFFFF) + body[4:]
+        body = body[:2] + struct.pack("!H", checksum(body)) + body[4:]
     with socket.socket(client.family, socket.SOCK_RAW, protocol) as raw:
         raw.sendto(body, (client.peer[0], 0))
 

@@ -3,7 +3,7 @@
 and ends with run(served()), or with run(module()) where it exports by itself.
 """
 
-from .clients import ALL, atftp, busybox, curl, hpa, start, tftpload
+from .clients import atftp, busybox, curl, hpa, start, tftpload
 from .far import FAR, reach, routed
 from .host import *
 from .ktap import *

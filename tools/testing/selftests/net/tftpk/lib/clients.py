@@ -56,9 +56,6 @@ def busybox(server, name, *options, netns="client"):
     return got(("busybox", "tftp", "-g", "-r", name, "-l", local, *options, server), local, netns)
 
 
-ALL = (curl, atftp, hpa, busybox)
-
-
 def tftpload(server, name, *options, netns="client"):
     """Many clients in one process that fetch a file of SRV; see its usage. Returns its
     figures.
