@@ -42,18 +42,17 @@ int tftpk_output_init(void)
 	u32 i, k;
 
 	for (i = 0; i < TFTPK_HDR_PAGES; i++) {
-		__be16 *hdr;
+		u8 *page;
 
 		tftpk_hdr_pages[i] = alloc_page(GFP_KERNEL);
 		if (!tftpk_hdr_pages[i]) {
 			tftpk_output_exit();
 			return -ENOMEM;
 		}
-		hdr = page_address(tftpk_hdr_pages[i]);
-		for (k = 0; k < TFTPK_HDRS_PER_PAGE; k++) {
-			*hdr++ = htons(TFTPK_OP_DATA);
-			*hdr++ = htons(i * TFTPK_HDRS_PER_PAGE + k);
-		}
+		page = page_address(tftpk_hdr_pages[i]);
+		for (k = 0; k < TFTPK_HDRS_PER_PAGE; k++)
+			tftpk_put_data(page + k * TFTPK_HDR_LEN,
+				       i * TFTPK_HDRS_PER_PAGE + k);
 	}
 	return 0;
 }
@@ -405,15 +404,13 @@ static struct sk_buff *tftpk_build_train(const struct tftpk_transfer *t,
 {
 	struct sk_buff *skb, *part, *next, **link;
 	u32 k, bytes = 0;
-	__be16 *hdr;
 	int nr = 0;
 
 	skb = tftpk_alloc(&t->tid.key, dst, TFTPK_HDR_LEN, 0);
 	if (!skb)
 		return NULL;
-	hdr = skb_put(skb, TFTPK_HDR_LEN);
-	hdr[0] = htons(TFTPK_OP_DATA);
-	hdr[1] = htons(tftpk_window_wire(&t->window, block));
+	tftpk_put_data(skb_put(skb, TFTPK_HDR_LEN),
+		       tftpk_window_wire(&t->window, block));
 
 	part = skb;
 	link = &skb_shinfo(skb)->frag_list;
@@ -458,15 +455,13 @@ static struct sk_buff *tftpk_build_copy(const struct tftpk_transfer *t,
 	u32 linear = len <= TFTPK_LINEAR_MAX ? len : 0;
 	u32 off = TFTPK_HDR_LEN;
 	struct sk_buff *skb;
-	__be16 *hdr;
 
 	skb = tftpk_alloc(&t->tid.key, dst, TFTPK_HDR_LEN + linear,
 			  len - linear);
 	if (!skb)
 		return NULL;
-	hdr = skb_put(skb, TFTPK_HDR_LEN + linear);
-	hdr[0] = htons(TFTPK_OP_DATA);
-	hdr[1] = htons(tftpk_window_wire(&t->window, block));
+	tftpk_put_data(skb_put(skb, TFTPK_HDR_LEN + linear),
+		       tftpk_window_wire(&t->window, block));
 	skb->data_len = len - linear;
 	skb->len += len - linear;
 
@@ -520,16 +515,14 @@ static struct sk_buff *tftpk_build_text(struct tftpk_transfer *t,
 	u32 done = 0, n;
 	struct sk_buff *skb;
 	u8 buf[128];
-	__be16 *hdr;
 	int c = 0;
 
 	skb = tftpk_alloc(&t->tid.key, dst, TFTPK_HDR_LEN +
 			  (linear ? t->blksize : 0), linear ? 0 : t->blksize);
 	if (!skb)
 		return NULL;
-	hdr = skb_put(skb, TFTPK_HDR_LEN + (linear ? t->blksize : 0));
-	hdr[0] = htons(TFTPK_OP_DATA);
-	hdr[1] = htons(tftpk_window_wire(&t->window, block));
+	tftpk_put_data(skb_put(skb, TFTPK_HDR_LEN + (linear ? t->blksize : 0)),
+		       tftpk_window_wire(&t->window, block));
 	if (!linear) {
 		skb->data_len = t->blksize;
 		skb->len += t->blksize;

@@ -124,4 +124,15 @@ void tftpk_negotiate(const struct tftpk_request *req,
 size_t tftpk_put_oack(u8 *buf, const struct tftpk_options *opt);
 size_t tftpk_put_error(u8 *buf, u16 code, const char *text);
 
+/**
+ * tftpk_put_data() - write the header of a DATA packet (RFC 1350 section 5)
+ * @buf: room for TFTPK_HDR_LEN bytes
+ * @block: number of the block on the wire
+ */
+static inline void tftpk_put_data(u8 *buf, u16 block)
+{
+	put_unaligned_be16(TFTPK_OP_DATA, buf);
+	put_unaligned_be16(block, buf + 2);
+}
+
 #endif /* _TFTPK_PROTO_H */

@@ -218,6 +218,16 @@ static void check_error(const char *text)
 	free(buf);
 }
 
+static void check_data(u16 block)
+{
+	u8 *buf = malloc(TFTPK_HDR_LEN);
+
+	tftpk_put_data(buf, block);
+	CHECK(get_unaligned_be16(buf) == TFTPK_OP_DATA);
+	CHECK(get_unaligned_be16(buf + 2) == block);
+	free(buf);
+}
+
 int LLVMFuzzerTestOneInput(const u8 *input, size_t size);
 
 int LLVMFuzzerTestOneInput(const u8 *input, size_t size)
@@ -257,6 +267,7 @@ int LLVMFuzzerTestOneInput(const u8 *input, size_t size)
 			   tftpk_put_oack(oack, &opt));
 		free(oack);
 		check_error(req.name);
+		check_data(windowsize);
 	}
 	free(data);
 	return 0;
