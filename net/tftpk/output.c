@@ -446,14 +446,12 @@ static struct sk_buff *tftpk_build_train(const struct tftpk_transfer *t,
 	return skb;
 }
 
-/* One block, its payload copied. */
-static struct sk_buff *tftpk_build_copy(const struct tftpk_transfer *t,
-					const struct dst_entry *dst, u64 block)
+/* An skb for one block whose @len bytes of payload are to be copied into it. */
+static struct sk_buff *tftpk_alloc_copy(const struct tftpk_transfer *t,
+					const struct dst_entry *dst, u64 block,
+					u32 len)
 {
-	u64 pos = (block - 1) * t->blksize;
-	u32 len = tftpk_block_len(t, block);
 	u32 linear = len <= TFTPK_LINEAR_MAX ? len : 0;
-	u32 off = TFTPK_HDR_LEN;
 	struct sk_buff *skb;
 
 	skb = tftpk_alloc(&t->tid.key, dst, TFTPK_HDR_LEN + linear,
@@ -464,7 +462,21 @@ static struct sk_buff *tftpk_build_copy(const struct tftpk_transfer *t,
 		       tftpk_window_wire(&t->window, block));
 	skb->data_len = len - linear;
 	skb->len += len - linear;
+	return skb;
+}
 
+/* One block, its payload copied. */
+static struct sk_buff *tftpk_build_copy(const struct tftpk_transfer *t,
+					const struct dst_entry *dst, u64 block)
+{
+	u64 pos = (block - 1) * t->blksize;
+	u32 len = tftpk_block_len(t, block);
+	u32 off = TFTPK_HDR_LEN;
+	struct sk_buff *skb;
+
+	skb = tftpk_alloc_copy(t, dst, block, len);
+	if (!skb)
+		return NULL;
 	while (len) {
 		u32 n = min_t(u32, len, PAGE_SIZE - offset_in_page(pos));
 		void *from = kmap_local_page(tftpk_ring_page(&t->ring, pos));
@@ -478,107 +490,55 @@ static struct sk_buff *tftpk_build_copy(const struct tftpk_transfer *t,
 	return skb;
 }
 
-/* The next byte of a text as it is sent, or -1 at its end: a line feed is
- * sent as a pair, and so is a bare carriage return (RFC 764).
+/* Encode what the page at @at holds of the text, or the end of a pair behind the
+ * text. Returns the bytes written, 0 at the end of the stream.
  */
-static int tftpk_text_next(const struct tftpk_transfer *t,
-			   struct tftpk_text *at, const u8 *page)
+static u32 tftpk_encode_text(const struct tftpk_transfer *t,
+			     struct tftpk_netascii *at, u8 *buf, u32 room)
 {
-	int c = at->pending;
+	u32 off = offset_in_page(at->pos), len, n;
+	u8 *page;
 
-	if (c >= 0) {
-		at->pending = -1;
-		return c;
-	}
-	if (at->pos == t->size)
-		return -1;
-	c = page[offset_in_page(at->pos)];
-	at->pos++;
-	if (c == '\n') {
-		at->pending = '\n';
-		c = '\r';
-	} else if (c == '\r') {
-		at->pending = '\0';
-	}
-	return c;
+	len = min_t(u64, t->size - at->pos, PAGE_SIZE - off);
+	if (!len)
+		return tftpk_netascii_encode(at, NULL, 0, buf, room);
+	page = kmap_local_page(tftpk_ring_page(&t->ring, at->pos));
+	n = tftpk_netascii_encode(at, page + off, len, buf, room);
+	kunmap_local(page);
+	return n;
 }
 
-/* The block of a text that begins at t->text[0]; sets t->text[1] to its end,
- * and *@len to its length.
+/* The block of a text that begins at t->text[0]; sets t->text[1] to its end. A
+ * transfer of text has one block in flight. The first one that is not full is the
+ * last.
  */
 static struct sk_buff *tftpk_build_text(struct tftpk_transfer *t,
-					const struct dst_entry *dst,
-					u64 block, u32 *len)
+					const struct dst_entry *dst, u64 block)
 {
-	bool linear = t->blksize <= TFTPK_LINEAR_MAX;
-	struct tftpk_text at = t->text[0];
-	u32 done = 0, n;
+	struct tftpk_netascii at = t->text[0];
 	struct sk_buff *skb;
+	u32 done = 0, n;
 	u8 buf[128];
-	int c = 0;
 
-	skb = tftpk_alloc(&t->tid.key, dst, TFTPK_HDR_LEN +
-			  (linear ? t->blksize : 0), linear ? 0 : t->blksize);
+	skb = tftpk_alloc_copy(t, dst, block, t->blksize);
 	if (!skb)
 		return NULL;
-	tftpk_put_data(skb_put(skb, TFTPK_HDR_LEN + (linear ? t->blksize : 0)),
-		       tftpk_window_wire(&t->window, block));
-	if (!linear) {
-		skb->data_len = t->blksize;
-		skb->len += t->blksize;
-	}
-
-	while (c >= 0 && done < t->blksize) {
-		void *page = at.pos < t->size ?
-			kmap_local_page(tftpk_ring_page(&t->ring, at.pos)) :
-			NULL;
-		u64 index = at.pos >> PAGE_SHIFT;
-
-		for (n = 0; n < sizeof(buf) && done + n < t->blksize; n++) {
-			if (at.pending < 0 && at.pos >> PAGE_SHIFT != index &&
-			    at.pos < t->size)
-				break;
-			c = tftpk_text_next(t, &at, page);
-			if (c < 0)
-				break;
-			buf[n] = c;
-		}
-		if (page)
-			kunmap_local(page);
+	while (done < t->blksize) {
+		n = tftpk_encode_text(t, &at, buf, min_t(u32, sizeof(buf),
+							 t->blksize - done));
+		if (!n)
+			break;
 		skb_store_bits(skb, TFTPK_HDR_LEN + done, buf, n);
 		done += n;
 	}
-	t->text[1] = at;
-	*len = done;
 	if (pskb_trim(skb, TFTPK_HDR_LEN + done)) {
 		kfree_skb(skb);
 		return NULL;
 	}
-	return skb;
-}
-
-/* Send the one block of a text that may be in flight. The first one that is
- * not full is the last.
- */
-static u32 tftpk_output_text(struct tftpk_transfer *t, struct dst_entry *dst,
-			     u64 block, struct sk_buff_head *out)
-{
-	struct sk_buff *skb;
-	u32 len;
-
-	skb = tftpk_build_text(t, dst, block, &len);
-	if (!skb)
-		return 0;
-	if (len < t->blksize)
+	t->text[1] = at;
+	if (done < t->blksize)
 		t->window.last = block;
-	tftpk_push_headers(t->tn->net, &t->tid.key, dst, dst_mtu(dst), skb);
-	skb_dst_set_noref(skb, dst);
-	__skb_queue_tail(out, skb);
-	tftpk_stats_inc(t->tn, TFTPK_STAT_BLOCKS_SENT);
-	tftpk_stats_inc(t->tn, TFTPK_STAT_SKBS_SENT);
-	tftpk_stats_add(t->tn, TFTPK_STAT_BYTES_SENT, len);
-	tftpk_stats_add(t->tn, TFTPK_STAT_BYTES_COPIED, len);
-	return 1;
+	return skb;
 }
 
 /**
@@ -601,19 +561,17 @@ u32 tftpk_output_blocks(struct tftpk_transfer *t, u64 first, u32 n,
 			struct sk_buff_head *out)
 {
 	const struct tftpk_settings *set = &t->tn->settings;
-	u32 done = 0, copied = 0, skbs = 0, max = 1;
+	u32 done = 0, skbs = 0, max = 1;
 	struct dst_entry *dst;
-	u64 bytes;
+	u64 bytes = 0;
 	bool zc, list;
 	u32 mtu;
 
 	dst = tftpk_output_route(t);
 	if (!dst)
 		return 0;
-	if (t->netascii)
-		return tftpk_output_text(t, dst, first, out);
 	mtu = dst_mtu(dst);
-	zc = READ_ONCE(set->zerocopy) &&
+	zc = READ_ONCE(set->zerocopy) && !t->netascii &&
 	     t->blksize + tftpk_overhead(&t->tid.key) <= mtu;
 	/* What udp_send_skb() wants for a segmented datagram. */
 	if (zc && READ_ONCE(set->gso) && !dst_xfrm(dst))
@@ -629,12 +587,13 @@ u32 tftpk_output_blocks(struct tftpk_transfer *t, u64 first, u32 n,
 		if (zc)
 			skb = tftpk_build_train(t, dst, first + done,
 						min(max, n - done), list, &k);
+		else if (t->netascii)
+			skb = tftpk_build_text(t, dst, first + done);
 		else
 			skb = tftpk_build_copy(t, dst, first + done);
 		if (!skb)
 			break;
-		if (!zc)
-			copied += tftpk_block_len(t, first + done);
+		bytes += skb->len - k * TFTPK_HDR_LEN;
 		tftpk_push_headers(t->tn->net, &t->tid.key, dst, mtu, skb);
 		skb_dst_set_noref(skb, dst);
 		__skb_queue_tail(out, skb);
@@ -644,13 +603,11 @@ u32 tftpk_output_blocks(struct tftpk_transfer *t, u64 first, u32 n,
 	if (!done)
 		return 0;
 
-	bytes = (done - 1) * (u64)t->blksize +
-		tftpk_block_len(t, first + done - 1);
 	tftpk_stats_add(t->tn, TFTPK_STAT_BLOCKS_SENT, done);
 	tftpk_stats_add(t->tn, TFTPK_STAT_BYTES_SENT, bytes);
 	tftpk_stats_add(t->tn, TFTPK_STAT_SKBS_SENT, skbs);
-	if (copied)
-		tftpk_stats_add(t->tn, TFTPK_STAT_BYTES_COPIED, copied);
+	if (!zc)
+		tftpk_stats_add(t->tn, TFTPK_STAT_BYTES_COPIED, bytes);
 	return done;
 }
 

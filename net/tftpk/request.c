@@ -124,7 +124,7 @@ static int tftpk_request_negotiate(struct tftpk_transfer *t,
 	t->blksize = blksize;
 	t->utimeout = t->options.utimeout;
 	t->oack = t->options.nopts;
-	t->text[0].pending = -1;
+	tftpk_netascii_init(&t->text[0]);
 	tftpk_window_init(&t->window, t->size, blksize, t->options.windowsize,
 			  t->options.rollover);
 	if (t->netascii)

@@ -15,6 +15,7 @@
  *   export.c    folders, and what a name stands for below them
  *   window.c    pure: what an ACK means, what to send next, how long to wait
  *   proto.c     pure: packets to structures and back
+ *   netascii.c  pure: text as netascii
  *   stats.c     counters
  *   trace.c     tracepoints
  *

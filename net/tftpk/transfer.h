@@ -20,6 +20,7 @@
 #include <linux/workqueue.h>
 #include <net/dst.h>
 
+#include "netascii.h"
 #include "proto.h"
 #include "tftpk.h"
 #include "window.h"
@@ -80,16 +81,6 @@ struct tftpk_ring {
 	u64 filled;
 };
 
-/**
- * struct tftpk_text - a place in a file that is sent as netascii
- * @pos: position in the file
- * @pending: second half of a pair whose first half was sent, or -1
- */
-struct tftpk_text {
-	u64 pos;
-	int pending;
-};
-
 /* A file on its way to a client. The client is verified once it has acknowledged
  * a block: an OACK is small, and its ACK guessed at the cost of one packet.
  */
@@ -135,7 +126,7 @@ struct tftpk_transfer {
 	struct tftpk_window window;
 	struct tftpk_rtt rtt;
 	u32 retransmitted;	/* blocks sent again */
-	struct tftpk_text text[2];	/* where the block to be acknowledged
+	struct tftpk_netascii text[2];	/* where the block to be acknowledged
 					 * begins, and the one after it
 					 */
 	struct dst_entry *dst;	/* route, or NULL to look it up; no dst_cache,

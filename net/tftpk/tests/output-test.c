@@ -623,7 +623,7 @@ static void output_text_test(struct kunit *test)
 			c->text[i % len];
 	t->netascii = true;
 	t->window.last = U64_MAX;
-	t->text[0] = (struct tftpk_text){ .pending = -1 };
+	tftpk_netascii_init(&t->text[0]);
 	t->text[1] = t->text[0];
 
 	while (block++ < t->window.last) {
