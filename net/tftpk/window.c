@@ -34,7 +34,7 @@ void tftpk_window_init(struct tftpk_window *w, u64 bytes, u32 blksize,
 /**
  * tftpk_window_wire() - a block's number in its packet
  * @w: window
- * @block: number of the block, 0 for what precedes the first
+ * @block: number of the block; 0 for the OACK
  */
 u16 tftpk_window_wire(const struct tftpk_window *w, u64 block)
 {
@@ -42,7 +42,7 @@ u16 tftpk_window_wire(const struct tftpk_window *w, u64 block)
 
 	if (!w->rollover || block <= 65535)
 		return block;
-	/* 65,535 numbers in turn: 1 follows upon the highest. */
+	/* The numbers are 1 to 65,535 in turn. */
 	div64_u64_rem(block - 1, 65535, &past);
 	return past + 1;
 }
@@ -55,16 +55,16 @@ static u32 tftpk_window_ahead(const struct tftpk_window *w, u16 block)
 	/* Half the numbers lie ahead, the others behind. */
 	if (!w->rollover || block >= acked)
 		return (u16)(block - acked);
-	/* 0 is not among the numbers that take turns. */
+	/* No block has the number 0. */
 	return block ? block + 65535 - acked : U16_MAX;
 }
 
 /**
- * tftpk_window_unsent() - is that the number of a block that was never sent?
+ * tftpk_window_unsent() - is this the number of a block that was never sent?
  * @w: window
  * @block: block number of an ACK
  *
- * 0 never counts as one: it acknowledges the OACK, and may do so late.
+ * 0 is not: a late ACK of the OACK has that number.
  */
 bool tftpk_window_unsent(const struct tftpk_window *w, u16 block)
 {
@@ -75,67 +75,69 @@ bool tftpk_window_unsent(const struct tftpk_window *w, u16 block)
 		return false;
 	if (ahead < numbers / 2)
 		return w->acked + ahead >= w->high;
-	/* It lies behind, if there is that much behind. */
+	/* The number lies behind. That many blocks may not have been sent yet. */
 	return !w->acked || numbers - ahead > w->acked;
 }
 
 /**
- * tftpk_window_back() - go back to the first block that was not acknowledged
+ * tftpk_window_back() - go-back-N: return to the first unacknowledged block
  * @w: window
  */
 void tftpk_window_back(struct tftpk_window *w)
 {
 	w->next = w->acked + 1;
-	w->again = w->high;
-	w->timed = 0;
-	w->rolled = true;
+	w->recover = w->high;
+	w->rtt_block = 0;
+	w->went_back = true;
 	w->probed = false;
-	w->suspect = false;
+	w->disorder = false;
 }
 
 /*
- * An ACK that reports a loss looks like the echo of a block that arrived
- * twice. Taking echoes for reports sends every flight twice from then on,
- * each copy causing the next echo: the Sorcerer's Apprentice (RFC 1123
- * section 4.2.3.1), one window at a time. A network that copies or reorders
- * a single packet is enough to call him.
+ * An ACK that reports a loss looks like an echo: the ACK that a block causes when
+ * it arrives a second time. If the server took an echo for a report, it would send
+ * the flight twice, and each copy would cause the next echo. That is the
+ * Sorcerer's Apprentice Syndrome (RFC 1123 section 4.2.3.1), one window at a time.
+ * A network that copies or reorders a single packet can start it.
  *
- * So reports are believed at once where nothing was sent twice, or where
- * silence has made us ask by a probe. Where they may be echoes, the window
- * moves on, and goes back only if nothing more comes within a round trip.
+ * So the window goes back at once only where no echo is possible: where nothing
+ * was sent twice, or where a probe asked for this ACK. Otherwise the window is in
+ * disorder, as in TCP: it goes back if nothing more comes within a round trip.
  */
 
-/* Does a repeated ACK report a loss at the beginning of this flight? */
-static enum tftpk_ack tftpk_window_repeated(struct tftpk_window *w,
-					    const struct tftpk_rtt *rtt,
+/* Take an ACK of a block that is acknowledged already. It may report a loss at the
+ * beginning of this flight.
+ */
+static enum tftpk_ack tftpk_window_take_repeat(struct tftpk_window *w,
+					       const struct tftpk_rtt *rtt,
 					    u64 now_ns)
 {
-	bool believed = !w->rolled && !w->echo &&
-			/* The network's copy of an ACK comes along at once. */
+	bool no_echo = !w->went_back && !w->resent_before &&
+			/* If the network copies an ACK, both arrive at once. */
 			now_ns - w->flight_ns >=
 			rtt->min * (NSEC_PER_USEC / 2);
 
-	/* Without a window there is nothing to report: the client has merely
-	 * timed out, and so will we.
+	/* In lock step a repeated ACK reports nothing: the client has timed
+	 * out, and this side will do so, too.
 	 */
-	if (w->size == 1 || !tftpk_window_inflight(w) || w->suspect)
+	if (w->size == 1 || !tftpk_window_inflight(w) || w->disorder)
 		return TFTPK_ACK_STALE;
-	if (believed || w->probed) {
+	if (no_echo || w->probed) {
 		tftpk_window_back(w);
 		return TFTPK_ACK_GAP;
 	}
-	w->suspect = true;
+	w->disorder = true;
 	return TFTPK_ACK_SUSPECT;
 }
 
-/* Was an ACK inside a window that went back caused by what had been sent
- * before? That which comes sooner than a round trip was. And a client that had
- * all of it acknowledges its end once the copies arrive.
+/* After going back: do the blocks that were sent before cause this ACK? Yes, if it
+ * comes sooner than a round trip. Yes, too, if it acknowledges the last of them: a
+ * client that had them all does so when the copies arrive.
  */
-static bool tftpk_window_echo(const struct tftpk_window *w,
-			      const struct tftpk_rtt *rtt, u64 now_ns)
+static bool tftpk_window_is_echo(const struct tftpk_window *w,
+				 const struct tftpk_rtt *rtt, u64 now_ns)
 {
-	return w->acked + 1 == w->again ||
+	return w->acked + 1 == w->recover ||
 	       now_ns - w->flight_ns < rtt->min * (u64)NSEC_PER_USEC;
 }
 
@@ -146,8 +148,8 @@ static bool tftpk_window_echo(const struct tftpk_window *w,
  * @block: block number of the ACK
  * @now_ns: time of its arrival
  *
- * RFC 1350 section 2; RFC 7440 section 4: an ACK inside the window means
- * that what came after it was not received in order.
+ * RFC 1350 section 2; RFC 7440 section 4: an ACK inside the window means that the
+ * blocks behind it did not arrive in order.
  *
  * Return: what it means.
  */
@@ -156,46 +158,45 @@ enum tftpk_ack tftpk_window_ack(struct tftpk_window *w, struct tftpk_rtt *rtt,
 {
 	u32 ahead = tftpk_window_ahead(w, block);
 	u64 acked = w->acked + ahead;
-	bool lost, rolled = w->rolled;
+	bool lost, went_back = w->went_back;
 	u32 us;
 
 	if (!ahead)
-		return tftpk_window_repeated(w, rtt, now_ns);
+		return tftpk_window_take_repeat(w, rtt, now_ns);
 	if (acked >= w->high)
 		return TFTPK_ACK_STALE;
 
-	us = min_t(u64, div_u64(now_ns - w->timed_ns, NSEC_PER_USEC),
+	us = min_t(u64, div_u64(now_ns - w->high_ns, NSEC_PER_USEC),
 		   TFTPK_RTT_MAX);
-	if (w->timed && acked >= w->timed) {
+	if (w->rtt_block && acked >= w->rtt_block) {
 		tftpk_rtt_sample(rtt, us);
-		w->timed = 0;
+		w->rtt_block = 0;
 		rtt->backoff = 0;
 	} else if (acked + 1 == w->high) {
-		/* An answer to what was sent first, or to what was again. Where
-		 * a flight was probed although that long was waited for, each
-		 * one loses something, and round trips are no longer than they
-		 * were.
+		/* This answers either copy, so it is no sample, but an upper
+		 * bound. If the probe already waited this long, the path is
+		 * lossy, not slower: discard the bound.
 		 */
-		lost = w->probed && rtt->guess;
-		rtt->last = lost ? 0 : us;
-		rtt->guess = w->probed && !lost;
+		lost = w->probed && rtt->latest_probed;
+		rtt->latest = lost ? 0 : us;
+		rtt->latest_probed = w->probed && !lost;
 	}
 	w->acked = acked;
-	w->echo = w->rolled || w->probed;
-	w->rolled = false;
+	w->resent_before = w->went_back || w->probed;
+	w->went_back = false;
 	w->probed = false;
-	w->suspect = false;
+	w->disorder = false;
 	if (acked == w->last)
 		return TFTPK_ACK_DONE;
 
-	/* After going back this may be of what went out before. */
+	/* After going back, this may acknowledge blocks beyond @next. */
 	if (w->next <= acked + 1) {
 		w->next = acked + 1;
 		return TFTPK_ACK_PROGRESS;
 	}
-	if (rolled && tftpk_window_echo(w, rtt, now_ns)) {
-		w->rolled = true;
-		w->suspect = true;
+	if (went_back && tftpk_window_is_echo(w, rtt, now_ns)) {
+		w->went_back = true;
+		w->disorder = true;
 		return TFTPK_ACK_PROGRESS;
 	}
 	tftpk_window_back(w);
@@ -203,7 +204,7 @@ enum tftpk_ack tftpk_window_ack(struct tftpk_window *w, struct tftpk_rtt *rtt,
 }
 
 /**
- * tftpk_window_room() - how many blocks may be sent now, from @w->next on
+ * tftpk_window_room() - how many blocks the window allows now, from @w->next on
  * @w: window
  */
 u32 tftpk_window_room(const struct tftpk_window *w)
@@ -214,13 +215,13 @@ u32 tftpk_window_room(const struct tftpk_window *w)
 }
 
 /**
- * tftpk_window_sent() - note that blocks went out
+ * tftpk_window_sent() - note that blocks were sent
  * @w: window
  * @n: blocks sent, from @w->next on
  * @now_ns: the time
  *
  * Only a block's first transmission is timed (Karn's rule, RFC 6298
- * section 3), and only the last one of a burst: a client answers that.
+ * section 3), and only the last block of a burst: a client answers that one.
  *
  * Return: how many of the blocks had been sent before.
  */
@@ -231,13 +232,11 @@ u32 tftpk_window_sent(struct tftpk_window *w, u32 n, u64 now_ns)
 
 	if (w->next == w->acked + 1)
 		w->flight_ns = now_ns;
-	if (again) {
-		if (w->timed >= w->next)
-			w->timed = 0;
-	}
+	if (again && w->rtt_block >= w->next)
+		w->rtt_block = 0;
 	if (end > w->high) {
-		w->timed = end - 1;
-		w->timed_ns = now_ns;
+		w->rtt_block = end - 1;
+		w->high_ns = now_ns;
 		w->high = end;
 	}
 	w->next = end;
@@ -252,8 +251,8 @@ u32 tftpk_window_sent(struct tftpk_window *w, u32 n, u64 now_ns)
 void tftpk_rtt_sample(struct tftpk_rtt *rtt, u32 us)
 {
 	us = max(us, 1U);
-	rtt->last = min_t(u32, us, TFTPK_RTT_MAX);
-	rtt->guess = false;
+	rtt->latest = min_t(u32, us, TFTPK_RTT_MAX);
+	rtt->latest_probed = false;
 	if (!rtt->srtt) {
 		rtt->srtt = us;
 		rtt->rttvar = us / 2;
@@ -266,21 +265,20 @@ void tftpk_rtt_sample(struct tftpk_rtt *rtt, u32 us)
 	rtt->min = min(rtt->min, us);
 }
 
-/* Wait twice as long (RFC 6298 section 5.5). */
+/* Double the timeout (RFC 6298 section 5.5). */
 static void tftpk_rtt_backoff(struct tftpk_rtt *rtt)
 {
 	if (rtt->backoff < 8)
 		rtt->backoff++;
 }
 
-/* Somewhat more than the last round trip may have taken. What was sent twice
- * gives no sample (Karn's rule). So where round trips became longer than what
- * is waited for by the estimate, all would be sent twice from then on: nothing
- * may wait for less than what is known to have come at last.
+/* A quarter more than the latest round trip: neither probe nor timeout is shorter.
+ * Blocks that were sent twice give no sample (Karn's rule). If round trips outgrew the
+ * timeout, every block would be sent twice, and the estimate would never learn of it.
  */
-static u32 tftpk_rtt_last(const struct tftpk_rtt *rtt)
+static u32 tftpk_rtt_latest_padded(const struct tftpk_rtt *rtt)
 {
-	return rtt->last + rtt->last / 4;
+	return rtt->latest + rtt->latest / 4;
 }
 
 /**
@@ -288,8 +286,8 @@ static u32 tftpk_rtt_last(const struct tftpk_rtt *rtt)
  * @rtt: estimate
  * @utimeout: the client's timeout option in microseconds, 0 if it sent none
  *
- * The option (RFC 2349) never delays the first retransmission: it caps what
- * the backoff makes of it, though not below what a round trip takes, or the floor.
+ * The option (RFC 2349) never delays the first retransmission. It caps the backoff,
+ * but neither below the latest round trip nor below the floor.
  */
 u32 tftpk_rtt_rto(const struct tftpk_rtt *rtt, u32 utimeout)
 {
@@ -299,29 +297,29 @@ u32 tftpk_rtt_rto(const struct tftpk_rtt *rtt, u32 utimeout)
 		rto = max_t(u64, rtt->srtt + 4ULL * rtt->rttvar, TFTPK_RTO_MIN);
 	return min_t(u64, rto << rtt->backoff,
 		     max3(utimeout ?: TFTPK_RTO_MAX, (u32)TFTPK_RTO_MIN,
-			  tftpk_rtt_last(rtt)));
+			  tftpk_rtt_latest_padded(rtt)));
 }
 
-/* How long to wait for what tells a loss from an echo: until the answer to what
- * was sent just now would be here.
+/* How long to wait in disorder: until the answer to the last burst would be here. If
+ * nothing comes, the dubious ACK reported a loss.
  */
-static u32 tftpk_rtt_suspect(const struct tftpk_rtt *rtt)
+static u32 tftpk_rtt_disorder_wait(const struct tftpk_rtt *rtt)
 {
-	u32 last = min_t(u32, tftpk_rtt_last(rtt), TFTPK_SUSPECT_MAX);
+	u32 last = min_t(u32, tftpk_rtt_latest_padded(rtt), TFTPK_DISORDER_MAX);
 
 	return max3(rtt->srtt + 4 * rtt->rttvar, last, TFTPK_PROBE_MIN);
 }
 
-/* When to probe for the loss of a flight's tail, 0 for not before the timeout:
- * after two round trips, as nothing but silence tells that the last block or its
- * ACK was lost. Clients in lock step also write to a disk meanwhile. After a
- * timeout the estimate is not believed until there is a new sample.
+/* When to send a tail-loss probe, or 0 for not before the timeout. Only silence
+ * reports the loss of a flight's last block or of its ACK, so the probe waits for
+ * two round trips, and longer in lock step, where clients write to a disk before
+ * each ACK. After a timeout the estimate does not count until there is a new sample.
  */
-static u32 tftpk_rtt_probe(const struct tftpk_rtt *rtt, u32 inflight)
+static u32 tftpk_rtt_probe_wait(const struct tftpk_rtt *rtt, u32 inflight)
 {
 	if (!rtt->srtt || rtt->backoff)
 		return 0;
-	return max3(2 * rtt->srtt + rtt->rttvar, tftpk_rtt_last(rtt),
+	return max3(2 * rtt->srtt + rtt->rttvar, tftpk_rtt_latest_padded(rtt),
 		    inflight > 1 ? TFTPK_PROBE_MIN : TFTPK_PROBE_LONE);
 }
 
@@ -331,27 +329,27 @@ static u32 tftpk_rtt_probe(const struct tftpk_rtt *rtt, u32 inflight)
  * @rtt: round-trip estimate
  * @utimeout: the client's timeout option in microseconds, 0 if it sent none
  *
- * Until the tail-loss probe, or until an ACK that may be an echo is taken for a
- * report of a loss, or until the retransmission timeout, whichever comes first.
+ * The tail-loss probe, the end of disorder or the retransmission timeout, whichever
+ * comes first.
  *
- * Return: microseconds; then tftpk_window_expired() tells what to do.
+ * Return: microseconds. If they pass, call tftpk_window_expired().
  */
 u32 tftpk_window_wait(const struct tftpk_window *w, const struct tftpk_rtt *rtt,
 		      u32 utimeout)
 {
 	u32 wait = tftpk_rtt_rto(rtt, utimeout);
-	u32 probe = tftpk_rtt_probe(rtt, tftpk_window_inflight(w));
+	u32 probe = tftpk_rtt_probe_wait(rtt, tftpk_window_inflight(w));
 
 	if (probe && !w->probed)
 		wait = min(wait, probe);
-	if (w->suspect)
-		wait = min(wait, tftpk_rtt_suspect(rtt));
+	if (w->disorder)
+		wait = min(wait, tftpk_rtt_disorder_wait(rtt));
 	return wait;
 }
 
 /**
  * tftpk_window_timeout() - the retransmission timer expired
- * @w: window; goes back to the first block that was not acknowledged
+ * @w: window; goes back to the first unacknowledged block
  * @rtt: estimate; backs off
  */
 void tftpk_window_timeout(struct tftpk_window *w, struct tftpk_rtt *rtt)
@@ -361,13 +359,13 @@ void tftpk_window_timeout(struct tftpk_window *w, struct tftpk_rtt *rtt)
 }
 
 /**
- * tftpk_window_expired() - the wait is over and the client was silent
+ * tftpk_window_expired() - choose how to recover after the client was silent
  * @w: window
  * @rtt: round-trip estimate
- * @verified: the client has acknowledged a block; an unverified one is only sent
- *	the flight's last block again
+ * @verified: the client has acknowledged a block; for an unverified one, a probe is
+ *	the only retransmission
  *
- * Return: what to do, and to say by a function of the window.
+ * Return: what to do, and which function of the window to call.
  */
 enum tftpk_expired tftpk_window_expired(const struct tftpk_window *w,
 					const struct tftpk_rtt *rtt,
@@ -375,7 +373,7 @@ enum tftpk_expired tftpk_window_expired(const struct tftpk_window *w,
 {
 	if (tftpk_window_room(w))
 		return TFTPK_EXPIRED_UNSENT;
-	if (w->suspect)
+	if (w->disorder)
 		return TFTPK_EXPIRED_LOSS;
 	if (tftpk_window_inflight(w) &&
 	    (!verified || (!w->probed && !rtt->backoff)))
@@ -384,10 +382,9 @@ enum tftpk_expired tftpk_window_expired(const struct tftpk_window *w,
 }
 
 /**
- * tftpk_window_probe() - the flight's last block is sent again to ask for an
- *	answer
+ * tftpk_window_probe() - the flight's last block is sent again, as a tail-loss probe
  * @w: window
- * @rtt: round-trip estimate; backs off where an unverified client is asked again
+ * @rtt: round-trip estimate; backs off from an unverified client's second probe on
  * @verified: the client has acknowledged a block
  */
 void tftpk_window_probe(struct tftpk_window *w, struct tftpk_rtt *rtt,
@@ -396,5 +393,5 @@ void tftpk_window_probe(struct tftpk_window *w, struct tftpk_rtt *rtt,
 	if (!verified && w->probed)
 		tftpk_rtt_backoff(rtt);
 	w->probed = true;
-	w->timed = 0;
+	w->rtt_block = 0;
 }

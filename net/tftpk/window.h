@@ -24,24 +24,24 @@
 #define TFTPK_RTT_MAX		10000000	/* longer ones count as this */
 #define TFTPK_PROBE_MIN		20000
 #define TFTPK_PROBE_LONE	50000	/* of a flight of one block */
-#define TFTPK_SUSPECT_MAX	1000000	/* by a round trip that is a guess */
+#define TFTPK_DISORDER_MAX	1000000	/* by a round trip that is inexact */
 
 /**
  * struct tftpk_window - what was sent and acknowledged
- * @acked: last block acknowledged; 0 before the first
- * @next: block to send next; @acked < @next <= @high
- * @high: first block that was never sent
+ * @acked: last block acknowledged; 0 before the first (TCP: SND.UNA less one)
+ * @next: block to send next; @acked < @next <= @high (TCP: SND.NXT)
+ * @high: high-water mark: first block that was never sent
  * @last: number of the final block, the only one below the block size
  * @flight_ns: when block @acked + 1 was last sent
- * @again: end of what had been sent when the window last went back
- * @timed_ns: when the block before @high was first sent
- * @timed: block whose ACK gives a round-trip time, 0 for none
+ * @recover: @high when the window last went back (RFC 6582)
+ * @high_ns: when @high last moved, so when the block before it was first sent
+ * @rtt_block: block whose ACK gives a round-trip sample, 0 for none
  * @size: blocks that may be in flight
  * @rollover: number on the wire of the block after 65535, 0 or 1
- * @rolled: this flight holds blocks that were sent again
- * @echo: so did the one before
- * @probed: this flight's last block was sent again to ask for an answer
- * @suspect: an ACK came that reports a loss or is an echo
+ * @went_back: go-back-N: this flight holds blocks that were sent before
+ * @resent_before: the flight before this one went back or was probed
+ * @probed: this flight's last block was sent again, as a tail-loss probe
+ * @disorder: a dubious ACK came: it reports a loss, or it is an echo
  */
 struct tftpk_window {
 	u64 acked;
@@ -49,15 +49,15 @@ struct tftpk_window {
 	u64 high;
 	u64 last;
 	u64 flight_ns;
-	u64 again;
-	u64 timed_ns;
-	u64 timed;
+	u64 recover;
+	u64 high_ns;
+	u64 rtt_block;
 	u16 size;
 	u8 rollover;
-	bool rolled;
-	bool echo;
+	bool went_back;
+	bool resent_before;
 	bool probed;
-	bool suspect;
+	bool disorder;
 };
 
 /**
@@ -66,22 +66,23 @@ struct tftpk_window {
  * @rttvar: its variation
  * @min: shortest round trip seen
  * @backoff: timeouts in a row
- * @last: the last round trip, or what it took at most; 0 for not known
- * @guess: @last comes from a flight that was probed
+ * @latest: the latest round trip, or an upper bound of it; 0 if unknown
+ * @latest_probed: @latest comes from a flight that was probed
  */
 struct tftpk_rtt {
 	u32 srtt;
 	u32 rttvar;
 	u32 min;
 	u8 backoff;
-	bool guess;
-	u32 last;
+	bool latest_probed;
+	u32 latest;
 };
 
 /**
  * enum tftpk_ack - what an ACK means
- * @TFTPK_ACK_STALE: old, repeated or never sent; nothing to do
- * @TFTPK_ACK_SUSPECT: may report a loss; see what comes within a round trip
+ * @TFTPK_ACK_STALE: of an old block, repeated, or of a block that was never sent;
+ *	nothing to do
+ * @TFTPK_ACK_SUSPECT: may report a loss; wait a round trip for another ACK
  * @TFTPK_ACK_PROGRESS: acknowledges something new; send on from @next
  * @TFTPK_ACK_GAP: reports a loss; @next went back, send again
  * @TFTPK_ACK_DONE: acknowledges the final block
@@ -95,10 +96,10 @@ enum tftpk_ack {
 };
 
 /**
- * enum tftpk_expired - what to do when the client was silent for as long as
- *	tftpk_window_wait() told
- * @TFTPK_EXPIRED_UNSENT: send what the window allows: not all of it went out
- * @TFTPK_EXPIRED_LOSS: no echo came, so it was a loss: tftpk_window_back(), and
+ * enum tftpk_expired - what to do when the client was silent for
+ *	tftpk_window_wait() microseconds
+ * @TFTPK_EXPIRED_UNSENT: send the rest of the window
+ * @TFTPK_EXPIRED_LOSS: the dubious ACK reported a loss: tftpk_window_back(), and
  *	send from @next
  * @TFTPK_EXPIRED_PROBE: tftpk_window_probe(), and send the flight's last block
  * @TFTPK_EXPIRED_TIMEOUT: tftpk_window_timeout(), and send from @next

@@ -22,8 +22,8 @@ MODULE_PARM_DESC(rounds, "random transfers of each kind");
 
 #define LAN	.delay_us = 100
 #define WAN	.delay_us = 20000
-#define PATIENT	.patience_us = 5000000
-#define IMPATIENT .patience_us = 250000
+#define PATIENT	.retry_us = 5000000
+#define IMPATIENT .retry_us = 250000
 
 static const struct model_case cases[] = {
 	/* Nothing goes wrong: no block is sent twice. */
@@ -107,7 +107,7 @@ static const struct model_case cases[] = {
 	{ "longer, window of 64, re-ACKs", 1, 1000, 64, .delay_us = 5000,
 	  PATIENT, .later_us = 750000, .reack_last = true, .limit = 1300 },
 	{ "longer than all timeouts, window of 4, re-ACKs", 1, 500, 4,
-	  .delay_us = 5000, .patience_us = 20000000, .later_us = 4000000,
+	  .delay_us = 5000, .retry_us = 20000000, .later_us = 4000000,
 	  .reack_last = true, .limit = 1200 },
 
 	/* All at once */

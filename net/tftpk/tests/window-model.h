@@ -31,7 +31,7 @@
  * @jitter: share of packets with jitter, of 1000
  * @loss: share of packets that are lost, each way, of 1000
  * @copies: share of packets that arrive twice, each way, of 1000
- * @patience_us: when the client repeats its ACK; 0 for never
+ * @retry_us: when the client repeats its ACK; 0 for never
  * @reack_old: it acknowledges again what it has already
  * @reack_last: it acknowledges again the last of what it has already
  * @reack_all: it reports a gap for each packet behind that, not just once
@@ -49,7 +49,7 @@ struct model_case {
 	u16 jitter;
 	u16 loss;
 	u16 copies;
-	u32 patience_us;
+	u32 retry_us;
 	bool reack_old;
 	bool reack_last;
 	bool reack_all;
@@ -289,8 +289,8 @@ static inline void model_client_ack(struct model *m)
 
 static inline void model_client_wait(struct model *m)
 {
-	m->client_ns = m->c->patience_us ? m->now_ns +
-		       m->c->patience_us * (u64)NSEC_PER_USEC : U64_MAX;
+	m->client_ns = m->c->retry_us ? m->now_ns +
+		       m->c->retry_us * (u64)NSEC_PER_USEC : U64_MAX;
 }
 
 static inline void model_data(struct model *m, u64 block)

@@ -136,10 +136,10 @@ static void window_blocks_test(struct kunit *test)
 
 /* ---- what an ACK means ---- */
 
-#define ROLLED	BIT(0)
-#define ECHO	BIT(1)
+#define WENT_BACK	BIT(0)
+#define RESENT_BEFORE	BIT(1)
 #define PROBED	BIT(2)
-#define SUSPECT	BIT(3)
+#define DISORDER	BIT(3)
 
 struct ack_case {
 	const char *desc;
@@ -155,7 +155,7 @@ struct ack_case {
 	enum tftpk_ack meaning;
 	u64 then_acked;
 	u64 then_next;
-	u64 again;		/* end of what was sent before; 0: all */
+	u64 recover;		/* end of what was sent before; 0: all */
 };
 
 static const struct ack_case ack_cases[] = {
@@ -178,7 +178,7 @@ static const struct ack_case ack_cases[] = {
 	  TFTPK_ACK_STALE, 3, 5 },
 	{ "lock step, beyond the end", 1, 0, 8, 10, 10, 9, 0, 1000, 10,
 	  TFTPK_ACK_STALE, 8, 10 },
-	{ "lock step, after a timeout", 1, 0, 3, 5, 5, 9, ROLLED, 1000, 4,
+	{ "lock step, after a timeout", 1, 0, 3, 5, 5, 9, WENT_BACK, 1000, 4,
 	  TFTPK_ACK_PROGRESS, 4, 5 },
 
 	/* RFC 7440 section 4: windows */
@@ -216,35 +216,35 @@ static const struct ack_case ack_cases[] = {
 	  TFTPK_ACK_SUSPECT, 4, 9 },
 	{ "half a round trip", 4, 0, 4, 9, 9, 99, 0, 500, 4,
 	  TFTPK_ACK_GAP, 4, 5 },
-	{ "repeated once more while in doubt", 4, 0, 4, 9, 9, 99, SUSPECT,
+	{ "repeated once more while in doubt", 4, 0, 4, 9, 9, 99, DISORDER,
 	  1000, 4, TFTPK_ACK_STALE, 4, 9 },
 	{ "repeated when nothing is in flight", 4, 0, 4, 5, 5, 99, 0, 1000, 4,
 	  TFTPK_ACK_STALE, 4, 5 },
 	{ "repeated after this flight was sent twice", 4, 0, 4, 9, 9, 99,
-	  ROLLED, 1000, 4, TFTPK_ACK_SUSPECT, 4, 9 },
+	  WENT_BACK, 1000, 4, TFTPK_ACK_SUSPECT, 4, 9 },
 	{ "repeated after the last flight was sent twice", 4, 0, 4, 9, 9, 99,
-	  ECHO, 1000, 4, TFTPK_ACK_SUSPECT, 4, 9 },
+	  RESENT_BEFORE, 1000, 4, TFTPK_ACK_SUSPECT, 4, 9 },
 	{ "repeated in answer to a probe", 4, 0, 4, 9, 9, 99, PROBED, 1000, 4,
 	  TFTPK_ACK_GAP, 4, 5 },
 	{ "repeated in answer to a probe of a flight sent twice", 4, 0, 4, 9,
-	  9, 99, ROLLED | ECHO | PROBED, 1000, 4, TFTPK_ACK_GAP, 4, 5 },
-	{ "inside a window sent twice, too soon", 8, 0, 4, 13, 13, 99, ROLLED,
+	  9, 99, WENT_BACK | RESENT_BEFORE | PROBED, 1000, 4, TFTPK_ACK_GAP, 4, 5 },
+	{ "inside a window sent twice, too soon", 8, 0, 4, 13, 13, 99, WENT_BACK,
 	  999, 6, TFTPK_ACK_PROGRESS, 6, 13 },
 	{ "inside a window sent twice, a round trip later", 8, 0, 4, 13, 13,
-	  99, ROLLED, 1000, 6, TFTPK_ACK_GAP, 6, 7 },
+	  99, WENT_BACK, 1000, 6, TFTPK_ACK_GAP, 6, 7 },
 	{ "the end of what a window sent twice held before", 8, 0, 4, 13, 13,
-	  99, ROLLED, 5000, 8, TFTPK_ACK_PROGRESS, 8, 13, 9 },
+	  99, WENT_BACK, 5000, 8, TFTPK_ACK_PROGRESS, 8, 13, 9 },
 
-	/* After a rollback what went out before it may be acknowledged. */
-	{ "rolled back, beyond what was sent again", 8, 0, 4, 7, 13, 99,
-	  ROLLED, 1000, 9, TFTPK_ACK_PROGRESS, 9, 10 },
-	{ "rolled back, all of what was sent again", 8, 0, 4, 7, 13, 99,
-	  ROLLED, 1000, 6, TFTPK_ACK_PROGRESS, 6, 7 },
-	{ "rolled back, all that was ever sent", 8, 0, 4, 5, 13, 99, ROLLED,
+	/* After going back, what went out before may be acknowledged. */
+	{ "went back, beyond what was sent again", 8, 0, 4, 7, 13, 99,
+	  WENT_BACK, 1000, 9, TFTPK_ACK_PROGRESS, 9, 10 },
+	{ "went back, all of what was sent again", 8, 0, 4, 7, 13, 99,
+	  WENT_BACK, 1000, 6, TFTPK_ACK_PROGRESS, 6, 7 },
+	{ "went back, all that was ever sent", 8, 0, 4, 5, 13, 99, WENT_BACK,
 	  1000, 12, TFTPK_ACK_PROGRESS, 12, 13 },
-	{ "rolled back, the final block", 8, 0, 4, 5, 10, 9, ROLLED, 1000, 9,
+	{ "went back, the final block", 8, 0, 4, 5, 10, 9, WENT_BACK, 1000, 9,
 	  TFTPK_ACK_DONE, 9, 5 },
-	{ "rolled back, never sent", 8, 0, 4, 7, 13, 99, ROLLED, 1000, 13,
+	{ "went back, never sent", 8, 0, 4, 7, 13, 99, WENT_BACK, 1000, 13,
 	  TFTPK_ACK_STALE, 4, 7 },
 
 	/* Numbers that roll over to 0 */
@@ -316,11 +316,11 @@ static void window_ack_test(struct kunit *test)
 	w.high = c->high;
 	w.last = c->last;
 	w.flight_ns = sent_ns;
-	w.rolled = c->flags & ROLLED;
-	w.echo = c->flags & ECHO;
+	w.went_back = c->flags & WENT_BACK;
+	w.resent_before = c->flags & RESENT_BEFORE;
 	w.probed = c->flags & PROBED;
-	w.suspect = c->flags & SUSPECT;
-	w.again = c->again ?: c->high;
+	w.disorder = c->flags & DISORDER;
+	w.recover = c->recover ?: c->high;
 
 	KUNIT_EXPECT_EQ(test, tftpk_window_ack(&w, &rtt, c->block, now_ns),
 			c->meaning);
@@ -332,9 +332,9 @@ static void window_ack_test(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, rtt.backoff, 3);
 	/* In doubt, the window goes back unless more comes. */
 	if (c->meaning == TFTPK_ACK_SUSPECT || w.next > w.acked + 1)
-		KUNIT_EXPECT_EQ(test, w.suspect,
+		KUNIT_EXPECT_EQ(test, w.disorder,
 				c->meaning != TFTPK_ACK_STALE ||
-				c->flags & SUSPECT);
+				c->flags & DISORDER);
 }
 
 /* ---- what may be sent ---- */
@@ -440,7 +440,7 @@ static void window_echo_test(struct kunit *test)
 			TFTPK_ACK_SUSPECT);
 	KUNIT_EXPECT_EQ(test, tftpk_window_ack(&w, &rtt, 8, 3 * MS),
 			TFTPK_ACK_PROGRESS);
-	KUNIT_EXPECT_FALSE(test, w.suspect);
+	KUNIT_EXPECT_FALSE(test, w.disorder);
 	/* That is over: the next repetition is a report again. */
 	KUNIT_EXPECT_EQ(test, tftpk_window_sent(&w, 4, 3 * MS), 0);
 	KUNIT_EXPECT_EQ(test, tftpk_window_ack(&w, &rtt, 8, 4 * MS),
@@ -477,7 +477,7 @@ static void window_probe_test(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tftpk_window_ack(&w, &rtt, 4, 206 * MS),
 			TFTPK_ACK_PROGRESS);
 	KUNIT_EXPECT_FALSE(test, w.probed);
-	KUNIT_EXPECT_FALSE(test, w.suspect);
+	KUNIT_EXPECT_FALSE(test, w.disorder);
 }
 
 /* ---- round-trip times ---- */
@@ -637,7 +637,7 @@ static void rtt_rto_test(struct kunit *test)
 struct expired_case {
 	const char *desc;
 	u32 unsent;		/* blocks that the window allows besides */
-	bool suspect;
+	bool disorder;
 	bool probed;
 	bool verified;
 	u8 backoff;
@@ -650,14 +650,14 @@ static const struct expired_case expired_cases[] = {
 	  .wanted = TFTPK_EXPIRED_TIMEOUT },
 	{ "backed off", .verified = true, .backoff = 1,
 	  .wanted = TFTPK_EXPIRED_TIMEOUT },
-	{ "in doubt", .verified = true, .suspect = true,
+	{ "in doubt", .verified = true, .disorder = true,
 	  .wanted = TFTPK_EXPIRED_LOSS },
-	{ "in doubt and probed", .verified = true, .suspect = true,
+	{ "in doubt and probed", .verified = true, .disorder = true,
 	  .probed = true, .wanted = TFTPK_EXPIRED_LOSS },
 	{ "cut short", .verified = true, .unsent = 2,
 	  .wanted = TFTPK_EXPIRED_UNSENT },
 	{ "cut short and in doubt", .verified = true, .unsent = 2,
-	  .suspect = true, .wanted = TFTPK_EXPIRED_UNSENT },
+	  .disorder = true, .wanted = TFTPK_EXPIRED_UNSENT },
 	{ "unverified", .wanted = TFTPK_EXPIRED_PROBE },
 	{ "unverified and probed", .probed = true,
 	  .wanted = TFTPK_EXPIRED_PROBE },
@@ -675,7 +675,7 @@ static void window_expired_test(struct kunit *test)
 
 	tftpk_window_init(&w, 8000, 8, 4, 0);
 	tftpk_window_sent(&w, 4 - c->unsent, MS);
-	w.suspect = c->suspect;
+	w.disorder = c->disorder;
 	w.probed = c->probed;
 	KUNIT_EXPECT_EQ(test, tftpk_window_expired(&w, &rtt, c->verified),
 			c->wanted);
@@ -706,9 +706,9 @@ static void window_wait_test(struct kunit *test)
 	tftpk_window_init(&w, 8000, 8, 4, 0);
 	tftpk_window_sent(&w, 4, MS);
 	KUNIT_EXPECT_EQ(test, tftpk_window_wait(&w, &rtt, 0), 81000);
-	w.suspect = true;
+	w.disorder = true;
 	KUNIT_EXPECT_EQ(test, tftpk_window_wait(&w, &rtt, 0), 44000);
-	w.suspect = false;
+	w.disorder = false;
 	w.probed = true;
 	KUNIT_EXPECT_EQ(test, tftpk_window_wait(&w, &rtt, 0), TFTPK_RTO_MIN);
 	rtt.backoff = 3;
@@ -733,7 +733,7 @@ static void rtt_backoff_test(struct kunit *test)
 	tftpk_window_sent(&w, 4, i * NSEC_PER_SEC);
 	tftpk_window_ack(&w, &rtt, 4, i * NSEC_PER_SEC);
 	KUNIT_EXPECT_EQ(test, rtt.backoff, 8);
-	KUNIT_EXPECT_EQ(test, tftpk_rtt_probe(&rtt, 4), 0);
+	KUNIT_EXPECT_EQ(test, tftpk_rtt_probe_wait(&rtt, 4), 0);
 	tftpk_window_sent(&w, 4, i * NSEC_PER_SEC);
 	tftpk_window_ack(&w, &rtt, 8, i * NSEC_PER_SEC);
 	KUNIT_EXPECT_EQ(test, rtt.backoff, 0);
@@ -745,19 +745,19 @@ static void rtt_probe_test(struct kunit *test)
 	struct tftpk_rtt rtt = {};
 	u32 us;
 
-	KUNIT_EXPECT_EQ(test, tftpk_rtt_probe(&rtt, 1), 0);
-	KUNIT_EXPECT_EQ(test, tftpk_rtt_probe(&rtt, 4), 0);
+	KUNIT_EXPECT_EQ(test, tftpk_rtt_probe_wait(&rtt, 1), 0);
+	KUNIT_EXPECT_EQ(test, tftpk_rtt_probe_wait(&rtt, 4), 0);
 	for (us = 1; us < 10 * USEC_PER_SEC; us *= 3) {
 		memset(&rtt, 0, sizeof(rtt));
 		tftpk_rtt_sample(&rtt, us);
-		KUNIT_EXPECT_GE(test, tftpk_rtt_probe(&rtt, 4), 2 * us);
-		KUNIT_EXPECT_GE(test, tftpk_rtt_probe(&rtt, 4),
+		KUNIT_EXPECT_GE(test, tftpk_rtt_probe_wait(&rtt, 4), 2 * us);
+		KUNIT_EXPECT_GE(test, tftpk_rtt_probe_wait(&rtt, 4),
 				TFTPK_PROBE_MIN);
 		/* Lock step leaves time for a slow disk. */
-		KUNIT_EXPECT_GE(test, tftpk_rtt_probe(&rtt, 1),
+		KUNIT_EXPECT_GE(test, tftpk_rtt_probe_wait(&rtt, 1),
 				TFTPK_PROBE_LONE);
 		if (us > TFTPK_PROBE_LONE)
-			KUNIT_EXPECT_LE(test, tftpk_rtt_probe(&rtt, 1),
+			KUNIT_EXPECT_LE(test, tftpk_rtt_probe_wait(&rtt, 1),
 					rtt.srtt + 4 * rtt.rttvar);
 	}
 }
@@ -770,42 +770,42 @@ static void rtt_last_test(struct kunit *test)
 
 	tftpk_window_init(&w, 512 * 100, 512, 4, 0);
 	tftpk_rtt_sample(&rtt, 1000);
-	KUNIT_EXPECT_EQ(test, tftpk_rtt_probe(&rtt, 4), TFTPK_PROBE_MIN);
-	KUNIT_EXPECT_EQ(test, tftpk_rtt_suspect(&rtt), TFTPK_PROBE_MIN);
+	KUNIT_EXPECT_EQ(test, tftpk_rtt_probe_wait(&rtt, 4), TFTPK_PROBE_MIN);
+	KUNIT_EXPECT_EQ(test, tftpk_rtt_disorder_wait(&rtt), TFTPK_PROBE_MIN);
 
 	tftpk_window_sent(&w, 4, 1 * NSEC_PER_SEC);
 	tftpk_window_probe(&w, &rtt, true);
 	tftpk_window_ack(&w, &rtt, 4, 3 * NSEC_PER_SEC);
 	KUNIT_EXPECT_EQ(test, rtt.srtt, 1000);
-	KUNIT_EXPECT_EQ(test, rtt.last, 2000000);
-	KUNIT_EXPECT_EQ(test, tftpk_rtt_probe(&rtt, 4), 2500000);
-	KUNIT_EXPECT_EQ(test, tftpk_rtt_suspect(&rtt), TFTPK_SUSPECT_MAX);
+	KUNIT_EXPECT_EQ(test, rtt.latest, 2000000);
+	KUNIT_EXPECT_EQ(test, tftpk_rtt_probe_wait(&rtt, 4), 2500000);
+	KUNIT_EXPECT_EQ(test, tftpk_rtt_disorder_wait(&rtt), TFTPK_DISORDER_MAX);
 
 	/* To have waited did not help: what was lost is lost each time. */
 	tftpk_window_sent(&w, 4, 3 * NSEC_PER_SEC);
 	tftpk_window_probe(&w, &rtt, true);
 	tftpk_window_ack(&w, &rtt, 8, 6 * NSEC_PER_SEC);
-	KUNIT_EXPECT_EQ(test, rtt.last, 0);
-	KUNIT_EXPECT_EQ(test, tftpk_rtt_probe(&rtt, 4), TFTPK_PROBE_MIN);
+	KUNIT_EXPECT_EQ(test, rtt.latest, 0);
+	KUNIT_EXPECT_EQ(test, tftpk_rtt_probe_wait(&rtt, 4), TFTPK_PROBE_MIN);
 	tftpk_window_sent(&w, 4, 6 * NSEC_PER_SEC);
 	tftpk_window_probe(&w, &rtt, true);
 	tftpk_window_ack(&w, &rtt, 12, 8 * NSEC_PER_SEC);
-	KUNIT_EXPECT_EQ(test, rtt.last, 2000000);
+	KUNIT_EXPECT_EQ(test, rtt.latest, 2000000);
 
 	tftpk_window_sent(&w, 4, 8 * NSEC_PER_SEC);
 	tftpk_window_timeout(&w, &rtt);
 	tftpk_window_sent(&w, 4, 9 * NSEC_PER_SEC);
 	/* A part of them says nothing of those that were sent last. */
 	tftpk_window_ack(&w, &rtt, 14, 100 * NSEC_PER_SEC);
-	KUNIT_EXPECT_EQ(test, rtt.last, 2000000);
+	KUNIT_EXPECT_EQ(test, rtt.latest, 2000000);
 	tftpk_window_ack(&w, &rtt, 16, 100 * NSEC_PER_SEC);
-	KUNIT_EXPECT_EQ(test, rtt.last, TFTPK_RTT_MAX);
+	KUNIT_EXPECT_EQ(test, rtt.latest, TFTPK_RTT_MAX);
 
 	tftpk_window_sent(&w, 4, 100 * NSEC_PER_SEC);
 	tftpk_window_ack(&w, &rtt, 20, 100 * NSEC_PER_SEC + 500 * NSEC_PER_USEC);
-	KUNIT_EXPECT_EQ(test, rtt.last, 500);
+	KUNIT_EXPECT_EQ(test, rtt.latest, 500);
 	tftpk_rtt_sample(&rtt, 20 * USEC_PER_SEC);
-	KUNIT_EXPECT_EQ(test, rtt.last, TFTPK_RTT_MAX);
+	KUNIT_EXPECT_EQ(test, rtt.latest, TFTPK_RTT_MAX);
 }
 
 static struct kunit_case window_cases[] = {

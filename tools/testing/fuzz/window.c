@@ -73,7 +73,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	c.reack_all = in.flags & 16;
 	/* A client that does neither waits for ever once its ACK is lost. */
 	if (in.flags & 32 || !c.reack_old)
-		c.patience_us = in.flags & 64 ? 250000 : 5000000;
+		c.retry_us = in.flags & 64 ? 250000 : 5000000;
 	c.loss = in.loss % 200;
 	c.copies = in.copies * 4;
 	c.jitter = in.jitter;
@@ -92,7 +92,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 			failure, c.blocks, c.first, c.windowsize, c.rollover);
 		fprintf(stderr, "delay %u us, then %u us, jitter %u us for %u, loss %u, copies %u, ",
 			c.delay_us, c.later_us, c.jitter_us, c.jitter, c.loss, c.copies);
-		fprintf(stderr, "patience %u us, %s, %s: ", c.patience_us,
+		fprintf(stderr, "retries after %u us, %s, %s: ", c.retry_us,
 			c.reack_old ? "re-ACKs" : "no re-ACKs",
 			c.reack_all ? "ACKs all" : "ACKs once");
 		fprintf(stderr, "%llu sent, %llu acknowledged, %llu received\n",
