@@ -34,11 +34,11 @@ static void tftpk_key_fill(struct tftpk_key *key, const struct tftpk_port *port,
 	}
 }
 
-/* May somebody have that address? The stack lets through what comes as IPv6 from
- * an IPv4 address, which means another host inside of here, and what comes from
- * no address at all.
+/* Can no host have the source address? The stack lets IPv6 packets from mapped IPv4
+ * addresses in, which inside of the module are other hosts, and packets from the
+ * unspecified address.
  */
-static bool tftpk_from_nobody(const struct tftpk_key *key)
+static bool tftpk_input_is_martian(const struct tftpk_key *key)
 {
 	if (key->port->listener->name.family == AF_INET)
 		return ipv4_is_zeronet(key->client.s6_addr32[3]);
@@ -46,39 +46,43 @@ static bool tftpk_from_nobody(const struct tftpk_key *key)
 	       ipv6_addr_any(&key->client);
 }
 
-/* Was a request sent to many? Then all servers of the link got it, and none
- * answers unless told to, from the address that the client is reached from.
+/* Choose the local address to answer a request from: the one that it was sent to. If
+ * it was broadcast and the listener accepts that, the address of the interface. Returns
+ * false where the request is to be ignored, since all servers of the link got it.
  */
-static bool tftpk_to_many(struct tftpk_key *key, const struct sk_buff *skb)
+static bool tftpk_input_choose_local(struct tftpk_key *key,
+				     const struct sk_buff *skb)
 {
 	const struct tftpk_listener *listener = key->port->listener;
 	u32 flags;
 
 	if (listener->name.family == AF_INET6)
-		return ipv6_addr_is_multicast(&key->local);
+		return !ipv6_addr_is_multicast(&key->local);
 	flags = skb_rtable(skb)->rt_flags;
 	if (flags & RTCF_MULTICAST)
-		return true;
-	if (!(flags & RTCF_BROADCAST))
 		return false;
-	return !listener->broadcast ||
-	       tftpk_output_source(listener->tn->net, key, inet_iif(skb));
+	if (!(flags & RTCF_BROADCAST))
+		return true;
+	return listener->broadcast &&
+	       !tftpk_output_source(listener->tn->net, key, inet_iif(skb));
 }
 
-/* What belongs to a transfer is sent to one host. */
-static bool tftpk_to_one(const struct tftpk_key *key,
-			 const struct sk_buff *skb)
+/* Was a packet sent to one host, as all packets of a transfer are? */
+static bool tftpk_input_is_unicast(const struct tftpk_key *key,
+				   const struct sk_buff *skb)
 {
 	return skb->pkt_type != PACKET_BROADCAST &&
 	       skb->pkt_type != PACKET_MULTICAST &&
 	       !ipv6_addr_is_multicast(&key->local);
 }
 
-/* Say no, if the source may be answered at all, and if that is not taken for
- * what a running transfer has to say.
+/* Refuse a request with an ERROR, if its source is within its rate. With a single
+ * port, the client would take the ERROR for one of its running transfer: then send
+ * none.
  */
-static void tftpk_refuse(const struct tftpk_key *key, const char *name,
-			 enum tftpk_counter c, u16 code, const char *text)
+static void tftpk_input_refuse(const struct tftpk_key *key, const char *name,
+			       enum tftpk_counter c, u16 code,
+			       const char *text)
 {
 	struct tftpk_net *tn = key->port->listener->tn;
 
@@ -107,21 +111,21 @@ static void tftpk_input_request(struct tftpk_key *key, struct sk_buff *skb,
 	skb_pull(skb, sizeof(struct udphdr));
 	if (tftpk_parse_request(skb->data + 2, len - 2, &req))
 		goto malformed;
-	if (tftpk_to_many(key, skb)) {
+	if (!tftpk_input_choose_local(key, skb)) {
 		tftpk_stats_inc(tn, TFTPK_STAT_REQUESTS_DROPPED);
 		kfree_skb(skb);
 		return;
 	}
 
 	if (op == TFTPK_OP_WRQ)
-		tftpk_refuse(key, req.name, TFTPK_STAT_WRITES_REFUSED,
-			     TFTPK_ERR_ACCESS, "read-only server");
+		tftpk_input_refuse(key, req.name, TFTPK_STAT_WRITES_REFUSED,
+				   TFTPK_ERR_ACCESS, "read-only server");
 	else if (req.mode == TFTPK_MODE_MAIL)
-		tftpk_refuse(key, req.name, TFTPK_STAT_REQUESTS_REFUSED,
-			     TFTPK_ERR_OPERATION, "no mail here");
+		tftpk_input_refuse(key, req.name, TFTPK_STAT_REQUESTS_REFUSED,
+				   TFTPK_ERR_OPERATION, "no mail here");
 	else if (req.malformed && READ_ONCE(tn->settings.strict_options))
-		tftpk_refuse(key, req.name, TFTPK_STAT_REQUESTS_REFUSED,
-			     TFTPK_ERR_OPTION, "bad option value");
+		tftpk_input_refuse(key, req.name, TFTPK_STAT_REQUESTS_REFUSED,
+				   TFTPK_ERR_OPTION, "bad option value");
 	else
 		goto accept;
 	consume_skb(skb);
@@ -129,7 +133,7 @@ static void tftpk_input_request(struct tftpk_key *key, struct sk_buff *skb,
 
 accept:
 	hash = jhash(skb->data, len, 0);
-	/* It outlives this packet's way through the stack. */
+	/* The skb waits for the work: it must hold nothing of the stack's. */
 	skb_orphan(skb);
 	skb_dst_drop(skb);
 	skb_ext_reset(skb);
@@ -143,8 +147,8 @@ malformed:
 	kfree_skb(skb);
 }
 
-/* A packet from a socket, from its UDP header on, checksum verified. ACKs
- * longer than four bytes are accepted: some clients append to them.
+/* A packet from a socket, from its UDP header on, with a valid checksum. ACKs longer
+ * than four bytes are accepted: some clients append to them.
  */
 static int tftpk_input(struct sock *sk, struct sk_buff *skb)
 {
@@ -163,11 +167,11 @@ static int tftpk_input(struct sock *sk, struct sk_buff *skb)
 	packet = (const __be16 *)(skb->data + sizeof(struct udphdr));
 	op = ntohs(packet[0]);
 	tftpk_key_fill(&key, port, skb);
-	if (tftpk_from_nobody(&key))
+	if (tftpk_input_is_martian(&key))
 		goto malformed;
 
 	if (op != TFTPK_OP_RRQ && op != TFTPK_OP_WRQ &&
-	    !tftpk_to_one(&key, skb))
+	    !tftpk_input_is_unicast(&key, skb))
 		goto malformed;
 
 	switch (op) {
@@ -193,9 +197,9 @@ malformed:
 	return 0;
 }
 
-/* An ICMP error about a packet of ours, whose headers it quotes. Only the
- * client's own host knows that nobody listens there; what routers say may
- * pass, and a forger would have to guess both ports.
+/* An ICMP error; it quotes the headers of a packet of ours. Only port unreachable
+ * counts: the client's own host sends that. Errors of routers may be temporary. A
+ * forger would have to guess both ports.
  */
 static void tftpk_input_icmp(struct sock *sk, struct sk_buff *skb,
 			     const struct udphdr *uh)
@@ -233,6 +237,9 @@ TFTPK_ENCAP_ERR_RCV(tftpk_encap_err_rcv, tftpk_input_icmp)
  * tftpk_input_attach() - take the packets of a socket
  * @sk: UDP socket
  * @port: port that it belongs to
+ *
+ * By hand, since setup_udp_tunnel_sock() is in the module udp_tunnel, which this
+ * one would need to be loaded then.
  *
  * Context: process.
  */

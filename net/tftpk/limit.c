@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Admission: how many requests a source may send, which sources are trusted,
- * which clients are unverified, and which have just been served. Records of
- * sources are of a fixed number, however many are forged.
+ * which clients are unverified, and which have just been served. The number of
+ * records is fixed, however many sources are forged.
+ *
+ * Rates are token buckets in the form of the generic cell rate algorithm (GCRA,
+ * ITU-T I.371): instead of tokens, a record holds the theoretical arrival time
+ * (TAT), when the bucket will be full again. Each packet moves the TAT by its cost,
+ * and conforms if the TAT is not too far ahead of now.
  */
 #include <linux/jiffies.h>
 #include <linux/ktime.h>
@@ -17,28 +22,28 @@
 #define TFTPK_SOURCE_WAYS	4
 #define TFTPK_RECENT		1024
 #define TFTPK_RECENT_MS		10000
-#define TFTPK_CAUTION_MS	10000
-#define TFTPK_CAUTION_PORTS	64	/* for each block of a window */
-#define TFTPK_TELL_MS		60000	/* between two events about a source */
+#define TFTPK_GUESS_MS		10000	/* after a wrong guess of a TID */
+#define TFTPK_GUESS_PORTS	64	/* for each block of a window */
+#define TFTPK_EVENT_MS		60000	/* between two events about a source */
 
-/* A bucket holds a sixteenth of what may be sent in a second, and is filled with
- * the rest during that: so no second exceeds the rate by more than a packet.
+/* A bucket holds a sixteenth of what may be sent in a second, and refills with the
+ * rest in a second. So no second exceeds the rate by more than a packet.
  */
 #define TFTPK_PACE_PARTS	16
 #define TFTPK_PACE_NS		(NSEC_PER_SEC / (TFTPK_PACE_PARTS - 1))
 
 /**
- * struct tftpk_source - how much a source may send, and be sent
+ * struct tftpk_source - rates of a source
  * @tag: hash of the source
- * @due_ns: when it will have used up nothing; the later, the more it used
- * @paced_ns: the same of what is sent to it, where that is bounded
- * @told: jiffies of the last event that it is
+ * @requests_ns: TAT of its requests
+ * @bytes_ns: TAT of the bytes that are sent to it, where they are bounded
+ * @event: jiffies of the last event that they are
  */
 struct tftpk_source {
 	u64 tag;
-	u64 due_ns;
-	u64 paced_ns;
-	u32 told;
+	u64 requests_ns;
+	u64 bytes_ns;
+	u32 event;
 };
 
 /**
@@ -53,22 +58,22 @@ struct tftpk_recent {
 
 /**
  * struct tftpk_limit - admission state of a namespace
- * @lock: protects @sources and @paced_ns
+ * @lock: protects @sources and @bytes_ns
  * @key: keeps hashes from being guessed
- * @sources: a set-associative cache; the least used of a set gives way, so
- *	forged sources wipe out records but never refuse anybody
+ * @sources: a set-associative cache; a new record replaces the least used of its
+ *	set, so forged sources push out records but never refuse a client
  * @recent: written and read without a lock; a lost entry costs a packet
- * @caution_ns: until when somebody is taken to be guessing
- * @paced_ns: see struct tftpk_source; of all that is bounded
- * @waiting: transfers that have a block to send and may not yet
+ * @guess_ns: until when a forger seems to guess TIDs
+ * @bytes_ns: TAT of the bytes that are sent to all bounded sources together
+ * @waiting: transfers whose next block waits for a bucket
  */
 struct tftpk_limit {
-	spinlock_t lock;	/* sources, paced_ns */
+	spinlock_t lock;	/* sources, bytes_ns */
 	siphash_key_t key;
 	struct tftpk_source sources[TFTPK_SOURCE_SETS][TFTPK_SOURCE_WAYS];
 	struct tftpk_recent recent[TFTPK_RECENT];
-	u64 caution_ns;
-	u64 paced_ns;
+	u64 guess_ns;
+	u64 bytes_ns;
 	atomic_t waiting;
 };
 
@@ -80,7 +85,7 @@ struct tftpk_trust {
 };
 
 /**
- * tftpk_limit_init() - have admission state, before the first listener
+ * tftpk_limit_init() - make the admission state, before the first listener
  * @tn: namespace's server; its mutex is held
  *
  * Context: process. Return: 0 or -ENOMEM.
@@ -119,7 +124,7 @@ static bool tftpk_trusted(struct tftpk_net *tn, const struct in6_addr *addr)
 	struct tftpk_trust *trust;
 
 	list_for_each_entry_rcu(trust, &tn->trusted, list)
-		/* IPv4 is mapped inside, but no part of any IPv6 network. */
+		/* Mapped IPv4 addresses belong to no IPv6 network. */
 		if ((trust->plen >= 96 || !ipv6_addr_v4mapped(addr)) &&
 		    ipv6_prefix_equal(addr, &trust->addr, trust->plen))
 			return true;
@@ -127,12 +132,12 @@ static bool tftpk_trusted(struct tftpk_net *tn, const struct in6_addr *addr)
 }
 
 /**
- * tftpk_limit_known() - does the source belong here?
+ * tftpk_limit_known() - is the source on the link or trusted?
  * @tn: namespace's server
  * @key: client
  *
- * It does if it is trusted or on the link: nobody beyond a router can forge such
- * a one, if the router is any good.
+ * A router that filters by source address (BCP 38) lets no forgery of such a source
+ * in. Others have smaller limits.
  *
  * Context: softirq or BH disabled, within rcu_read_lock().
  */
@@ -142,12 +147,12 @@ bool tftpk_limit_known(struct tftpk_net *tn, const struct tftpk_key *key)
 	       tftpk_output_onlink(tn->net, key);
 }
 
-/* The record of a source, made anew if there is none: the least used one of its
- * set gives way. Sources on the link and trusted ones are single addresses. Others
- * are IPv4 addresses or IPv6 networks of 64 bits.
+/* Find the record of a source. If there is none, replace the least used one of its
+ * set. A source on the link or a trusted one is a single address. Another one is an
+ * IPv4 address or an IPv6 network of 64 bits.
  */
-static struct tftpk_source *tftpk_source_get(struct tftpk_limit *limit,
-					     const struct tftpk_key *key,
+static struct tftpk_source *tftpk_source_find_or_add(struct tftpk_limit *limit,
+						     const struct tftpk_key *key,
 					     bool known)
 {
 	struct in6_addr source = key->client;
@@ -166,24 +171,25 @@ static struct tftpk_source *tftpk_source_get(struct tftpk_limit *limit,
 	for (i = 0; i < TFTPK_SOURCE_WAYS; i++) {
 		if (set[i].tag == tag)
 			return &set[i];
-		if (max(set[i].due_ns, set[i].paced_ns) <
-		    max(s->due_ns, s->paced_ns))
+		if (max(set[i].requests_ns, set[i].bytes_ns) <
+		    max(s->requests_ns, s->bytes_ns))
 			s = &set[i];
 	}
 	*s = (struct tftpk_source) {
 		.tag	= tag,
-		.told	= (u32)jiffies - msecs_to_jiffies(TFTPK_TELL_MS),
+		.event	= (u32)jiffies - msecs_to_jiffies(TFTPK_EVENT_MS),
 	};
 	return s;
 }
 
 /**
- * tftpk_limit_request() - may this source send one more request?
+ * tftpk_limit_request() - charge a request to its source
  * @tn: namespace's server
  * @key: client
  * @known: what tftpk_limit_known() says of it; others have a quarter of the burst
  *
- * Context: softirq, within rcu_read_lock(). Return: true if it may.
+ * Context: softirq, within rcu_read_lock(). Return: whether it is within the rate; if
+ * not, nothing is charged.
  */
 bool tftpk_limit_request(struct tftpk_net *tn, const struct tftpk_key *key,
 			 bool known)
@@ -201,25 +207,25 @@ bool tftpk_limit_request(struct tftpk_net *tn, const struct tftpk_key *key,
 		burst = DIV_ROUND_UP(burst, 4);
 
 	spin_lock(&limit->lock);
-	s = tftpk_source_get(limit, key, known);
-	s->due_ns = max(s->due_ns, now);
-	admitted = s->due_ns + cost <= now + burst * cost;
+	s = tftpk_source_find_or_add(limit, key, known);
+	s->requests_ns = max(s->requests_ns, now);
+	admitted = s->requests_ns + cost <= now + burst * cost;
 	if (admitted)
-		s->due_ns += cost;
+		s->requests_ns += cost;
 	spin_unlock(&limit->lock);
 	return admitted;
 }
 
 /* How long the next packet has to wait, in nanoseconds: until the bucket holds
- * anything. What it costs is taken then, be it more, so that large packets have the
- * same chance as small ones. @paced is when the bucket was or will be full.
+ * anything, whatever the packet costs. So large packets have the same chance as
+ * small ones. @tat is the bucket's.
  */
-static u64 tftpk_pace_wait(u64 paced, u64 now)
+static u64 tftpk_pace_wait(u64 tat, u64 now)
 {
-	return paced > now + TFTPK_PACE_NS ? paced - now - TFTPK_PACE_NS : 0;
+	return tat > now + TFTPK_PACE_NS ? tat - now - TFTPK_PACE_NS : 0;
 }
 
-/* What @bytes cost at a rate in KiB per second, in nanoseconds of filling. */
+/* The cost of @bytes in nanoseconds of refilling, at a rate in KiB per second. */
 static u64 tftpk_pace_cost(u32 bytes, u32 rate)
 {
 	return div64_u64((u64)bytes * NSEC_PER_SEC * TFTPK_PACE_PARTS,
@@ -227,20 +233,21 @@ static u64 tftpk_pace_cost(u32 bytes, u32 rate)
 }
 
 /**
- * tftpk_limit_bytes() - may so much be sent to a source that proves nothing?
+ * tftpk_limit_bytes() - charge a packet to an unvalidated source
  * @tn: namespace's server
  * @key: client at a single port, neither on the link nor trusted when it asked
  * @bytes: of the packet
  *
- * Block numbers are no secret: where there is no port to guess either, whoever
- * forges ACKs has all of a file sent to somebody else. So it is bounded how much
- * that is, to one source and to all of them. Who is trusted meanwhile is free.
+ * Block numbers are no secret. With a single port there is no TID to guess either, so
+ * forged ACKs could have a whole file sent to a victim. These rates bound the bytes
+ * to each source and to all of them. A source that became trusted has no bound.
  *
- * Who waits asks again. The more there are, the later, and not all at one time.
+ * A transfer that has to wait asks again: the more of them wait, the later, at a
+ * random time.
  *
  * Context: softirq or BH disabled, within rcu_read_lock().
  *
- * Return: 0 if it may, or nanoseconds after which to ask again.
+ * Return: 0, or nanoseconds after which to ask again; then nothing is charged.
  */
 u64 tftpk_limit_bytes(struct tftpk_net *tn, const struct tftpk_key *key,
 		      u32 bytes)
@@ -256,12 +263,12 @@ u64 tftpk_limit_bytes(struct tftpk_net *tn, const struct tftpk_key *key,
 
 	spin_lock(&limit->lock);
 	now = ktime_get_ns();
-	s = tftpk_source_get(limit, key, false);
-	wait = max(tftpk_pace_wait(s->paced_ns, now),
-		   tftpk_pace_wait(limit->paced_ns, now));
+	s = tftpk_source_find_or_add(limit, key, false);
+	wait = max(tftpk_pace_wait(s->bytes_ns, now),
+		   tftpk_pace_wait(limit->bytes_ns, now));
 	if (!wait) {
-		s->paced_ns = max(s->paced_ns, now) + one;
-		limit->paced_ns = max(limit->paced_ns, now) + all;
+		s->bytes_ns = max(s->bytes_ns, now) + one;
+		limit->bytes_ns = max(limit->bytes_ns, now) + all;
 	}
 	spin_unlock(&limit->lock);
 	if (wait)
@@ -271,9 +278,9 @@ u64 tftpk_limit_bytes(struct tftpk_net *tn, const struct tftpk_key *key,
 }
 
 /**
- * tftpk_limit_waits() - a transfer begins to wait for tftpk_limit_bytes(), or ends
+ * tftpk_limit_waits() - count a transfer that waits for tftpk_limit_bytes()
  * @tn: namespace's server
- * @waits: it begins to
+ * @waits: it begins to wait, or it no longer does
  *
  * Context: any.
  */
@@ -283,39 +290,38 @@ void tftpk_limit_waits(struct tftpk_net *tn, bool waits)
 }
 
 /**
- * tftpk_limit_tell() - is it time to tell that a source is bounded?
+ * tftpk_limit_tell() - claim the event that a source is bounded
  * @tn: namespace's server
  * @key: client
  *
- * It is once in a minute; it is taken to be told then.
- *
- * Context: softirq or BH disabled.
+ * Context: softirq or BH disabled. Return: whether the caller is to send it: once a
+ * minute for each source.
  */
 bool tftpk_limit_tell(struct tftpk_net *tn, const struct tftpk_key *key)
 {
 	struct tftpk_limit *limit = tn->limit;
 	struct tftpk_source *s;
-	bool tell;
+	bool claimed;
 
 	spin_lock(&limit->lock);
-	s = tftpk_source_get(limit, key, false);
-	tell = (u32)jiffies - s->told >= msecs_to_jiffies(TFTPK_TELL_MS);
-	if (tell)
-		s->told = jiffies;
+	s = tftpk_source_find_or_add(limit, key, false);
+	claimed = (u32)jiffies - s->event >= msecs_to_jiffies(TFTPK_EVENT_MS);
+	if (claimed)
+		s->event = jiffies;
 	spin_unlock(&limit->lock);
-	return tell;
+	return claimed;
 }
 
 /**
- * tftpk_limit_guessed() - somebody guessed a transfer identifier, wrongly
+ * tftpk_limit_guessed() - note that a forger guessed a TID, wrongly
  * @tn: namespace's server
  *
  * Context: any.
  */
 void tftpk_limit_guessed(struct tftpk_net *tn)
 {
-	WRITE_ONCE(tn->limit->caution_ns,
-		   ktime_get_ns() + TFTPK_CAUTION_MS * NSEC_PER_MSEC);
+	WRITE_ONCE(tn->limit->guess_ns,
+		   ktime_get_ns() + TFTPK_GUESS_MS * NSEC_PER_MSEC);
 }
 
 /**
@@ -323,9 +329,10 @@ void tftpk_limit_guessed(struct tftpk_net *tn)
  * @listener: that it asked
  * @known: what tftpk_limit_known() says of it
  *
- * Who guesses right has windows sent to somebody else, for an ACK each. While
- * there are guesses they must not be worth it: one in as many as the listener
- * has ports is right. With a single port no guess is wrong.
+ * A forger who guesses the TID can have windows sent to a victim, for an ACK each.
+ * One guess in as many as the listener has ports is right. After a wrong guess,
+ * other clients get windows so small that guessing costs more than it yields. With a
+ * single port there is nothing to guess.
  *
  * Context: any. Return: blocks.
  */
@@ -335,12 +342,12 @@ u32 tftpk_limit_window(const struct tftpk_listener *listener, bool known)
 		return TFTPK_WINDOW_MAX;
 	if (listener->single_port)
 		return 1;
-	if (ktime_get_ns() >= READ_ONCE(listener->tn->limit->caution_ns))
+	if (ktime_get_ns() >= READ_ONCE(listener->tn->limit->guess_ns))
 		return TFTPK_WINDOW_MAX;
-	return max(listener->pool_size / TFTPK_CAUTION_PORTS, 1U);
+	return max(listener->pool_size / TFTPK_GUESS_PORTS, 1U);
 }
 
-/* What a client may still send to after its transfer has ended. */
+/* Hash of a client and a TID that it may still send to. */
 static u32 tftpk_recent_tag(const struct tftpk_limit *limit,
 			    const struct tftpk_key *key)
 {
@@ -348,7 +355,7 @@ static u32 tftpk_recent_tag(const struct tftpk_limit *limit,
 }
 
 /**
- * tftpk_limit_ended() - a transfer ended; late packets are to be expected
+ * tftpk_limit_ended() - note that a transfer ended; late packets may follow
  * @tn: namespace's server
  * @key: client and transfer identifier
  *
@@ -364,7 +371,7 @@ void tftpk_limit_ended(struct tftpk_net *tn, const struct tftpk_key *key)
 }
 
 /**
- * tftpk_limit_late() - does a packet come from a transfer that just ended?
+ * tftpk_limit_late() - does a packet belong to a transfer that has just ended?
  * @tn: namespace's server
  * @key: client and transfer identifier
  *
@@ -419,7 +426,7 @@ int tftpk_trust_add(struct tftpk_net *tn, const struct in6_addr *addr, u8 plen)
 }
 
 /**
- * tftpk_trust_del() - trust the sources of a network no longer
+ * tftpk_trust_del() - trust the sources of a network no more
  * @tn: namespace's server; its mutex is held
  * @addr: as it was added
  * @plen: as it was added
@@ -442,7 +449,7 @@ int tftpk_trust_del(struct tftpk_net *tn, const struct in6_addr *addr, u8 plen)
 }
 
 /**
- * tftpk_trust_nth() - the networks that are trusted, one by one
+ * tftpk_trust_nth() - the trusted networks, one by one
  * @tn: namespace's server; its mutex is held
  * @n: from 0 on
  * @plen: takes the bits that count
@@ -467,7 +474,7 @@ const struct in6_addr *tftpk_trust_nth(struct tftpk_net *tn, u32 n, u8 *plen)
 
 /**
  * tftpk_unverified_del() - take a transfer off the unverified list
- * @t: transfer, locked; its client is verified, or it ends
+ * @t: transfer, locked; its client is validated now, or it ends
  */
 void tftpk_unverified_del(struct tftpk_transfer *t)
 {
@@ -501,10 +508,10 @@ void tftpk_unverified_touch(struct tftpk_transfer *t)
 
 /**
  * tftpk_unverified_oldest() - take the oldest unverified transfer off its list
- * @t: any but this one
- * @age: jiffies that it is old, at least
+ * @t: not this one
+ * @age: minimum age in jiffies
  *
- * Those whose source may be forged come first.
+ * Transfers whose source may be forged come first.
  *
  * Context: BH disabled, within rcu_read_lock(), tftpk_net.unverified_lock held.
  * Return: the transfer, or NULL.

@@ -213,11 +213,11 @@ static u32 limit_window(struct kunit *test, const char *addr)
 	return window;
 }
 
-static void limit_caution_test(struct kunit *test)
+static void limit_guess_test(struct kunit *test)
 {
 	struct limit_state *s = test->priv;
 
-	s->v4.pool_size = 4 * TFTPK_CAUTION_PORTS;
+	s->v4.pool_size = 4 * TFTPK_GUESS_PORTS;
 	s->v6.pool_size = 1;
 	KUNIT_EXPECT_EQ(test, limit_window(test, "192.0.2.1"),
 			TFTPK_WINDOW_MAX);
@@ -450,7 +450,7 @@ static struct kunit_case limit_cases[] = {
 	KUNIT_CASE_PARAM(limit_share_test, share_gen_params),
 	KUNIT_CASE(limit_rate_test),
 	KUNIT_CASE(limit_flood_test),
-	KUNIT_CASE(limit_caution_test),
+	KUNIT_CASE(limit_guess_test),
 	KUNIT_CASE(limit_bytes_test),
 	KUNIT_CASE(limit_sizes_test),
 	KUNIT_CASE(limit_total_test),
