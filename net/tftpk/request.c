@@ -226,7 +226,7 @@ static const char *tftpk_request_refusal(struct tftpk_net *tn,
 
 	if (READ_ONCE(tn->settings.draining))
 		return "server is draining";
-	/* Pairs with the renewal of its ports. */
+	/* Pairs with tftpk_pools_renew(). */
 	if (tn->closing || smp_load_acquire(&key->port->listener->dead))
 		return "server busy";
 	if (atomic_read(&tn->active) >= READ_ONCE(tn->settings.max_transfers))

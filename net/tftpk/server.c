@@ -374,7 +374,7 @@ static int tftpk_pools_renew(struct tftpk_net *tn)
 		while (listener->pool_size)
 			tftpk_port_close(&listener->pool[--listener->pool_size]);
 		err = tftpk_pool_open(listener) ?: err;
-		/* Pairs with tftpk_request_start(): the pool is complete. */
+		/* Pairs with tftpk_request_refusal(): the pool is complete. */
 		smp_store_release(&listener->dead, false);
 	}
 	return err;

@@ -23,7 +23,10 @@
  *
  *   main.c      loading and unloading
  *   netlink.c   process context: commands and dumps
+ *   genl.c      made from the specification: the family, and what it accepts
  *   server.c    process context: listeners, namespaces
+ *
+ * compat.h holds every difference between kernel versions.
  *
  * Locks, outermost first:
  *
