@@ -51,7 +51,7 @@ torture:
 bench:
 	@scripts/install-deps build vm bench
 	@scripts/bench/run $(SECTIONS)
-	@scripts/bench/report Documentation/benchmarks/6.12.json
+	@scripts/bench/report build/bench/6.12.json
 
 demo:
 	@scripts/install-deps build vm
@@ -96,7 +96,8 @@ help:
 	@echo 'make torture           bad networks in all combinations, with atftpd for'
 	@echo '                       comparison; 200 rounds of teardown; hours'
 	@echo 'make bench             what a block costs, beside other servers: hours;'
-	@echo '                       SECTIONS="cost" for some, see scripts/bench/run'
+	@echo '                       SECTIONS="cost" for some, see scripts/bench/run;'
+	@echo '                       tables and plots come into build/bench'
 	@echo 'make lint              the linters'
 	@echo 'make fuzz              all fuzzers for an hour, HOURS=N for more'
 	@echo 'make soak              mixed clients for an hour: does anything grow?'

@@ -15,6 +15,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import signal
 import socket
 import subprocess
@@ -485,6 +486,19 @@ PEERS = {
     "atftpd": "atftpd --daemon --no-fork --maxthread 2000 --user root --group root /srv/tftp",
     "dnsmasq": "dnsmasq -k -p 0 -u root -C /dev/null --enable-tftp --tftp-root=/srv/tftp --tftp-max=2000",
 }
+
+VERSIONS = {
+    "tftpd-hpa": ("in.tftpd", "-V"), "atftpd": ("atftpd", "-V"), "dnsmasq": ("dnsmasq", "-v"),
+    "nginx": ("nginx", "-v"), "iperf3": ("iperf3", "-v"),
+}
+
+
+def versions(programs):
+    """What is measured beside tftpk, by name and version."""
+    env = os.environ | {"LD_LIBRARY_PATH": f"{programs}/lib"}
+    for name, (program, option) in VERSIONS.items():
+        said = run(f"{programs}/bin/{program}", option, env=env, stderr=subprocess.STDOUT)
+        yield f"{name} {re.search(r'[0-9]+([.][0-9]+)+', said)[0]}"
 
 
 def http(vm, data, name="data"):
