@@ -46,12 +46,12 @@ static int tftpk_event_state(struct sk_buff *skb,
 
 	if (!buf)
 		return -ENOMEM;
-	file = d_path(&t->file->f_path, buf, PATH_MAX);
+	file = d_path(&t->source.file->f_path, buf, PATH_MAX);
 	err = !IS_ERR(file) &&
 	      nla_put_string(skb, TFTPK_A_EVENT_FILE, file);
 	kfree(buf);
 	return err ||
-	       nla_put_u64_64bit(skb, TFTPK_A_EVENT_SIZE, t->size,
+	       nla_put_u64_64bit(skb, TFTPK_A_EVENT_SIZE, t->source.size,
 				 TFTPK_A_EVENT_PAD) ||
 	       nla_put_u64_64bit(skb, TFTPK_A_EVENT_ACKNOWLEDGED,
 				 tftpk_transfer_acked_bytes(t),
@@ -60,7 +60,7 @@ static int tftpk_event_state(struct sk_buff *skb,
 	       nla_put_u32(skb, TFTPK_A_EVENT_WINDOW_SIZE, t->window.size) ||
 	       nla_put_u32(skb, TFTPK_A_EVENT_TIMEOUT,
 			   t->utimeout / USEC_PER_SEC) ||
-	       nla_put_u32(skb, TFTPK_A_EVENT_RTT, t->rtt.srtt) ||
+	       nla_put_u32(skb, TFTPK_A_EVENT_RTT, t->peer.rtt.srtt) ||
 	       nla_put_u32(skb, TFTPK_A_EVENT_BLOCKS_RETRANSMITTED,
 			   t->retransmitted) ||
 	       nla_put_u32(skb, TFTPK_A_EVENT_DURATION,
@@ -125,7 +125,7 @@ void tftpk_event_transfer(struct tftpk_transfer *t, enum tftpk_event_type type)
 
 	if (!tftpk_event_wanted(tn))
 		return;
-	skb = tftpk_event_new(type, &t->request.key,
+	skb = tftpk_event_new(type, &t->peer.request.key,
 			      NLMSG_GOODSIZE + PATH_MAX + TFTPK_REQUEST_MAX,
 			      GFP_KERNEL, &hdr);
 	if (!skb) {
@@ -137,7 +137,7 @@ void tftpk_event_transfer(struct tftpk_transfer *t, enum tftpk_event_type type)
 	      (t->request_skb &&
 	       nla_put_string(skb, TFTPK_A_EVENT_NAME,
 			      TFTPK_REQUEST(t->request_skb)->name)) ||
-	      (t->file && t->state != TFTPK_STATE_OPENING &&
+	      (t->source.file && t->phase != TFTPK_PHASE_OPENING &&
 	       tftpk_event_state(skb, t));
 	if (type == TFTPK_EVENT_TYPE_END || type == TFTPK_EVENT_TYPE_REFUSED)
 		err = err || nla_put_u32(skb, TFTPK_A_EVENT_OUTCOME,

@@ -42,54 +42,56 @@ const char *tftpk_file_error(int err, u16 *code)
 }
 
 /* Take @inode for the one that holds the data. */
-static void tftpk_file_data(struct tftpk_transfer *t, struct inode *inode)
+static void tftpk_file_data(struct tftpk_source *source, struct inode *inode)
 {
-	lockdep_assert_held(&t->lock);
-
-	t->inode = inode;
+	source->inode = inode;
 	/* Of local data nobody else decides whether its cache is valid. */
-	t->cached = !IS_DAX(inode) && (inode->i_sb->s_bdev ||
-				       inode->i_sb->s_magic == TMPFS_MAGIC);
+	source->cached = !IS_DAX(inode) &&
+			 (inode->i_sb->s_bdev ||
+			  inode->i_sb->s_magic == TMPFS_MAGIC);
 }
 
 /**
  * tftpk_file_open() - open what a request names
- * @t: transfer that has no file yet
+ * @source: of a transfer that has no file yet
+ * @lock: the transfer's, not held
+ * @tn: namespace's server
  * @name: path as the client sent it
  *
  * Fixes size, modification time and identity of the data.
  *
  * Context: process, the transfer's work. Return: 0 or a negative errno.
  */
-int tftpk_file_open(struct tftpk_transfer *t, const char *name)
+int tftpk_file_open(struct tftpk_source *source, spinlock_t *lock,
+		    struct tftpk_net *tn, const char *name)
 {
 	struct tftpk_export *export;
 	struct inode *inode;
 	struct file *file;
 	int err = 0;
 
-	file = tftpk_export_open(t->tn, name, &export);
+	file = tftpk_export_open(tn, name, &export);
 	if (IS_ERR(file))
 		return PTR_ERR(file);
 	inode = d_real_inode(file->f_path.dentry);	/* may sleep */
-	spin_lock_bh(&t->lock);
-	t->export = export;
-	t->file = file;
-	tftpk_file_data(t, inode);
-	t->size = i_size_read(t->inode);
-	t->mtime = inode_get_mtime(t->inode);
+	spin_lock_bh(lock);
+	source->export = export;
+	source->file = file;
+	tftpk_file_data(source, inode);
+	source->size = i_size_read(inode);
+	source->mtime = inode_get_mtime(inode);
 	/* Pairs with tftpk_server_end_export(): either it finds this transfer, or
 	 * this transfer finds it dead.
 	 */
 	if (READ_ONCE(export->dead))
 		err = -ENOENT;
-	spin_unlock_bh(&t->lock);
+	spin_unlock_bh(lock);
 	return err;
 }
 
 /**
  * tftpk_file_changed() - was the file written to or cut since it was opened?
- * @t: transfer with an open file
+ * @source: with an open file
  *
  * Looks at size and modification time only, since renaming a file changes
  * its ctime and reading it its version. Misses changes within a tick of the
@@ -97,12 +99,12 @@ int tftpk_file_open(struct tftpk_transfer *t, const char *name)
  *
  * Context: any.
  */
-bool tftpk_file_changed(const struct tftpk_transfer *t)
+bool tftpk_file_changed(const struct tftpk_source *source)
 {
-	struct timespec64 mtime = inode_get_mtime(t->inode);
+	struct timespec64 mtime = inode_get_mtime(source->inode);
 
-	return i_size_read(t->inode) != t->size ||
-	       !timespec64_equal(&mtime, &t->mtime);
+	return i_size_read(source->inode) != source->size ||
+	       !timespec64_equal(&mtime, &source->mtime);
 }
 
 /**
@@ -181,10 +183,10 @@ static bool tftpk_folio_usable(struct folio *folio,
  * A look of our own, since filemap_get_folios_contig() takes an entry of a large
  * folio that came meanwhile for a folio itself before 6.12.
  */
-static void tftpk_fill_cached(struct tftpk_transfer *t, struct tftpk_fill *fill,
-			      u64 end)
+static void tftpk_fill_cached(const struct inode *inode,
+			      struct tftpk_fill *fill, u64 end)
 {
-	struct address_space *mapping = t->inode->i_mapping;
+	struct address_space *mapping = inode->i_mapping;
 	pgoff_t last = (end - 1) >> PAGE_SHIFT;
 	pgoff_t index = fill->pos >> PAGE_SHIFT;
 	XA_STATE(xas, &mapping->i_pages, index);
@@ -230,20 +232,19 @@ static void tftpk_fill_cached(struct tftpk_transfer *t, struct tftpk_fill *fill,
 
 /**
  * tftpk_file_fill() - read ahead into the ring
- * @t: transfer with an open file
+ * @source: with an open file
+ * @lock: the transfer's, not held
  * @end: position in the file up to which to read; the ring has room for it
  *
  * Context: process, the transfer's work and nobody else.
  *
- * Return: 0; -ESTALE where the file ended early or changed; or the error of
- * the file system.
+ * Return: 0; -ESTALE where the file ended early; or the error of the file system.
  */
-int tftpk_file_fill(struct tftpk_transfer *t, u64 end)
+int tftpk_file_fill(struct tftpk_source *source, spinlock_t *lock, u64 end)
 {
-	struct tftpk_ring *ring = &t->ring;
+	struct tftpk_ring *ring = &source->ring;
 	struct tftpk_fill fill = { .ring = ring, .pos = ring->filled };
 	struct inode *inode;
-	bool changed;
 
 	while (fill.pos < end) {
 		struct splice_desc sd = {
@@ -255,70 +256,70 @@ int tftpk_file_fill(struct tftpk_transfer *t, u64 end)
 		u64 from = fill.pos;
 		ssize_t n;
 
-		n = rw_verify_area(READ, t->file, &pos, sd.total_len);
-		if (n >= 0 && t->cached && !offset_in_page(pos)) {
-			tftpk_fill_cached(t, &fill, end);
+		n = rw_verify_area(READ, source->file, &pos, sd.total_len);
+		if (n >= 0 && source->cached && !offset_in_page(pos)) {
+			tftpk_fill_cached(source->inode, &fill, end);
 			n = fill.pos - from;
 		}
 		/* The way that suits every file system, and reads. */
 		if (n >= 0 && fill.pos == from)
-			n = splice_direct_to_actor(t->file, &sd,
+			n = splice_direct_to_actor(source->file, &sd,
 						   tftpk_fill_direct);
 		if (n <= 0 || from + n != fill.pos) {
 			tftpk_ring_drop(ring, from, fill.pos);
 			return n < 0 ? n : -ESTALE;
 		}
 
-		spin_lock_bh(&t->lock);
+		spin_lock_bh(lock);
 		ring->filled = fill.pos;
-		spin_unlock_bh(&t->lock);
+		spin_unlock_bh(lock);
 	}
 
 	/* A file of an overlay that was copied up is the same in another
-	 * place, until somebody writes to it.
+	 * place, until somebody writes to it. Whoever sends looks for that.
 	 */
-	inode = d_real_inode(t->file->f_path.dentry);
-	if (likely(inode == t->inode))
-		return 0;
-	spin_lock_bh(&t->lock);
-	tftpk_file_data(t, inode);
-	changed = READ_ONCE(t->tn->settings.detect_changes) &&
-		  tftpk_file_changed(t);
-	spin_unlock_bh(&t->lock);
-	return changed ? -ESTALE : 0;
+	inode = d_real_inode(source->file->f_path.dentry);
+	if (unlikely(inode != source->inode)) {
+		spin_lock_bh(lock);
+		tftpk_file_data(source, inode);
+		spin_unlock_bh(lock);
+	}
+	return 0;
 }
 
 /**
  * tftpk_file_release() - drop the pages before a position
- * @t: transfer
+ * @source: of a transfer, locked
  * @below: position in the file; not beyond what the ring holds
  *
- * Context: any; the transfer's lock is held.
+ * Context: any.
  */
-void tftpk_file_release(struct tftpk_transfer *t, u64 below)
+void tftpk_file_release(struct tftpk_source *source, u64 below)
 {
-	struct tftpk_ring *ring = &t->ring;
+	struct tftpk_ring *ring = &source->ring;
 	u64 end = below >> PAGE_SHIFT;
 
-	lockdep_assert_held(&t->lock);
 	for (; ring->tail < end; ring->tail++)
 		put_page(ring->pages[ring->tail & ring->mask]);
 }
 
 /**
  * tftpk_file_close() - drop all pages and close the file, if there is one
- * @t: transfer that is dead, so that nothing else uses its file
+ * @source: of a transfer that is dead, so that nothing else uses its file
  *
  * Context: process, a kernel thread.
  */
-void tftpk_file_close(struct tftpk_transfer *t)
+void tftpk_file_close(struct tftpk_source *source)
 {
-	if (t->ring.pages)
-		tftpk_ring_drop(&t->ring, t->ring.tail << PAGE_SHIFT,
-				t->ring.filled);
+	struct tftpk_ring *ring = &source->ring;
+
+	if (ring->pages)
+		tftpk_ring_drop(ring, ring->tail << PAGE_SHIFT, ring->filled);
+	if (ring->pages != source->small)
+		kfree(ring->pages);
 	/* At once, so that the file system can be unmounted after this. */
-	if (t->file)
-		__fput_sync(t->file);
-	if (t->export)
-		tftpk_export_put(t->export);
+	if (source->file)
+		__fput_sync(source->file);
+	if (source->export)
+		tftpk_export_put(source->export);
 }

@@ -33,13 +33,13 @@
 #define TFTPK_PACE_NS		(NSEC_PER_SEC / (TFTPK_PACE_PARTS - 1))
 
 /**
- * struct tftpk_source - rates of a source
+ * struct tftpk_rate - rates of a source
  * @tag: hash of the source
  * @requests_ns: TAT of its requests
  * @bytes_ns: TAT of the bytes that are sent to it, where they are bounded
  * @event: jiffies of the last event that they are
  */
-struct tftpk_source {
+struct tftpk_rate {
 	u64 tag;
 	u64 requests_ns;
 	u64 bytes_ns;
@@ -70,7 +70,7 @@ struct tftpk_recent {
 struct tftpk_limit {
 	spinlock_t lock;	/* sources, bytes_ns */
 	siphash_key_t key;
-	struct tftpk_source sources[TFTPK_SOURCE_SETS][TFTPK_SOURCE_WAYS];
+	struct tftpk_rate sources[TFTPK_SOURCE_SETS][TFTPK_SOURCE_WAYS];
 	struct tftpk_recent recent[TFTPK_RECENT];
 	u64 guess_ns;
 	u64 bytes_ns;
@@ -151,12 +151,12 @@ bool tftpk_limit_known(struct tftpk_net *tn, const struct tftpk_key *key)
  * set. A source on the link or a trusted one is a single address. Another one is an
  * IPv4 address or an IPv6 network of 64 bits.
  */
-static struct tftpk_source *tftpk_source_find_or_add(struct tftpk_limit *limit,
-						     const struct tftpk_key *key,
-					     bool known)
+static struct tftpk_rate *tftpk_rate_find_or_add(struct tftpk_limit *limit,
+						 const struct tftpk_key *key,
+						 bool known)
 {
 	struct in6_addr source = key->client;
-	struct tftpk_source *set, *s;
+	struct tftpk_rate *set, *s;
 	u64 tag;
 	int i;
 
@@ -175,7 +175,7 @@ static struct tftpk_source *tftpk_source_find_or_add(struct tftpk_limit *limit,
 		    max(s->requests_ns, s->bytes_ns))
 			s = &set[i];
 	}
-	*s = (struct tftpk_source) {
+	*s = (struct tftpk_rate) {
 		.tag	= tag,
 		.event	= (u32)jiffies - msecs_to_jiffies(TFTPK_EVENT_MS),
 	};
@@ -197,7 +197,7 @@ bool tftpk_limit_request(struct tftpk_net *tn, const struct tftpk_key *key,
 	u32 burst = READ_ONCE(tn->settings.source_burst);
 	u64 cost = NSEC_PER_SEC / READ_ONCE(tn->settings.source_rate);
 	struct tftpk_limit *limit = tn->limit;
-	struct tftpk_source *s;
+	struct tftpk_rate *s;
 	u64 now = ktime_get_ns();
 	bool admitted;
 
@@ -207,7 +207,7 @@ bool tftpk_limit_request(struct tftpk_net *tn, const struct tftpk_key *key,
 		burst = DIV_ROUND_UP(burst, 4);
 
 	spin_lock(&limit->lock);
-	s = tftpk_source_find_or_add(limit, key, known);
+	s = tftpk_rate_find_or_add(limit, key, known);
 	s->requests_ns = max(s->requests_ns, now);
 	admitted = s->requests_ns + cost <= now + burst * cost;
 	if (admitted)
@@ -254,7 +254,7 @@ u64 tftpk_limit_bytes(struct tftpk_net *tn, const struct tftpk_key *key,
 {
 	struct tftpk_limit *limit = tn->limit;
 	u64 one, all, now, wait;
-	struct tftpk_source *s;
+	struct tftpk_rate *s;
 
 	if (tftpk_trusted(tn, &key->client))
 		return 0;
@@ -263,7 +263,7 @@ u64 tftpk_limit_bytes(struct tftpk_net *tn, const struct tftpk_key *key,
 
 	spin_lock(&limit->lock);
 	now = ktime_get_ns();
-	s = tftpk_source_find_or_add(limit, key, false);
+	s = tftpk_rate_find_or_add(limit, key, false);
 	wait = max(tftpk_pace_wait(s->bytes_ns, now),
 		   tftpk_pace_wait(limit->bytes_ns, now));
 	if (!wait) {
@@ -300,11 +300,11 @@ void tftpk_limit_waits(struct tftpk_net *tn, bool waits)
 bool tftpk_limit_tell(struct tftpk_net *tn, const struct tftpk_key *key)
 {
 	struct tftpk_limit *limit = tn->limit;
-	struct tftpk_source *s;
+	struct tftpk_rate *s;
 	bool claimed;
 
 	spin_lock(&limit->lock);
-	s = tftpk_source_find_or_add(limit, key, false);
+	s = tftpk_rate_find_or_add(limit, key, false);
 	claimed = (u32)jiffies - s->event >= msecs_to_jiffies(TFTPK_EVENT_MS);
 	if (claimed)
 		s->event = jiffies;
@@ -483,8 +483,8 @@ void tftpk_unverified_del(struct tftpk_transfer *t)
 	lockdep_assert_held(&t->lock);
 
 	spin_lock(&tn->unverified_lock);
-	if (!list_empty(&t->unverified)) {
-		list_del_init(&t->unverified);
+	if (!list_empty(&t->peer.unverified)) {
+		list_del_init(&t->peer.unverified);
 		tn->n_unverified--;
 	}
 	spin_unlock(&tn->unverified_lock);
@@ -501,8 +501,8 @@ void tftpk_unverified_touch(struct tftpk_transfer *t)
 	lockdep_assert_held(&t->lock);
 
 	spin_lock(&tn->unverified_lock);
-	if (!list_empty(&t->unverified))
-		list_move_tail(&t->unverified, &tn->unverified[t->known]);
+	if (!list_empty(&t->peer.unverified))
+		list_move_tail(&t->peer.unverified, &tn->unverified[t->peer.known]);
 	spin_unlock(&tn->unverified_lock);
 }
 
@@ -525,15 +525,16 @@ struct tftpk_transfer *tftpk_unverified_oldest(struct tftpk_transfer *t,
 	lockdep_assert_held(&tn->unverified_lock);
 
 	oldest = list_first_entry_or_null(&tn->unverified[false],
-					  struct tftpk_transfer, unverified);
+					  struct tftpk_transfer,
+					  peer.unverified);
 	if (!oldest || oldest == t)
 		oldest = list_first_entry_or_null(&tn->unverified[true],
 						  struct tftpk_transfer,
-						  unverified);
+						  peer.unverified);
 	if (!oldest || oldest == t ||
 	    time_before(jiffies, oldest->started + age))
 		return NULL;
-	list_del_init(&oldest->unverified);
+	list_del_init(&oldest->peer.unverified);
 	tn->n_unverified--;
 	return oldest;
 }
@@ -553,7 +554,7 @@ struct tftpk_transfer *tftpk_unverified_add(struct tftpk_transfer *t)
 	lockdep_assert_held(&t->lock);
 
 	spin_lock(&tn->unverified_lock);
-	list_add_tail(&t->unverified, &tn->unverified[t->known]);
+	list_add_tail(&t->peer.unverified, &tn->unverified[t->peer.known]);
 	if (++tn->n_unverified > READ_ONCE(tn->settings.max_unverified))
 		oldest = tftpk_unverified_oldest(t, 0);
 	spin_unlock(&tn->unverified_lock);

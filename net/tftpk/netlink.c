@@ -370,18 +370,33 @@ int tftpk_nl_listener_get_dumpit(struct sk_buff *skb,
 
 /* ---- transfers ---- */
 
+/* What others are told of its phase. */
+static enum tftpk_state tftpk_state(const struct tftpk_transfer *t)
+{
+	switch ((enum tftpk_phase)t->phase) {
+	case TFTPK_PHASE_OPENING:
+		return TFTPK_STATE_OPENING;
+	case TFTPK_PHASE_OACK:
+	case TFTPK_PHASE_FIRST:
+		return TFTPK_STATE_NEGOTIATING;
+	case TFTPK_PHASE_SENDING:
+		break;
+	}
+	return TFTPK_STATE_SENDING;
+}
+
 /* All but the name of the file. */
 static int tftpk_put_transfer(struct sk_buff *skb,
 			      const struct tftpk_transfer *t)
 {
-	const struct tftpk_key *key = &t->tid.key;
+	const struct tftpk_key *key = &t->peer.tid.key;
 	const struct tftpk_listener_name *listener = &key->port->listener->name;
 	int ifindex = key->scope ?: listener->ifindex;
 
 	lockdep_assert_held(&t->lock);
 
 	if (nla_put_u32(skb, TFTPK_A_TRANSFER_ID, t->id) ||
-	    nla_put_u32(skb, TFTPK_A_TRANSFER_STATE, t->state) ||
+	    nla_put_u32(skb, TFTPK_A_TRANSFER_STATE, tftpk_state(t)) ||
 	    tftpk_put_address(skb, TFTPK_A_TRANSFER_CLIENT_ADDRESS,
 			      listener->family, &key->client) ||
 	    nla_put_be16(skb, TFTPK_A_TRANSFER_CLIENT_PORT,
@@ -393,10 +408,10 @@ static int tftpk_put_transfer(struct sk_buff *skb,
 	    nla_put_u32(skb, TFTPK_A_TRANSFER_AGE,
 			jiffies_to_msecs(jiffies - t->started)))
 		return -EMSGSIZE;
-	if (t->state == TFTPK_STATE_OPENING)
+	if (t->phase == TFTPK_PHASE_OPENING)
 		return 0;
-	if (nla_put_u32(skb, TFTPK_A_TRANSFER_EXPORT_ID, t->export->id) ||
-	    nla_put_u64_64bit(skb, TFTPK_A_TRANSFER_SIZE, t->size,
+	if (nla_put_u32(skb, TFTPK_A_TRANSFER_EXPORT_ID, t->source.export->id) ||
+	    nla_put_u64_64bit(skb, TFTPK_A_TRANSFER_SIZE, t->source.size,
 			      TFTPK_A_TRANSFER_PAD) ||
 	    nla_put_u64_64bit(skb, TFTPK_A_TRANSFER_ACKNOWLEDGED,
 			      tftpk_transfer_acked_bytes(t),
@@ -405,7 +420,7 @@ static int tftpk_put_transfer(struct sk_buff *skb,
 	    nla_put_u32(skb, TFTPK_A_TRANSFER_WINDOW_SIZE, t->window.size) ||
 	    nla_put_u32(skb, TFTPK_A_TRANSFER_TIMEOUT,
 			t->utimeout / USEC_PER_SEC) ||
-	    nla_put_u32(skb, TFTPK_A_TRANSFER_RTT, t->rtt.srtt) ||
+	    nla_put_u32(skb, TFTPK_A_TRANSFER_RTT, t->peer.rtt.srtt) ||
 	    nla_put_u32(skb, TFTPK_A_TRANSFER_BLOCKS_RETRANSMITTED,
 			t->retransmitted))
 		return -EMSGSIZE;
@@ -429,18 +444,18 @@ static int tftpk_dump_transfer(struct sk_buff *skb,
 	dead = t->dead;
 	if (!dead) {
 		err = tftpk_put_transfer(skb, t);
-		opened = !err && t->state != TFTPK_STATE_OPENING;
-		atomic_add(opened, &t->readers);
+		opened = !err && t->phase != TFTPK_PHASE_OPENING;
+		atomic_add(opened, &t->source.readers);
 	}
 	spin_unlock_bh(&t->lock);
 
 	if (opened) {
-		char *name = d_path(&t->file->f_path, buf, PATH_MAX);
+		char *name = d_path(&t->source.file->f_path, buf, PATH_MAX);
 
 		err = !IS_ERR(name) &&
 		      nla_put_string(skb, TFTPK_A_TRANSFER_FILE, name);
-		if (atomic_dec_and_test(&t->readers))
-			wake_up_var(&t->readers);
+		if (atomic_dec_and_test(&t->source.readers))
+			wake_up_var(&t->source.readers);
 	}
 	if (dead) {
 		genlmsg_cancel(skb, hdr);

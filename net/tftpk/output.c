@@ -139,29 +139,27 @@ static struct dst_entry *tftpk_route(struct net *net,
 }
 
 /**
- * tftpk_output_route() - the route to a transfer's client
- * @t: transfer
+ * tftpk_output_route() - the route to a client
+ * @net: network namespace
+ * @peer: client of a transfer, locked
  *
  * Looked up when the last one has become invalid.
  *
- * Context: softirq or BH disabled, within rcu_read_lock(); the transfer's
- * lock is held.
+ * Context: softirq or BH disabled, within rcu_read_lock().
  *
  * Return: the route, valid within the RCU section, or NULL.
  */
-struct dst_entry *tftpk_output_route(struct tftpk_transfer *t)
+struct dst_entry *tftpk_output_route(struct net *net, struct tftpk_peer *peer)
 {
-	lockdep_assert_held(&t->lock);
+	if (peer->dst && dst_check(peer->dst, peer->dst_cookie))
+		return peer->dst;
 
-	if (t->dst && dst_check(t->dst, t->dst_cookie))
-		return t->dst;
-
-	dst_release(t->dst);
-	t->dst = tftpk_route(t->tn->net, &t->tid.key);
-	t->dst_cookie = 0;
-	if (t->dst && !tftpk_is_v4(&t->tid.key))
-		t->dst_cookie = rt6_get_cookie(dst_rt6_info(t->dst));
-	return t->dst;
+	dst_release(peer->dst);
+	peer->dst = tftpk_route(net, &peer->tid.key);
+	peer->dst_cookie = 0;
+	if (peer->dst && !tftpk_is_v4(&peer->tid.key))
+		peer->dst_cookie = rt6_get_cookie(dst_rt6_info(peer->dst));
+	return peer->dst;
 }
 
 /**
@@ -212,25 +210,26 @@ int tftpk_output_source(struct net *net, struct tftpk_key *key, int ifindex)
 
 /**
  * tftpk_output_mtu_blksize() - largest block that goes out in one packet
- * @t: transfer
+ * @peer: client
  * @dst: its route
  *
  * Return: bytes of payload, at least TFTPK_BLKSIZE_MIN.
  */
-u32 tftpk_output_mtu_blksize(const struct tftpk_transfer *t,
+u32 tftpk_output_mtu_blksize(const struct tftpk_peer *peer,
 			     const struct dst_entry *dst)
 {
-	return max_t(int, dst_mtu(dst) - tftpk_overhead(&t->tid.key),
+	return max_t(int, dst_mtu(dst) - tftpk_overhead(&peer->tid.key),
 		     TFTPK_BLKSIZE_MIN);
 }
 
 /**
  * tftpk_output_size() - bytes of a full block's packet, its IP header included
- * @t: transfer
+ * @peer: client
+ * @blksize: bytes of payload
  */
-u32 tftpk_output_size(const struct tftpk_transfer *t)
+u32 tftpk_output_size(const struct tftpk_peer *peer, u32 blksize)
 {
-	return t->blksize + tftpk_overhead(&t->tid.key);
+	return blksize + tftpk_overhead(&peer->tid.key);
 }
 
 /* Put UDP and IP headers in front of what @skb holds. Checksums are left to
@@ -317,7 +316,7 @@ static struct sk_buff *tftpk_alloc(const struct tftpk_key *key,
 
 static u32 tftpk_block_len(const struct tftpk_transfer *t, u64 block)
 {
-	u64 left = t->size - (block - 1) * t->blksize;
+	u64 left = t->source.size - (block - 1) * t->blksize;
 
 	return min_t(u64, left, t->blksize);
 }
@@ -356,7 +355,7 @@ static int tftpk_append_block(struct sk_buff *skb, int nr,
 		u32 off = offset_in_page(pos);
 		u32 n = min_t(u32, len, PAGE_SIZE - off);
 
-		page = tftpk_ring_page(&t->ring, pos);
+		page = tftpk_ring_page(&t->source.ring, pos);
 		if (prev && page == prev + 1 &&
 		    compound_head(page) == compound_head(prev)) {
 			skb_frag_size_add(&shinfo->frags[nr - 1], n);
@@ -406,7 +405,7 @@ static struct sk_buff *tftpk_build_train(const struct tftpk_transfer *t,
 	u32 k, bytes = 0;
 	int nr = 0;
 
-	skb = tftpk_alloc(&t->tid.key, dst, TFTPK_HDR_LEN, 0);
+	skb = tftpk_alloc(&t->peer.tid.key, dst, TFTPK_HDR_LEN, 0);
 	if (!skb)
 		return NULL;
 	tftpk_put_data(skb_put(skb, TFTPK_HDR_LEN),
@@ -454,7 +453,7 @@ static struct sk_buff *tftpk_alloc_copy(const struct tftpk_transfer *t,
 	u32 linear = len <= TFTPK_LINEAR_MAX ? len : 0;
 	struct sk_buff *skb;
 
-	skb = tftpk_alloc(&t->tid.key, dst, TFTPK_HDR_LEN + linear,
+	skb = tftpk_alloc(&t->peer.tid.key, dst, TFTPK_HDR_LEN + linear,
 			  len - linear);
 	if (!skb)
 		return NULL;
@@ -479,7 +478,8 @@ static struct sk_buff *tftpk_build_copy(const struct tftpk_transfer *t,
 		return NULL;
 	while (len) {
 		u32 n = min_t(u32, len, PAGE_SIZE - offset_in_page(pos));
-		void *from = kmap_local_page(tftpk_ring_page(&t->ring, pos));
+		void *from = kmap_local_page(tftpk_ring_page(&t->source.ring,
+							     pos));
 
 		skb_store_bits(skb, off, from + offset_in_page(pos), n);
 		kunmap_local(from);
@@ -493,16 +493,16 @@ static struct sk_buff *tftpk_build_copy(const struct tftpk_transfer *t,
 /* Encode what the page at @at holds of the text, or the end of a pair behind the
  * text. Returns the bytes written, 0 at the end of the stream.
  */
-static u32 tftpk_encode_text(const struct tftpk_transfer *t,
+static u32 tftpk_encode_text(const struct tftpk_source *source,
 			     struct tftpk_netascii *at, u8 *buf, u32 room)
 {
 	u32 off = offset_in_page(at->pos), len, n;
 	u8 *page;
 
-	len = min_t(u64, t->size - at->pos, PAGE_SIZE - off);
+	len = min_t(u64, source->size - at->pos, PAGE_SIZE - off);
 	if (!len)
 		return tftpk_netascii_encode(at, NULL, 0, buf, room);
-	page = kmap_local_page(tftpk_ring_page(&t->ring, at->pos));
+	page = kmap_local_page(tftpk_ring_page(&source->ring, at->pos));
 	n = tftpk_netascii_encode(at, page + off, len, buf, room);
 	kunmap_local(page);
 	return n;
@@ -524,7 +524,7 @@ static struct sk_buff *tftpk_build_text(struct tftpk_transfer *t,
 	if (!skb)
 		return NULL;
 	while (done < t->blksize) {
-		n = tftpk_encode_text(t, &at, buf, min_t(u32, sizeof(buf),
+		n = tftpk_encode_text(&t->source, &at, buf, min_t(u32, sizeof(buf),
 							 t->blksize - done));
 		if (!n)
 			break;
@@ -567,12 +567,12 @@ u32 tftpk_output_blocks(struct tftpk_transfer *t, u64 first, u32 n,
 	bool zc, list;
 	u32 mtu;
 
-	dst = tftpk_output_route(t);
+	dst = tftpk_output_route(t->tn->net, &t->peer);
 	if (!dst)
 		return 0;
 	mtu = dst_mtu(dst);
 	zc = READ_ONCE(set->zerocopy) && !t->netascii &&
-	     t->blksize + tftpk_overhead(&t->tid.key) <= mtu;
+	     t->blksize + tftpk_overhead(&t->peer.tid.key) <= mtu;
 	/* What udp_send_skb() wants for a segmented datagram. */
 	if (zc && READ_ONCE(set->gso) && !dst_xfrm(dst))
 		max = min_t(u32, UDP_MAX_SEGMENTS, TFTPK_TRAIN_MAX /
@@ -594,7 +594,7 @@ u32 tftpk_output_blocks(struct tftpk_transfer *t, u64 first, u32 n,
 		if (!skb)
 			break;
 		bytes += skb->len - k * TFTPK_HDR_LEN;
-		tftpk_push_headers(t->tn->net, &t->tid.key, dst, mtu, skb);
+		tftpk_push_headers(t->tn->net, &t->peer.tid.key, dst, mtu, skb);
 		skb_dst_set_noref(skb, dst);
 		__skb_queue_tail(out, skb);
 		done += k;
@@ -627,22 +627,24 @@ static struct sk_buff *tftpk_build_packet(struct net *net,
 
 /**
  * tftpk_output_packet() - build an OACK or ERROR of a transfer
- * @t: transfer
+ * @net: network namespace
+ * @peer: client of a transfer, locked
  * @data: the packet, from its opcode on
  * @len: its length
  * @out: queue to append it to
  *
  * Context: as tftpk_output_blocks(). Return: 0, -ENETUNREACH or -ENOMEM.
  */
-int tftpk_output_packet(struct tftpk_transfer *t, const void *data, size_t len,
+int tftpk_output_packet(struct net *net, struct tftpk_peer *peer,
+			const void *data, size_t len,
 			struct sk_buff_head *out)
 {
-	struct dst_entry *dst = tftpk_output_route(t);
+	struct dst_entry *dst = tftpk_output_route(net, peer);
 	struct sk_buff *skb;
 
 	if (!dst)
 		return -ENETUNREACH;
-	skb = tftpk_build_packet(t->tn->net, &t->tid.key, dst, data, len);
+	skb = tftpk_build_packet(net, &peer->tid.key, dst, data, len);
 	if (!skb)
 		return -ENOMEM;
 	skb_dst_set_noref(skb, dst);

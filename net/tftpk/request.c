@@ -35,7 +35,7 @@ static bool tftpk_request_reserve(struct tftpk_transfer *t, u32 pages,
 			return false;
 	}
 	spin_lock_bh(&t->lock);
-	t->reserved = pages;
+	t->source.reserved = pages;
 	spin_unlock_bh(&t->lock);
 	return true;
 }
@@ -50,7 +50,7 @@ static u32 tftpk_request_make_ring(struct tftpk_transfer *t, u32 blksize,
 				   u32 windowsize)
 {
 	u32 most = (TFTPK_RING_MAX - TFTPK_RING_AHEAD - 2) * PAGE_SIZE;
-	u64 all = DIV_ROUND_UP_ULL(t->size, PAGE_SIZE);
+	u64 all = DIV_ROUND_UP_ULL(t->source.size, PAGE_SIZE);
 	u32 ahead, window, size;
 
 	/* It may begin and end within a page. */
@@ -65,21 +65,21 @@ static u32 tftpk_request_make_ring(struct tftpk_transfer *t, u32 blksize,
 			goto one;
 	}
 	size = roundup_pow_of_two(max(window + ahead, TFTPK_RING_SMALL));
-	t->ring.pages = size > TFTPK_RING_SMALL ?
+	t->source.ring.pages = size > TFTPK_RING_SMALL ?
 		kmalloc_array(size, sizeof(struct page *), GFP_KERNEL) :
-		t->small;
-	if (!t->ring.pages)
+		t->source.small;
+	if (!t->source.ring.pages)
 		goto one;
-	t->ring.mask = size - 1;
-	t->ahead = ahead * PAGE_SIZE;
+	t->source.ring.mask = size - 1;
+	t->source.ahead = ahead * PAGE_SIZE;
 	return windowsize;
 
 one:
 	spin_lock_bh(&t->lock);
 	tftpk_transfer_unreserve(t);
 	spin_unlock_bh(&t->lock);
-	t->ring.pages = t->small;
-	t->ring.mask = TFTPK_RING_SMALL - 1;
+	t->source.ring.pages = t->source.small;
+	t->source.ring.mask = TFTPK_RING_SMALL - 1;
 	return 1;
 }
 
@@ -88,7 +88,7 @@ static int tftpk_request_negotiate(struct tftpk_transfer *t,
 {
 	const struct tftpk_settings *set = &t->tn->settings;
 	struct tftpk_limits limits = {
-		.size		= t->size,
+		.size		= t->source.size,
 		.blksize	= READ_ONCE(set->max_blksize),
 	};
 	struct sk_buff_head out;
@@ -97,15 +97,15 @@ static int tftpk_request_negotiate(struct tftpk_transfer *t,
 
 	/* Nothing is sent; the route wants BH disabled, and RCU. */
 	tftpk_transfer_lock(t, &out);
-	dst = tftpk_output_route(t);
+	dst = tftpk_output_route(t->tn->net, &t->peer);
 	limits.windowsize = min(READ_ONCE(set->max_windowsize),
-				tftpk_limit_window(t->request.key.port->listener,
-						   t->known));
-	if (t->bounded && req->windowsize > 1)
+				tftpk_limit_window(t->peer.request.key.port->listener,
+						   t->peer.known));
+	if (t->peer.bounded && req->windowsize > 1)
 		tftpk_send_note_bounded(t);
 	if (dst && READ_ONCE(set->clamp_mtu))
 		limits.blksize = min(limits.blksize,
-				     tftpk_output_mtu_blksize(t, dst));
+				     tftpk_output_mtu_blksize(&t->peer, dst));
 	tftpk_transfer_unlock_send(t, &out);
 	if (!dst)
 		return -ENETUNREACH;
@@ -123,9 +123,8 @@ static int tftpk_request_negotiate(struct tftpk_transfer *t,
 
 	t->blksize = blksize;
 	t->utimeout = t->options.utimeout;
-	t->oack = t->options.nopts;
 	tftpk_netascii_init(&t->text[0]);
-	tftpk_window_init(&t->window, t->size, blksize, t->options.windowsize,
+	tftpk_window_init(&t->window, t->source.size, blksize, t->options.windowsize,
 			  t->options.rollover);
 	if (t->netascii)
 		t->window.last = U64_MAX;
@@ -140,11 +139,11 @@ static void tftpk_request_open(struct tftpk_transfer *t)
 	int err;
 
 	tftpk_event_transfer(t, TFTPK_EVENT_TYPE_REQUEST);
-	err = tftpk_file_open(t, req->name);
+	err = tftpk_file_open(&t->source, &t->lock, t->tn, req->name);
 	if (!err)
 		err = tftpk_request_negotiate(t, req);
 	if (!err)
-		err = tftpk_file_fill(t, tftpk_send_goal(t));
+		err = tftpk_file_fill(&t->source, &t->lock, tftpk_send_goal(t));
 
 	tftpk_transfer_lock(t, &out);
 	if (t->dead) {
@@ -154,7 +153,8 @@ static void tftpk_request_open(struct tftpk_transfer *t)
 	} else {
 		trace_tftpk_start(t);
 		tftpk_stats_inc(t->tn, TFTPK_STAT_TRANSFERS_STARTED);
-		t->state = TFTPK_STATE_NEGOTIATING;
+		t->phase = t->options.nopts ? TFTPK_PHASE_OACK :
+					       TFTPK_PHASE_FIRST;
 		t->progress = jiffies;
 		started = true;
 		tftpk_send_answer(t, &out);
@@ -175,11 +175,11 @@ static void tftpk_request_work(struct work_struct *work)
 	struct tftpk_transfer *t = container_of(work, struct tftpk_transfer,
 						work);
 	bool dead, reap;
-	u8 state;
+	u8 phase;
 
 	spin_lock_bh(&t->lock);
 	dead = t->dead;
-	state = t->state;
+	phase = t->phase;
 	/* The end may come between this work's beginning and this lock, and
 	 * queues it once more.
 	 */
@@ -189,7 +189,7 @@ static void tftpk_request_work(struct work_struct *work)
 
 	if (reap)
 		tftpk_transfer_reap(t);
-	else if (!dead && state == TFTPK_STATE_OPENING)
+	else if (!dead && phase == TFTPK_PHASE_OPENING)
 		tftpk_request_open(t);
 	else if (!dead)
 		tftpk_send_refill(t);
@@ -211,9 +211,9 @@ static bool tftpk_request_below_client_limit(struct tftpk_net *tn,
 		return true;
 	list_for_each_entry(t, &tn->transfers, list)
 		if (!READ_ONCE(t->dead) &&
-		    ipv6_addr_equal(&t->request.key.client, &key->client) &&
-		    !(READ_ONCE(t->request.key.former) &&
-		      t->request.key.client_port == key->client_port))
+		    ipv6_addr_equal(&t->peer.request.key.client, &key->client) &&
+		    !(READ_ONCE(t->peer.request.key.former) &&
+		      t->peer.request.key.client_port == key->client_port))
 			n++;
 	return n < max;
 }
@@ -254,8 +254,8 @@ static int tftpk_request_start(struct tftpk_net *tn,
 	timer_setup(&t->timer, tftpk_send_timer, 0);
 	INIT_WORK(&t->work, tftpk_request_work);
 	t->request_hash = hash;
-	t->known = known;
-	t->bounded = !known && key->port->listener->single_port;
+	t->peer.known = known;
+	t->peer.bounded = !known && key->port->listener->single_port;
 
 	spin_lock(&tn->lock);
 	refusal = tftpk_request_refusal(tn, key);
@@ -315,12 +315,13 @@ static enum tftpk_meeting tftpk_request_meet(struct tftpk_transfer *t, u32 hash,
 	if (t->dead) {
 		tftpk_transfer_make_way(t);
 	} else if (t->request_hash == hash &&
-		   (t->state != TFTPK_STATE_SENDING || fresh)) {
+		   (t->phase != TFTPK_PHASE_SENDING || fresh)) {
 		meets = TFTPK_MEETS_REPEATED;
 		tftpk_stats_inc(t->tn, TFTPK_STAT_REQUESTS_REPEATED);
-		if (t->state == TFTPK_STATE_NEGOTIATING &&
-		    t->tries < TFTPK_UNVERIFIED_TRIES) {
-			tftpk_window_timeout(&t->window, &t->rtt);
+		if ((t->phase == TFTPK_PHASE_OACK ||
+		     t->phase == TFTPK_PHASE_FIRST) &&
+		    t->peer.tries < TFTPK_UNVERIFIED_TRIES) {
+			tftpk_window_timeout(&t->window, &t->peer.rtt);
 			tftpk_send_answer(t, out);
 		}
 	} else if (!tftpk_transfer_verified(t) ||

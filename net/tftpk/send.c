@@ -44,20 +44,20 @@ void tftpk_send_arm(struct tftpk_transfer *t, u32 us)
  */
 static void tftpk_send_await(struct tftpk_transfer *t)
 {
-	tftpk_send_arm(t, tftpk_window_wait(&t->window, &t->rtt,
-					    t->bounded ? 0 : t->utimeout));
+	tftpk_send_arm(t, tftpk_window_wait(&t->window, &t->peer.rtt,
+					    t->peer.bounded ? 0 : t->utimeout));
 }
 
 /* The last block that the ring holds completely. */
 static u64 tftpk_send_ready(const struct tftpk_transfer *t)
 {
-	if (t->ring.filled == t->size)
+	if (t->source.ring.filled == t->source.size)
 		return t->window.last;
 	/* A block of text is made of at most as many bytes. */
 	if (t->netascii)
 		return t->window.acked +
-		       (t->ring.filled - t->text[0].pos >= t->blksize);
-	return div_u64(t->ring.filled, t->blksize);
+		       (t->source.ring.filled - t->text[0].pos >= t->blksize);
+	return div_u64(t->source.ring.filled, t->blksize);
 }
 
 /**
@@ -72,13 +72,13 @@ u64 tftpk_send_goal(const struct tftpk_transfer *t)
 	u64 acked = tftpk_transfer_acked_bytes(t);
 	u64 goal, room;
 
-	if (t->state != TFTPK_STATE_SENDING)
-		return min_t(u64, PAGE_ALIGN((u32)t->blksize), t->size);
+	if (t->phase != TFTPK_PHASE_SENDING)
+		return min_t(u64, PAGE_ALIGN((u32)t->blksize), t->source.size);
 
-	goal = acked + (u32)t->window.size * t->blksize + t->ahead;
-	room = (t->ring.tail + t->ring.mask + 1) << PAGE_SHIFT;
+	goal = acked + (u32)t->window.size * t->blksize + t->source.ahead;
+	room = (t->source.ring.tail + t->source.ring.mask + 1) << PAGE_SHIFT;
 	goal = min(PAGE_ALIGN(goal), room);
-	return min(goal, t->size);
+	return min(goal, t->source.size);
 }
 
 /* Is a refill worth it, or does the end of the file fit now? */
@@ -86,8 +86,8 @@ static bool tftpk_send_low(const struct tftpk_transfer *t)
 {
 	u64 goal = tftpk_send_goal(t);
 
-	return goal >= t->ring.filled + TFTPK_REFILL_MIN ||
-	       (goal == t->size && goal > t->ring.filled);
+	return goal >= t->source.ring.filled + TFTPK_REFILL_MIN ||
+	       (goal == t->source.size && goal > t->source.ring.filled);
 }
 
 /* End the transfer if its file has changed: the ring has its pages as they are
@@ -97,7 +97,7 @@ static bool tftpk_send_check_file(struct tftpk_transfer *t,
 				  struct sk_buff_head *out)
 {
 	if (likely(!READ_ONCE(t->tn->settings.detect_changes) ||
-		   !tftpk_file_changed(t)))
+		   !tftpk_file_changed(&t->source)))
 		return true;
 	tftpk_transfer_unreadable(t, -ESTALE, out);
 	return false;
@@ -111,10 +111,10 @@ void tftpk_send_note_bounded(struct tftpk_transfer *t)
 {
 	lockdep_assert_held(&t->lock);
 
-	if (!t->held_back)
+	if (!t->peer.held_back)
 		tftpk_stats_inc(t->tn, TFTPK_STAT_TRANSFERS_BOUNDED);
-	t->held_back = true;
-	t->tell |= tftpk_limit_tell(t->tn, &t->request.key);
+	t->peer.held_back = true;
+	t->peer.tell |= tftpk_limit_tell(t->tn, &t->peer.request.key);
 }
 
 /**
@@ -128,8 +128,8 @@ void tftpk_send_tell_bounded(struct tftpk_transfer *t)
 	bool tell;
 
 	spin_lock_bh(&t->lock);
-	tell = t->tell;
-	t->tell = false;
+	tell = t->peer.tell;
+	t->peer.tell = false;
 	spin_unlock_bh(&t->lock);
 	if (tell)
 		tftpk_event_transfer(t, TFTPK_EVENT_TYPE_BOUNDED);
@@ -145,9 +145,10 @@ static bool tftpk_send_charge(struct tftpk_transfer *t)
 
 	lockdep_assert_held(&t->lock);
 
-	if (likely(!t->bounded))
+	if (likely(!t->peer.bounded))
 		return true;
-	wait = tftpk_limit_bytes(t->tn, &t->request.key, tftpk_output_size(t));
+	wait = tftpk_limit_bytes(t->tn, &t->peer.request.key,
+				 tftpk_output_size(&t->peer, t->blksize));
 	tftpk_transfer_hold(t, wait);
 	if (!wait)
 		return true;
@@ -207,7 +208,7 @@ static void tftpk_send_push(struct tftpk_transfer *t, u64 now_ns,
 	 * that was asked for need not be asked twice.
 	 */
 	if (!t->filling &&
-	    (t->starved || t->tell || tftpk_send_low(t))) {
+	    (t->starved || t->peer.tell || tftpk_send_low(t))) {
 		t->filling = true;
 		tftpk_transfer_queue(t);
 	}
@@ -225,13 +226,14 @@ void tftpk_send_answer(struct tftpk_transfer *t, struct sk_buff_head *out)
 	lockdep_assert_held(&t->lock);
 
 	t->window.flight_ns = ktime_get_ns();
-	if (!t->oack) {
+	if (t->phase == TFTPK_PHASE_FIRST) {
 		tftpk_send_push(t, t->window.flight_ns, out);
-		t->tries += !t->held;
+		t->peer.tries += !t->peer.held;
 		return;
 	}
-	t->tries++;
-	if (tftpk_output_packet(t, buf, tftpk_put_oack(buf, &t->options), out))
+	t->peer.tries++;
+	if (tftpk_output_packet(t->tn->net, &t->peer, buf,
+				tftpk_put_oack(buf, &t->options), out))
 		tftpk_stats_inc(t->tn, TFTPK_STAT_SEND_ERRORS);
 	tftpk_send_await(t);
 }
@@ -247,8 +249,8 @@ static void tftpk_send_probe(struct tftpk_transfer *t, struct sk_buff_head *out)
 	if (!tftpk_send_check_file(t, out) || !tftpk_send_charge(t))
 		return;
 	trace_tftpk_retransmit(t, true);
-	t->tries += !verified;
-	tftpk_window_probe(&t->window, &t->rtt, verified);
+	t->peer.tries += !verified;
+	tftpk_window_probe(&t->window, &t->peer.rtt, verified);
 	if (tftpk_output_blocks(t, t->window.next - 1, 1, out)) {
 		t->retransmitted++;
 		tftpk_stats_inc(t->tn, TFTPK_STAT_PROBES);
@@ -265,7 +267,7 @@ static unsigned long tftpk_send_silence_limit(const struct tftpk_transfer *t)
 
 	if (tftpk_transfer_verified(t))
 		return give_up;
-	return min(give_up, msecs_to_jiffies(t->state == TFTPK_STATE_SENDING ?
+	return min(give_up, msecs_to_jiffies(t->phase == TFTPK_PHASE_SENDING ?
 					     TFTPK_UNPROVED_MS :
 					     TFTPK_UNVERIFIED_MS));
 }
@@ -276,8 +278,8 @@ static void tftpk_send_again(struct tftpk_transfer *t, struct sk_buff_head *out)
 	struct tftpk_window *w = &t->window;
 	enum tftpk_expired what = TFTPK_EXPIRED_TIMEOUT;
 
-	if (t->state == TFTPK_STATE_SENDING)
-		what = tftpk_window_expired(w, &t->rtt,
+	if (t->phase == TFTPK_PHASE_SENDING)
+		what = tftpk_window_expired(w, &t->peer.rtt,
 					    tftpk_transfer_verified(t));
 	switch (what) {
 	case TFTPK_EXPIRED_PROBE:
@@ -293,10 +295,10 @@ static void tftpk_send_again(struct tftpk_transfer *t, struct sk_buff_head *out)
 	case TFTPK_EXPIRED_TIMEOUT:
 		tftpk_stats_inc(t->tn, TFTPK_STAT_TIMEOUTS);
 		trace_tftpk_retransmit(t, false);
-		tftpk_window_timeout(w, &t->rtt);
+		tftpk_window_timeout(w, &t->peer.rtt);
 		break;
 	}
-	if (t->state == TFTPK_STATE_SENDING)
+	if (t->phase == TFTPK_PHASE_SENDING)
 		tftpk_send_push(t, ktime_get_ns(), out);
 	else
 		tftpk_send_answer(t, out);
@@ -307,7 +309,7 @@ static void tftpk_send_expired(struct tftpk_transfer *t,
 {
 	struct tftpk_window *w = &t->window;
 
-	if (t->state == TFTPK_STATE_OPENING) {
+	if (t->phase == TFTPK_PHASE_OPENING) {
 		/* Storage may take its time. */
 		tftpk_send_arm(t, TFTPK_RTO_FIRST);
 		return;
@@ -323,12 +325,12 @@ static void tftpk_send_expired(struct tftpk_transfer *t,
 		return;
 	}
 
-	if (t->held && tftpk_window_room(w)) {
+	if (t->peer.held && tftpk_window_room(w)) {
 		tftpk_send_push(t, ktime_get_ns(), out);
 		/* The answer to a request without options. */
-		t->tries += t->state != TFTPK_STATE_SENDING && !t->held;
+		t->peer.tries += t->phase != TFTPK_PHASE_SENDING && !t->peer.held;
 	} else if ((!tftpk_transfer_verified(t) &&
-		    t->tries >= TFTPK_UNVERIFIED_TRIES) ||
+		    t->peer.tries >= TFTPK_UNVERIFIED_TRIES) ||
 		   (t->starved && !tftpk_window_inflight(w))) {
 		/* Nothing to repeat: listen, or wait for the file. */
 		tftpk_send_arm(t, TFTPK_RTO_FIRST);
@@ -365,9 +367,9 @@ static void tftpk_send_tell_progress(struct tftpk_transfer *t)
 	u32 step = READ_ONCE(t->tn->settings.progress);
 	u32 percent;
 
-	if (!step || !t->size)
+	if (!step || !t->source.size)
 		return;
-	percent = div64_u64(tftpk_transfer_acked_bytes(t) * 100, t->size);
+	percent = div64_u64(tftpk_transfer_acked_bytes(t) * 100, t->source.size);
 	percent -= percent % step;
 	if (percent <= t->told || percent >= 100)
 		return;
@@ -391,9 +393,9 @@ void tftpk_send_refill(struct tftpk_transfer *t)
 	do {
 		spin_lock_bh(&t->lock);
 		goal = tftpk_send_goal(t);
-		from = t->ring.filled;
+		from = t->source.ring.filled;
 		spin_unlock_bh(&t->lock);
-		err = tftpk_file_fill(t, goal);
+		err = tftpk_file_fill(&t->source, &t->lock, goal);
 
 		tftpk_transfer_lock(t, &out);
 		tftpk_stats_inc(t->tn, TFTPK_STAT_REFILLS);
@@ -452,15 +454,14 @@ static void tftpk_send_oack_accepted(struct tftpk_transfer *t, u16 block,
 		tftpk_stats_inc(t->tn, TFTPK_STAT_ACKS_IGNORED);
 		return;
 	}
-	if (t->tries == 1)
-		tftpk_rtt_sample(&t->rtt, div_u64(now_ns -
+	if (t->peer.tries == 1)
+		tftpk_rtt_sample(&t->peer.rtt, div_u64(now_ns -
 						  t->window.flight_ns,
 						  NSEC_PER_USEC));
-	t->rtt.backoff = 0;
-	t->oack = false;
-	t->tries = 0;
+	t->peer.rtt.backoff = 0;
+	t->peer.tries = 0;
 	tftpk_unverified_touch(t);
-	t->state = TFTPK_STATE_SENDING;
+	t->phase = TFTPK_PHASE_SENDING;
 	t->progress = jiffies;
 	tftpk_send_push(t, now_ns, out);
 }
@@ -496,32 +497,32 @@ void tftpk_send_ack(const struct tftpk_key *key, u16 block)
 		return;
 	}
 	tftpk_stats_inc(t->tn, TFTPK_STAT_ACKS_RECEIVED);
-	if (t->bounded && tftpk_window_unsent(&t->window, block)) {
+	if (t->peer.bounded && tftpk_window_unsent(&t->window, block)) {
 		/* A client that sees what is sent does not do that. */
 		tftpk_transfer_end(t, TFTPK_OUTCOME_ABORTED);
 		goto out;
 	}
-	if (t->oack) {
+	if (t->phase == TFTPK_PHASE_OACK) {
 		tftpk_send_oack_accepted(t, block, now_ns, &out);
 		goto out;
 	}
 
 	acked = t->window.acked;
-	ack = tftpk_window_ack(&t->window, &t->rtt, block, now_ns);
+	ack = tftpk_window_ack(&t->window, &t->peer.rtt, block, now_ns);
 	trace_tftpk_ack(t, block, ack);
 	if (t->window.acked != acked) {
 		t->text[0] = t->text[1];
 		if (!acked) {
 			tftpk_unverified_del(t);
 			first = true;
-			request = t->request.key;
+			request = t->peer.request.key;
 		}
-		t->state = TFTPK_STATE_SENDING;
+		t->phase = TFTPK_PHASE_SENDING;
 		t->progress = jiffies;
-		tftpk_file_release(t, tftpk_transfer_acked_bytes(t));
-	} else if (!acked && t->state == TFTPK_STATE_SENDING) {
+		tftpk_file_release(&t->source, tftpk_transfer_acked_bytes(t));
+	} else if (!acked && t->phase == TFTPK_PHASE_SENDING) {
 		/* It asks for the first window, and may be asked again. */
-		t->tries = 0;
+		t->peer.tries = 0;
 	}
 	switch (ack) {
 	case TFTPK_ACK_SUSPECT:

@@ -30,16 +30,16 @@ DECLARE_EVENT_CLASS(tftpk_transfer,
 	),
 	TP_fast_assign(
 		__entry->id = t->id;
-		memcpy(__entry->client, &t->request.key.client,
+		memcpy(__entry->client, &t->peer.request.key.client,
 		       sizeof(__entry->client));
-		__entry->port = ntohs(t->request.key.client_port);
+		__entry->port = ntohs(t->peer.request.key.client_port);
 		__entry->outcome = t->outcome;
-		__entry->size = t->size;
+		__entry->size = t->source.size;
 		__entry->acked = t->window.acked;
 		__entry->blksize = t->blksize;
 		__entry->windowsize = t->window.size;
 		__entry->retransmitted = t->retransmitted;
-		__entry->rtt = t->rtt.srtt;
+		__entry->rtt = t->peer.rtt.srtt;
 	),
 	TP_printk("id=%u client=[%pI6c]:%u outcome=%u size=%llu acked=%llu blksize=%u windowsize=%u retransmitted=%u rtt=%u",
 		  __entry->id, __entry->client, __entry->port,
@@ -94,7 +94,7 @@ TRACE_EVENT(tftpk_ack,
 		__entry->block = block;
 		__entry->ack = ack;
 		__entry->acked = t->window.acked;
-		__entry->rtt = t->rtt.srtt;
+		__entry->rtt = t->peer.rtt.srtt;
 	),
 	TP_printk("id=%u block=%u ack=%u acked=%llu rtt=%u", __entry->id,
 		  __entry->block, __entry->ack, __entry->acked, __entry->rtt)
@@ -116,7 +116,7 @@ TRACE_EVENT(tftpk_retransmit,
 		__entry->probe = probe;
 		__entry->acked = t->window.acked;
 		__entry->next = t->window.next;
-		__entry->backoff = t->rtt.backoff;
+		__entry->backoff = t->peer.rtt.backoff;
 	),
 	TP_printk("id=%u probe=%d acked=%llu next=%llu backoff=%u",
 		  __entry->id, __entry->probe, __entry->acked, __entry->next,
@@ -136,7 +136,7 @@ TRACE_EVENT(tftpk_refill,
 	TP_fast_assign(
 		__entry->id = t->id;
 		__entry->from = from;
-		__entry->to = t->ring.filled;
+		__entry->to = t->source.ring.filled;
 		__entry->err = err;
 	),
 	TP_printk("id=%u from=%llu to=%llu err=%d", __entry->id,

@@ -74,8 +74,8 @@ struct tftpk_transfer *tftpk_transfer_find(const struct tftpk_key *key)
 	if (!node)
 		return NULL;
 	return key->port->requests ?
-		container_of(node, struct tftpk_transfer, request) :
-		container_of(node, struct tftpk_transfer, tid);
+		container_of(node, struct tftpk_transfer, peer.request) :
+		container_of(node, struct tftpk_transfer, peer.tid);
 }
 
 /**
@@ -99,9 +99,9 @@ static int tftpk_transfer_hash_request(struct tftpk_transfer *t)
 
 	lockdep_assert_held(&t->lock);
 
-	err = rhashtable_lookup_insert_fast(&tftpk_table, &t->request.head,
+	err = rhashtable_lookup_insert_fast(&tftpk_table, &t->peer.request.head,
 					    tftpk_table_params);
-	t->request_hashed = !err;
+	t->peer.request_hashed = !err;
 	return err;
 }
 
@@ -110,10 +110,10 @@ static void tftpk_transfer_unhash_request(struct tftpk_transfer *t)
 {
 	lockdep_assert_held(&t->lock);
 
-	if (t->request_hashed)
-		rhashtable_remove_fast(&tftpk_table, &t->request.head,
+	if (t->peer.request_hashed)
+		rhashtable_remove_fast(&tftpk_table, &t->peer.request.head,
 				       tftpk_table_params);
-	t->request_hashed = false;
+	t->peer.request_hashed = false;
 }
 
 /**
@@ -128,7 +128,7 @@ static void tftpk_transfer_unhash_request(struct tftpk_transfer *t)
  */
 int tftpk_transfer_insert(struct tftpk_transfer *t)
 {
-	const struct tftpk_listener *listener = t->request.key.port->listener;
+	const struct tftpk_listener *listener = t->peer.request.key.port->listener;
 	u32 start = get_random_u32();
 	int err, i;
 
@@ -137,16 +137,16 @@ int tftpk_transfer_insert(struct tftpk_transfer *t)
 	err = tftpk_transfer_hash_request(t);
 	if (err)
 		return err;
-	t->tid.key = t->request.key;
+	t->peer.tid.key = t->peer.request.key;
 	if (tftpk_single_port(t))
 		return 0;
 	for (i = 0; i < listener->pool_size; i++) {
-		t->tid.key.port = &listener->pool[(start + i) %
+		t->peer.tid.key.port = &listener->pool[(start + i) %
 						  listener->pool_size];
-		err = rhashtable_lookup_insert_fast(&tftpk_table, &t->tid.head,
+		err = rhashtable_lookup_insert_fast(&tftpk_table, &t->peer.tid.head,
 						    tftpk_table_params);
 		if (!err) {
-			t->tid_hashed = true;
+			t->peer.tid_hashed = true;
 			return 0;
 		}
 		if (err != -EEXIST)
@@ -170,7 +170,7 @@ void tftpk_transfer_make_way(struct tftpk_transfer *t)
 	tftpk_transfer_unhash_request(t);
 	if (t->dead)
 		return;
-	WRITE_ONCE(t->request.key.former, 1);
+	WRITE_ONCE(t->peer.request.key.former, 1);
 	tftpk_transfer_hash_request(t);
 }
 
@@ -191,13 +191,13 @@ struct tftpk_transfer *tftpk_transfer_alloc(struct tftpk_net *tn,
 	t = kmem_cache_alloc(tftpk_transfer_cache, GFP_ATOMIC | __GFP_NOWARN);
 	if (!t)
 		return NULL;
-	memset(t, 0, offsetof(struct tftpk_transfer, small));
+	memset(t, 0, offsetof(struct tftpk_transfer, source.small));
 	spin_lock_init(&t->lock);
 	refcount_set(&t->ref, 1);
-	INIT_LIST_HEAD(&t->unverified);
+	INIT_LIST_HEAD(&t->peer.unverified);
 	t->tn = tn;
-	t->request.key = *key;
-	t->state = TFTPK_STATE_OPENING;
+	t->peer.request.key = *key;
+	t->phase = TFTPK_PHASE_OPENING;
 	t->started = jiffies;
 	t->progress = jiffies;
 	return t;
@@ -271,9 +271,9 @@ void tftpk_transfer_hold(struct tftpk_transfer *t, bool hold)
 {
 	lockdep_assert_held(&t->lock);
 
-	if (t->held != hold)
+	if (t->peer.held != hold)
 		tftpk_limit_waits(t->tn, hold);
-	t->held = hold;
+	t->peer.held = hold;
 }
 
 /**
@@ -284,8 +284,8 @@ void tftpk_transfer_unreserve(struct tftpk_transfer *t)
 {
 	lockdep_assert_held(&t->lock);
 
-	atomic_long_sub(t->reserved, &t->tn->pinned);
-	t->reserved = 0;
+	atomic_long_sub(t->source.reserved, &t->tn->pinned);
+	t->source.reserved = 0;
 }
 
 /**
@@ -301,14 +301,14 @@ void tftpk_transfer_end(struct tftpk_transfer *t, enum tftpk_outcome outcome)
 
 	t->dead = true;
 	t->outcome = outcome;
-	if (t->state == TFTPK_STATE_OPENING &&
+	if (t->phase == TFTPK_PHASE_OPENING &&
 	    outcome != TFTPK_OUTCOME_EVICTED)
 		counter = TFTPK_STAT_REQUESTS_REFUSED;
 	if (!tftpk_transfer_verified(t))
 		tftpk_unverified_del(t);
 	tftpk_transfer_hold(t, false);
 	tftpk_transfer_unreserve(t);
-	tftpk_limit_ended(t->tn, &t->tid.key);
+	tftpk_limit_ended(t->tn, &t->peer.tid.key);
 	tftpk_stats_inc(t->tn, counter);
 	tftpk_transfer_queue(t);
 }
@@ -320,7 +320,8 @@ static void tftpk_transfer_fail(struct tftpk_transfer *t,
 {
 	u8 buf[TFTPK_ERROR_MAX];
 
-	tftpk_output_packet(t, buf, tftpk_put_error(buf, code, text), out);
+	tftpk_output_packet(t->tn->net, &t->peer, buf,
+			    tftpk_put_error(buf, code, text), out);
 	t->error_code = code;
 	t->reason = text;
 	tftpk_transfer_end(t, outcome);
@@ -396,10 +397,10 @@ bool tftpk_transfer_all_sent(const struct tftpk_transfer *t)
 {
 	const struct tftpk_window *w = &t->window;
 
-	if (t->state != TFTPK_STATE_SENDING)
+	if (t->phase != TFTPK_PHASE_SENDING)
 		return false;
 	return w->high > w->last ||
-	       (!t->netascii && (w->high - 1) * t->blksize >= t->size);
+	       (!t->netascii && (w->high - 1) * t->blksize >= t->source.size);
 }
 
 /**
@@ -465,8 +466,9 @@ void tftpk_transfer_abort(const struct tftpk_key *key, u16 code)
 		spin_lock(&t->lock);
 		live = tftpk_transfer_live(t);
 		if (live) {
-			if (t->oack && (code == TFTPK_ERR_UNDEFINED ||
-					code == TFTPK_ERR_OPTION))
+			if (t->phase == TFTPK_PHASE_OACK &&
+			    (code == TFTPK_ERR_UNDEFINED ||
+			     code == TFTPK_ERR_OPTION))
 				outcome = TFTPK_OUTCOME_PROBED;
 			else if (code == TFTPK_ERR_UNDEFINED &&
 				 tftpk_transfer_all_sent(t))
@@ -512,17 +514,17 @@ void tftpk_transfer_unreachable(const struct tftpk_key *key)
  */
 void tftpk_transfer_reap(struct tftpk_transfer *t)
 {
-	struct tftpk_listener *listener = t->request.key.port->listener;
+	struct tftpk_listener *listener = t->peer.request.key.port->listener;
 	struct tftpk_net *tn = t->tn;
 
 	timer_shutdown_sync(&t->timer);
 
 	spin_lock_bh(&t->lock);
 	tftpk_transfer_unhash_request(t);
-	if (t->tid_hashed)
-		rhashtable_remove_fast(&tftpk_table, &t->tid.head,
+	if (t->peer.tid_hashed)
+		rhashtable_remove_fast(&tftpk_table, &t->peer.tid.head,
 				       tftpk_table_params);
-	t->tid_hashed = false;
+	t->peer.tid_hashed = false;
 	tftpk_transfer_unreserve(t);
 	spin_unlock_bh(&t->lock);
 
@@ -533,15 +535,13 @@ void tftpk_transfer_reap(struct tftpk_transfer *t)
 	/* One that lost the race for its key was never announced. */
 	trace_tftpk_end(t);
 	if (t->announced)
-		tftpk_event_transfer(t, t->state == TFTPK_STATE_OPENING ?
+		tftpk_event_transfer(t, t->phase == TFTPK_PHASE_OPENING ?
 				     TFTPK_EVENT_TYPE_REFUSED :
 				     TFTPK_EVENT_TYPE_END);
-	wait_var_event(&t->readers, !atomic_read(&t->readers));
-	tftpk_file_close(t);
-	if (t->ring.pages && t->ring.pages != t->small)
-		kfree(t->ring.pages);
+	wait_var_event(&t->source.readers, !atomic_read(&t->source.readers));
+	tftpk_file_close(&t->source);
 	kfree_skb(t->request_skb);
-	dst_release(t->dst);
+	dst_release(t->peer.dst);
 	tftpk_transfer_put(t);
 
 	/* The listener and the namespace may go once they see the last
@@ -586,9 +586,9 @@ u32 tftpk_transfers_get(struct tftpk_net *tn, u32 after,
 static bool tftpk_transfer_matches(const struct tftpk_transfer *t,
 				   const struct tftpk_match *match)
 {
-	const struct tftpk_key *key = &t->request.key;
+	const struct tftpk_key *key = &t->peer.request.key;
 
-	return (!match->export || t->export == match->export) &&
+	return (!match->export || t->source.export == match->export) &&
 	       (!match->listener || key->port->listener == match->listener) &&
 	       (!match->client ||
 		ipv6_addr_equal(&key->client, match->client)) &&

@@ -81,28 +81,31 @@ struct tftpk_ring {
 	u64 filled;
 };
 
-/* A file on its way to a client. The client is verified once it has acknowledged
- * a block: an OACK is small, and its ACK guessed at the cost of one packet.
+/* How far a transfer is. What others are told is enum tftpk_state. */
+enum tftpk_phase {
+	TFTPK_PHASE_OPENING,	/* the work opens the file */
+	TFTPK_PHASE_OACK,	/* an OACK waits for its ACK */
+	TFTPK_PHASE_FIRST,	/* so does the first block, without an OACK */
+	TFTPK_PHASE_SENDING,
+};
+
+/* Who is sent to, and how to reach it. Of the transfer's lock where it does not say
+ * otherwise.
  */
-struct tftpk_transfer {
+struct tftpk_peer {
 	/* In the table: by the port that takes requests, and by the server's
 	 * transfer identifier. Set before it is in there, but for @former.
 	 */
 	struct tftpk_node request;
 	struct tftpk_node tid;
-
-	spinlock_t lock;	/* all below, but where it says otherwise */
-	refcount_t ref;		/* one for the table, one for queued work */
-	bool dead;		/* ended; nothing is queued or sent any more */
-	bool reaped;		/* the work has begun to take it apart */
 	bool request_hashed;	/* @request is in the table */
 	bool tid_hashed;	/* @tid is */
-	u8 state;		/* enum tftpk_state */
-	bool announced;		/* events tell of it */
 
 	/* Who may be sent how much. */
-	bool known;		/* see tftpk_limit_known() */
-	bool bounded;		/* what is sent to it is, see tftpk_limit_bytes() */
+	bool known;		/* see tftpk_limit_known(); set when it begins */
+	bool bounded;		/* what is sent to it is, see tftpk_limit_bytes();
+				 * set when it begins
+				 */
 	bool held;		/* a block waits for that */
 	bool held_back;		/* that, or a smaller window, was noted */
 	bool tell;		/* the work is to tell of that */
@@ -110,29 +113,77 @@ struct tftpk_transfer {
 				 * the OACK, to an unverified client
 				 */
 
-	/* What was negotiated: written by the work alone, before the state leaves
-	 * OPENING, but for @oack.
-	 */
-	bool oack;		/* the client waits for an OACK, not for a block */
+	struct dst_entry *dst;	/* route, or NULL to look it up; no dst_cache,
+				 * which has one for each CPU
+				 */
+	u32 dst_cookie;		/* see dst_check() */
+	struct tftpk_rtt rtt;
+
+	struct list_head unverified;	/* in tftpk_net.unverified, under
+					 * tftpk_net.unverified_lock
+					 */
+};
+
+/* What is sent: an open file, and the pages of it that come next. */
+struct tftpk_source {
+	/* Written by the work alone, before anything is sent. */
+	struct tftpk_export *export;	/* where the file is */
+	struct inode *inode;	/* that holds the data; another one once a file of
+				 * an overlay was copied up, under the lock
+				 */
+	u64 size;		/* at open */
+	struct timespec64 mtime;	/* at open */
+
+	struct tftpk_ring ring;	/* the pages to send */
+
+	/* As @inode. */
+	bool cached;		/* its page cache may be read without asking the
+				 * file system
+				 */
+	u32 ahead;		/* bytes to read beyond the window */
+	struct file *file;
+
+	u32 reserved;		/* pages of tftpk_net.pinned; under the lock */
+	atomic_t readers;	/* dumps that look at @file; it stays open for
+				 * them. They come under the lock and only while
+				 * the transfer is not dead. A late fput()
+				 * would keep the file system busy after
+				 * unexport returned.
+				 */
+	struct page *small[TFTPK_RING_SMALL];	/* entries of a small ring; not
+						 * cleared
+						 */
+};
+
+/* A file on its way to a client. The client is verified once it has acknowledged
+ * a block: an OACK is small, and its ACK guessed at the cost of one packet.
+ */
+struct tftpk_transfer {
+	struct tftpk_peer peer;
+
+	spinlock_t lock;	/* of what is said to be under it */
+	refcount_t ref;		/* one for the table, one for queued work */
+
+	/* Under the lock. */
+	bool dead;		/* ended; nothing is queued or sent any more */
+	bool reaped;		/* the work has begun to take it apart */
+	bool announced;		/* events tell of it */
+	u8 phase;		/* enum tftpk_phase */
+	bool starved;		/* the window had room, the ring had nothing */
+	bool filling;		/* the work reads into the ring, or is to */
+
+	/* What was negotiated: by the work alone, before the end of OPENING. */
 	bool netascii;		/* a text to be converted (RFC 764): such a
 				 * transfer has one block in flight
 				 */
 	u16 blksize;		/* payload bytes of a full block */
 	u32 utimeout;		/* timeout option in microseconds, or 0 */
 
-	/* What was sent and acknowledged. */
-	bool starved;		/* the window had room, the ring had nothing */
-	bool filling;		/* the work reads into the ring, or is to */
+	/* What was sent and acknowledged: under the lock. */
 	struct tftpk_window window;
-	struct tftpk_rtt rtt;
-	u32 retransmitted;	/* blocks sent again */
 	struct tftpk_netascii text[2];	/* where the block to be acknowledged
 					 * begins, and the one after it
 					 */
-	struct dst_entry *dst;	/* route, or NULL to look it up; no dst_cache,
-				 * which has one for each CPU
-				 */
-	u32 dst_cookie;		/* see dst_check() */
 	struct timer_list timer;	/* for all that is waited for */
 	unsigned long deadline;	/* jiffies when @timer has something to do; it
 				 * may fire earlier
@@ -141,51 +192,28 @@ struct tftpk_transfer {
 				 * much timers were late since
 				 */
 
-	/* How it ended, where it did. */
-	u8 outcome;		/* enum tftpk_outcome */
-	u16 error_code;		/* of the ERROR sent or received, with @reason */
-	const char *reason;	/* for people, or NULL */
-
 	/* Set when it begins, and constant. */
 	struct tftpk_net *tn;
 	u32 id;			/* number for people */
-	unsigned long started;	/* jiffies of the request */
 	u32 request_hash;	/* tells a repeated request from another one */
+	unsigned long started;	/* jiffies of the request */
+
+	/* How it ended, where it did: under the lock. */
+	const char *reason;	/* for people, or NULL */
+	u16 error_code;		/* of the ERROR sent or received, with @reason */
+	u8 outcome;		/* enum tftpk_outcome */
 
 	/* The work's own. */
+	u8 told;		/* percent that the last progress event told of */
+	u32 retransmitted;	/* blocks sent again; under the lock */
 	struct work_struct work;	/* opens, fills, reaps */
 	struct sk_buff *request_skb;	/* the request, until the file is open */
-	u8 told;		/* percent that the last progress event told of */
-
-	/* The file: written by the work alone, before the state leaves OPENING. */
 	struct tftpk_options options;	/* what an OACK says */
-	struct tftpk_export *export;	/* where the file is */
-	struct file *file;
-	struct inode *inode;	/* that holds the data */
-	bool cached;		/* its page cache may be read without asking the
-				 * file system
-				 */
-	u64 size;		/* at open */
-	struct timespec64 mtime;	/* at open */
-	u32 ahead;		/* bytes to read beyond the window */
-	u32 reserved;		/* pages of tftpk_net.pinned */
-	atomic_t readers;	/* dumps that look at @file; it stays open for
-				 * them. They come under @lock and only while
-				 * the transfer is not dead. A late fput()
-				 * would keep the file system busy after
-				 * unexport returned.
-				 */
 
 	struct list_head list;	/* in tftpk_net.transfers, under tftpk_net.lock */
-	struct list_head unverified;	/* in tftpk_net.unverified, under
-					 * tftpk_net.unverified_lock
-					 */
 	struct rcu_head rcu;	/* frees it */
 
-	struct tftpk_ring ring;	/* the pages to send */
-	struct page *small[TFTPK_RING_SMALL];	/* entries of a small ring; not
-						 * cleared
-						 */
+	struct tftpk_source source;
 };
 
 /* Has the client acknowledged a block? */
@@ -199,13 +227,13 @@ static inline bool tftpk_transfer_live(const struct tftpk_transfer *t)
 {
 	lockdep_assert_held(&t->lock);
 
-	return !t->dead && t->state != TFTPK_STATE_OPENING;
+	return !t->dead && t->phase != TFTPK_PHASE_OPENING;
 }
 
 /* Has it no port of its own? */
 static inline bool tftpk_single_port(const struct tftpk_transfer *t)
 {
-	return t->request.key.port->listener->single_port;
+	return t->peer.request.key.port->listener->single_port;
 }
 
 /* Position in the file of the first block that was not acknowledged. */
@@ -213,7 +241,7 @@ static inline u64 tftpk_transfer_acked_bytes(const struct tftpk_transfer *t)
 {
 	if (t->netascii)
 		return t->text[0].pos;
-	return min(t->window.acked * t->blksize, t->size);
+	return min(t->window.acked * t->blksize, t->source.size);
 }
 
 /* limit.c */
@@ -236,24 +264,26 @@ void tftpk_unverified_touch(struct tftpk_transfer *t);
 
 /* file.c */
 const char *tftpk_file_error(int err, u16 *code);
-int tftpk_file_open(struct tftpk_transfer *t, const char *name);
-int tftpk_file_fill(struct tftpk_transfer *t, u64 end);
-bool tftpk_file_changed(const struct tftpk_transfer *t);
-void tftpk_file_release(struct tftpk_transfer *t, u64 below);
-void tftpk_file_close(struct tftpk_transfer *t);
+int tftpk_file_open(struct tftpk_source *source, spinlock_t *lock,
+		    struct tftpk_net *tn, const char *name);
+int tftpk_file_fill(struct tftpk_source *source, spinlock_t *lock, u64 end);
+bool tftpk_file_changed(const struct tftpk_source *source);
+void tftpk_file_release(struct tftpk_source *source, u64 below);
+void tftpk_file_close(struct tftpk_source *source);
 
 /* output.c */
 int tftpk_output_init(void);
 void tftpk_output_exit(void);
-struct dst_entry *tftpk_output_route(struct tftpk_transfer *t);
+struct dst_entry *tftpk_output_route(struct net *net, struct tftpk_peer *peer);
 bool tftpk_output_onlink(struct net *net, const struct tftpk_key *key);
 int tftpk_output_source(struct net *net, struct tftpk_key *key, int ifindex);
-u32 tftpk_output_mtu_blksize(const struct tftpk_transfer *t,
+u32 tftpk_output_mtu_blksize(const struct tftpk_peer *peer,
 			     const struct dst_entry *dst);
-u32 tftpk_output_size(const struct tftpk_transfer *t);
+u32 tftpk_output_size(const struct tftpk_peer *peer, u32 blksize);
 u32 tftpk_output_blocks(struct tftpk_transfer *t, u64 first, u32 n,
 			struct sk_buff_head *out);
-int tftpk_output_packet(struct tftpk_transfer *t, const void *data, size_t len,
+int tftpk_output_packet(struct net *net, struct tftpk_peer *peer,
+			const void *data, size_t len,
 			struct sk_buff_head *out);
 void tftpk_output_send(struct net *net, struct sk_buff_head *out);
 void tftpk_output_error(const struct tftpk_key *key, struct net *net, u16 code,

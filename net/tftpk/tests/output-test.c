@@ -68,10 +68,10 @@ static void output_fill_ring(struct kunit *test, u64 from, u64 to)
 	first = round_down(first, 1U << s->order);
 	KUNIT_ASSERT_LE(test, DIV_ROUND_UP_ULL(to, PAGE_SIZE) - first,
 			RING_SIZE);
-	s->t.ring.pages = s->ring;
-	s->t.ring.mask = RING_SIZE - 1;
-	s->t.ring.tail = first;
-	s->t.ring.filled = to;
+	s->t.source.ring.pages = s->ring;
+	s->t.source.ring.mask = RING_SIZE - 1;
+	s->t.source.ring.tail = first;
+	s->t.source.ring.filled = to;
 	for (i = first, group = 0; i < DIV_ROUND_UP_ULL(to, PAGE_SIZE);
 	     i += 1U << s->order, group++) {
 		struct page *page = alloc_pages(GFP_KERNEL | __GFP_COMP,
@@ -96,7 +96,7 @@ static void output_set_up(struct kunit *test, const struct output_case *c)
 	struct net_device *dev = init_net.loopback_dev;
 	struct output_state *s = test->priv;
 	struct tftpk_transfer *t = &s->t;
-	struct tftpk_key *key = &t->tid.key;
+	struct tftpk_key *key = &t->peer.tid.key;
 
 	if (c->no_uso)
 		dev->features &= ~NETIF_F_GSO_UDP_L4;
@@ -108,7 +108,7 @@ static void output_set_up(struct kunit *test, const struct output_case *c)
 	s->listener.main.port = htons(SERVER_PORT);
 
 	t->blksize = c->blksize;
-	t->size = c->size;
+	t->source.size = c->size;
 	tftpk_window_init(&t->window, c->size, c->blksize, 64, c->rollover);
 	key->client_port = htons(CLIENT_PORT);
 	s->metrics.metrics[RTAX_MTU - 1] = c->mtu;
@@ -118,20 +118,20 @@ static void output_set_up(struct kunit *test, const struct output_case *c)
 		struct rtable *rt = rt_dst_alloc(dev, 0, RTN_UNICAST, true);
 
 		KUNIT_ASSERT_NOT_NULL(test, rt);
-		t->dst = &rt->dst;
+		t->peer.dst = &rt->dst;
 		ipv6_addr_set_v4mapped(htonl(0xc0000201), &key->local);
 		ipv6_addr_set_v4mapped(htonl(0xc0000202), &key->client);
 	} else {
 		struct rt6_info *rt = ip6_dst_alloc(&init_net, dev, DST_NOXFRM);
 
 		KUNIT_ASSERT_NOT_NULL(test, rt);
-		t->dst = &rt->dst;
+		t->peer.dst = &rt->dst;
 		ipv6_addr_set(&key->local, htonl(0x20010db8), 0, 0, htonl(1));
 		ipv6_addr_set(&key->client, htonl(0x20010db8), 0, 0, htonl(2));
 	}
 	/* This route is there for good. */
-	t->dst->obsolete = 0;
-	dst_init_metrics(t->dst, s->metrics.metrics, true);
+	t->peer.dst->obsolete = 0;
+	dst_init_metrics(t->peer.dst, s->metrics.metrics, true);
 }
 
 /* As the module calls it, but for packets that stay longer than that. */
@@ -160,7 +160,7 @@ static int output_packet(struct output_state *s, const void *data, size_t len)
 	local_bh_disable();
 	rcu_read_lock();
 	spin_lock(&s->t.lock);
-	err = tftpk_output_packet(&s->t, data, len, &s->out);
+	err = tftpk_output_packet(&init_net, &s->t.peer, data, len, &s->out);
 	spin_unlock(&s->t.lock);
 	skb_queue_walk(&s->out, skb)
 		skb_dst_force(skb);
@@ -177,7 +177,7 @@ static int output_packet(struct output_state *s, const void *data, size_t len)
 static u8 *output_check_headers(struct kunit *test, u16 family, u32 len)
 {
 	struct output_state *s = test->priv;
-	const struct tftpk_key *key = &s->t.tid.key;
+	const struct tftpk_key *key = &s->t.peer.tid.key;
 	struct udphdr *uh;
 	__sum16 csum;
 	u32 udp_len;
@@ -307,9 +307,9 @@ static u32 output_check_skb(struct kunit *test, const struct output_case *c,
 	u32 ours = output_check_frags(test, skb);
 
 	KUNIT_EXPECT_EQ(test, ours, output_copies(c) ? 0 : payload);
-	KUNIT_EXPECT_PTR_EQ(test, skb_dst(skb), s->t.dst);
+	KUNIT_EXPECT_PTR_EQ(test, skb_dst(skb), s->t.peer.dst);
 	KUNIT_EXPECT_GE(test, skb_headroom(skb),
-			s->t.dst->dev->hard_header_len);
+			s->t.peer.dst->dev->hard_header_len);
 	KUNIT_EXPECT_NULL(test, skb->sk);
 	KUNIT_EXPECT_NULL(test, skb->destructor);
 	KUNIT_EXPECT_TRUE(test, skb->ip_summed == CHECKSUM_PARTIAL);
@@ -672,7 +672,7 @@ static int output_init(struct kunit *test)
 	s->listener.tn = &s->tn;
 	s->listener.main.listener = &s->listener;
 	s->t.tn = &s->tn;
-	s->t.tid.key.port = &s->listener.main;
+	s->t.peer.tid.key.port = &s->listener.main;
 	spin_lock_init(&s->t.lock);
 	__skb_queue_head_init(&s->out);
 	test->priv = s;
@@ -688,7 +688,7 @@ static void output_exit(struct kunit *test)
 		return;
 	__skb_queue_purge(&s->out);
 	init_net.loopback_dev->features |= NETIF_F_GSO_UDP_L4;
-	dst_release(s->t.dst);
+	dst_release(s->t.peer.dst);
 	/* The route refers to what is freed now. */
 	rcu_barrier();
 	for (i = 0; i < RING_SIZE && s->pages[i]; i++)
