@@ -9,29 +9,20 @@
 #include <linux/ratelimit.h>
 #include <linux/slab.h>
 #include <net/genetlink.h>
-#include <net/ipv6.h>
 
 #include "genl.h"
+#include "netlink.h"
 #include "transfer.h"
 
 static int tftpk_event_client(struct sk_buff *skb, const struct tftpk_key *key)
 {
-	const struct tftpk_listener_name *name = &key->port->listener->name;
-	int ifindex = key->scope ?: name->ifindex;
+	int ifindex = key->scope ?: key->port->listener->name.ifindex;
 
-	if (name->family == AF_INET) {
-		if (nla_put_in_addr(skb, TFTPK_A_EVENT_CLIENT_ADDRESS,
-				    key->client.s6_addr32[3]) ||
-		    nla_put_in_addr(skb, TFTPK_A_EVENT_SERVER_ADDRESS,
-				    key->local.s6_addr32[3]))
-			return -EMSGSIZE;
-	} else if (nla_put_in6_addr(skb, TFTPK_A_EVENT_CLIENT_ADDRESS,
-				    &key->client) ||
-		   nla_put_in6_addr(skb, TFTPK_A_EVENT_SERVER_ADDRESS,
-				    &key->local)) {
-		return -EMSGSIZE;
-	}
-	return nla_put_be16(skb, TFTPK_A_EVENT_CLIENT_PORT,
+	return tftpk_put_address(skb, TFTPK_A_EVENT_CLIENT_ADDRESS,
+				 &key->client) ||
+	       tftpk_put_address(skb, TFTPK_A_EVENT_SERVER_ADDRESS,
+				 &key->local) ||
+	       nla_put_be16(skb, TFTPK_A_EVENT_CLIENT_PORT,
 			    key->client_port) ||
 	       (ifindex && nla_put_u32(skb, TFTPK_A_EVENT_IFINDEX, ifindex));
 }

@@ -402,7 +402,7 @@ static struct tftpk_trust *tftpk_trust_find(struct tftpk_net *tn,
 /**
  * tftpk_trust_add() - trust the sources of a network
  * @tn: namespace's server; its mutex is held
- * @addr: network, IPv4 in its mapped form
+ * @addr: network
  * @plen: bits that count, 96 and more for IPv4
  *
  * Context: process. Return: 0, -EEXIST or -ENOMEM.

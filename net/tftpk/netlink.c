@@ -18,16 +18,8 @@
 #include <net/ipv6.h>
 
 #include "genl.h"
+#include "netlink.h"
 #include "transfer.h"
-
-/* Addresses are mapped inside, and what they are outside. */
-static int tftpk_put_address(struct sk_buff *skb, int attr, u16 family,
-			     const struct in6_addr *addr)
-{
-	if (family == AF_INET)
-		return nla_put_in_addr(skb, attr, addr->s6_addr32[3]);
-	return nla_put_in6_addr(skb, attr, addr);
-}
 
 #define TFTPK_DUMP_USUAL	8192	/* bytes */
 
@@ -223,20 +215,16 @@ int tftpk_nl_export_get_dumpit(struct sk_buff *skb,
 
 /* ---- listeners ---- */
 
-/* An IPv4 address in the last four bytes, or an IPv6 address. */
 static int tftpk_get_address(struct genl_info *info, int attrtype,
-			     struct in6_addr *addr, u16 *family)
+			     struct in6_addr *addr)
 {
 	struct nlattr *attr = info->attrs[attrtype];
 
-	memset(addr, 0, sizeof(*addr));
 	switch (nla_len(attr)) {
 	case sizeof(struct in_addr):
-		*family = AF_INET;
-		addr->s6_addr32[3] = nla_get_in_addr(attr);
+		ipv6_addr_set_v4mapped(nla_get_in_addr(attr), addr);
 		return 0;
 	case sizeof(struct in6_addr):
-		*family = AF_INET6;
 		*addr = nla_get_in6_addr(attr);
 		if (!ipv6_addr_v4mapped(addr))
 			return 0;
@@ -273,13 +261,14 @@ static int tftpk_get_listeners(struct genl_info *info,
 		name.family = AF_INET6;
 		names[0] = name;
 		name.family = AF_INET;
+		ipv6_addr_set_v4mapped(htonl(INADDR_ANY), &name.addr);
 		names[1] = name;
 		return 2;
 	}
-	err = tftpk_get_address(info, TFTPK_A_LISTENER_ADDRESS, &name.addr,
-				&name.family);
+	err = tftpk_get_address(info, TFTPK_A_LISTENER_ADDRESS, &name.addr);
 	if (err)
 		return err;
+	name.family = ipv6_addr_v4mapped(&name.addr) ? AF_INET : AF_INET6;
 	if (name.family == AF_INET6 && !name.ifindex &&
 	    (ipv6_addr_type(&name.addr) & IPV6_ADDR_LINKLOCAL)) {
 		NL_SET_ERR_MSG(info->extack,
@@ -326,8 +315,7 @@ static int tftpk_put_listener(struct sk_buff *skb,
 {
 	const struct tftpk_listener_name *name = &listener->name;
 
-	return tftpk_put_address(skb, TFTPK_A_LISTENER_ADDRESS, name->family,
-				 &name->addr) ||
+	return tftpk_put_address(skb, TFTPK_A_LISTENER_ADDRESS, &name->addr) ||
 	       nla_put_be16(skb, TFTPK_A_LISTENER_PORT, name->port) ||
 	       (name->ifindex &&
 		nla_put_u32(skb, TFTPK_A_LISTENER_IFINDEX, name->ifindex)) ||
@@ -390,19 +378,18 @@ static int tftpk_put_transfer(struct sk_buff *skb,
 			      const struct tftpk_transfer *t)
 {
 	const struct tftpk_key *key = &t->peer.tid.key;
-	const struct tftpk_listener_name *listener = &key->port->listener->name;
-	int ifindex = key->scope ?: listener->ifindex;
+	int ifindex = key->scope ?: key->port->listener->name.ifindex;
 
 	lockdep_assert_held(&t->lock);
 
 	if (nla_put_u32(skb, TFTPK_A_TRANSFER_ID, t->id) ||
 	    nla_put_u32(skb, TFTPK_A_TRANSFER_STATE, tftpk_state(t)) ||
 	    tftpk_put_address(skb, TFTPK_A_TRANSFER_CLIENT_ADDRESS,
-			      listener->family, &key->client) ||
+			      &key->client) ||
 	    nla_put_be16(skb, TFTPK_A_TRANSFER_CLIENT_PORT,
 			 key->client_port) ||
 	    tftpk_put_address(skb, TFTPK_A_TRANSFER_SERVER_ADDRESS,
-			      listener->family, &key->local) ||
+			      &key->local) ||
 	    nla_put_be16(skb, TFTPK_A_TRANSFER_SERVER_PORT, key->port->port) ||
 	    (ifindex && nla_put_u32(skb, TFTPK_A_TRANSFER_IFINDEX, ifindex)) ||
 	    nla_put_u32(skb, TFTPK_A_TRANSFER_AGE,
@@ -504,18 +491,15 @@ int tftpk_nl_transfer_kill_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	struct tftpk_match match = {};
 	struct in6_addr client;
-	u16 family;
 	int err;
 
 	if (info->attrs[TFTPK_A_TRANSFER_ID])
 		match.id = nla_get_u32(info->attrs[TFTPK_A_TRANSFER_ID]);
 	if (info->attrs[TFTPK_A_TRANSFER_CLIENT_ADDRESS]) {
 		err = tftpk_get_address(info, TFTPK_A_TRANSFER_CLIENT_ADDRESS,
-					&client, &family);
+					&client);
 		if (err)
 			return err;
-		if (family == AF_INET)
-			ipv6_addr_set_v4mapped(client.s6_addr32[3], &client);
 		match.client = &client;
 		if (info->attrs[TFTPK_A_TRANSFER_CLIENT_PORT])
 			match.client_port =
@@ -765,16 +749,17 @@ int tftpk_nl_lookup_doit(struct sk_buff *skb, struct genl_info *info)
 static int tftpk_get_trust(struct genl_info *info, struct in6_addr *addr,
 			   u8 *plen)
 {
-	u16 family;
+	bool v4;
 	u8 max;
 	int err;
 
 	if (GENL_REQ_ATTR_CHECK(info, TFTPK_A_TRUST_ADDRESS))
 		return -EINVAL;
-	err = tftpk_get_address(info, TFTPK_A_TRUST_ADDRESS, addr, &family);
+	err = tftpk_get_address(info, TFTPK_A_TRUST_ADDRESS, addr);
 	if (err)
 		return err;
-	max = family == AF_INET ? 32 : 128;
+	v4 = ipv6_addr_v4mapped(addr);
+	max = v4 ? 32 : 128;
 	*plen = max;
 	if (info->attrs[TFTPK_A_TRUST_PREFIX_LENGTH])
 		*plen = nla_get_u8(info->attrs[TFTPK_A_TRUST_PREFIX_LENGTH]);
@@ -783,10 +768,8 @@ static int tftpk_get_trust(struct genl_info *info, struct in6_addr *addr,
 			       "a prefix is not longer than its address");
 		return -EINVAL;
 	}
-	if (family == AF_INET) {
-		ipv6_addr_set_v4mapped(addr->s6_addr32[3], addr);
+	if (v4)
 		*plen += 96;
-	}
 	return 0;
 }
 
@@ -829,12 +812,9 @@ int tftpk_nl_trust_del_doit(struct sk_buff *skb, struct genl_info *info)
 static int tftpk_put_trust(struct sk_buff *skb, const struct in6_addr *addr,
 			   u8 plen)
 {
-	bool v4 = ipv6_addr_v4mapped(addr) && plen >= 96;
-
-	return tftpk_put_address(skb, TFTPK_A_TRUST_ADDRESS,
-				 v4 ? AF_INET : AF_INET6, addr) ||
+	return tftpk_put_address(skb, TFTPK_A_TRUST_ADDRESS, addr) ||
 	       nla_put_u8(skb, TFTPK_A_TRUST_PREFIX_LENGTH,
-			  v4 ? plen - 96 : plen);
+			  ipv6_addr_v4mapped(addr) ? plen - 96 : plen);
 }
 
 /* cb->args[0] is the number of networks that were told. */

@@ -206,7 +206,8 @@ static bool tftpk_implicit_close(struct tftpk_net *tn)
 static int tftpk_implicit_open(struct tftpk_net *tn)
 {
 	static const struct tftpk_listener_name names[] = {
-		{ .family = AF_INET, .port = htons(TFTPK_PORT) },
+		{ .family = AF_INET, .port = htons(TFTPK_PORT),
+		  .addr.s6_addr[10] = 0xff, .addr.s6_addr[11] = 0xff },
 		{ .family = AF_INET6, .port = htons(TFTPK_PORT) },
 	};
 	int i;

@@ -36,6 +36,9 @@
  *   tftpk_net.unverified_lock (BH), tftpk_limit.lock (softirq)
  *
  * Nothing is sent with a lock held.
+ *
+ * IPv4 addresses are in their mapped form (::ffff:192.0.2.1), but for packets and
+ * netlink messages.
  */
 #ifndef _TFTPK_H
 #define _TFTPK_H
@@ -182,7 +185,7 @@ struct tftpk_export_options {
 
 /**
  * struct tftpk_listener_name - what tells listeners apart
- * @addr: local address, IPv4 in the last four bytes; all zero for any
+ * @addr: local address; any one of a family is that of zeros
  * @family: AF_INET or AF_INET6
  * @port: UDP port of the requests
  * @ifindex: interface or VRF that all its sockets are bound to, or 0
@@ -291,7 +294,7 @@ struct tftpk_net {
  * struct tftpk_match - which transfers a command means
  * @export: those of this export, if not NULL
  * @listener: those of this listener, if not NULL
- * @client: those of this address, if not NULL; IPv4 in its mapped form
+ * @client: those of this address, if not NULL
  * @client_port: those of this port, if not 0
  * @id: the one of this id, if not 0
  */

@@ -40,7 +40,7 @@ struct inode;
 
 /**
  * struct tftpk_key - names a transfer
- * @client: address of the client, IPv4 in its mapped form
+ * @client: address of the client
  * @port: socket that the client's packet arrived at
  * @scope: interface of a link-local client, or 0
  * @client_port: its UDP port
