@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Admission: how many requests a source may send, which sources are trusted,
- * which clients are unverified, and which have just been served. The number of
+ * how many transfers a client has, which clients are unverified, and which have just been served. The number of
  * records is fixed, however many sources are forged.
  *
  * Rates are token buckets in the form of the generic cell rate algorithm (GCRA,
@@ -12,6 +12,7 @@
 #include <linux/jiffies.h>
 #include <linux/ktime.h>
 #include <linux/rculist.h>
+#include <linux/rhashtable.h>
 #include <linux/siphash.h>
 #include <linux/slab.h>
 #include <net/ipv6.h>
@@ -58,19 +59,21 @@ struct tftpk_recent {
 
 /**
  * struct tftpk_limit - admission state of a namespace
- * @lock: protects @sources and @bytes_ns
+ * @lock: protects @sources, @bytes_ns and what @clients leads to
  * @key: keeps hashes from being guessed
  * @sources: a set-associative cache; a new record replaces the least used of its
  *	set, so forged sources push out records but never refuse a client
+ * @clients: struct tftpk_peer, one for each client that has transfers
  * @recent: written and read without a lock; a lost entry costs a packet
  * @guess_ns: until when a forger seems to guess TIDs
  * @bytes_ns: TAT of the bytes that are sent to all bounded sources together
  * @waiting: transfers whose next block waits for a bucket
  */
 struct tftpk_limit {
-	spinlock_t lock;	/* sources, bytes_ns */
+	spinlock_t lock;	/* sources, bytes_ns, clients */
 	siphash_key_t key;
 	struct tftpk_rate sources[TFTPK_SOURCE_SETS][TFTPK_SOURCE_WAYS];
+	struct rhashtable clients;
 	struct tftpk_recent recent[TFTPK_RECENT];
 	u64 guess_ns;
 	u64 bytes_ns;
@@ -84,6 +87,14 @@ struct tftpk_trust {
 	struct rcu_head rcu;
 };
 
+static const struct rhashtable_params tftpk_clients_params = {
+	.head_offset		= offsetof(struct tftpk_peer, client.head),
+	.key_offset		= offsetof(struct tftpk_peer,
+					   request.key.client),
+	.key_len		= sizeof(struct in6_addr),
+	.automatic_shrinking	= true,
+};
+
 /**
  * tftpk_limit_init() - make the admission state, before the first listener
  * @tn: namespace's server; its mutex is held
@@ -93,6 +104,7 @@ struct tftpk_trust {
 int tftpk_limit_init(struct tftpk_net *tn)
 {
 	struct tftpk_limit *limit;
+	int err;
 
 	lockdep_assert_held(&tn->mutex);
 	if (tn->limit)
@@ -100,6 +112,11 @@ int tftpk_limit_init(struct tftpk_net *tn)
 	limit = kvzalloc(sizeof(*limit), GFP_KERNEL);
 	if (!limit)
 		return -ENOMEM;
+	err = rhashtable_init(&limit->clients, &tftpk_clients_params);
+	if (err) {
+		kvfree(limit);
+		return err;
+	}
 	spin_lock_init(&limit->lock);
 	get_random_bytes(&limit->key, sizeof(limit->key));
 	tn->limit = limit;
@@ -116,6 +133,8 @@ void tftpk_limit_exit(struct tftpk_net *tn)
 
 	list_for_each_entry_safe(trust, next, &tn->trusted, list)
 		kfree(trust);
+	if (tn->limit)
+		rhashtable_destroy(&tn->limit->clients);
 	kvfree(tn->limit);
 }
 
@@ -468,6 +487,97 @@ const struct in6_addr *tftpk_trust_nth(struct tftpk_net *tn, u32 n, u8 *plen)
 		}
 	}
 	return NULL;
+}
+
+/* ---- transfers of a client ---- */
+
+static struct tftpk_client *tftpk_client_find(struct tftpk_limit *limit,
+					      const struct tftpk_peer *peer)
+{
+	struct tftpk_peer *first;
+
+	lockdep_assert_held(&limit->lock);
+
+	first = rhashtable_lookup_fast(&limit->clients,
+				       &peer->request.key.client,
+				       tftpk_clients_params);
+	return first ? &first->client : NULL;
+}
+
+/**
+ * tftpk_client_add() - count a new transfer as its client's
+ * @t: transfer
+ * @former: the one that it replaces, which does not count, or NULL
+ *
+ * One of them is in the table and keeps the count: nothing is allocated for a
+ * client, and nobody walks all transfers.
+ *
+ * Context: softirq, within rcu_read_lock().
+ *
+ * Return: 0, -EDQUOT if the client has as many as it may, or another errno.
+ */
+int tftpk_client_add(struct tftpk_transfer *t,
+		     const struct tftpk_transfer *former)
+{
+	u32 n, max = READ_ONCE(t->tn->settings.max_per_client);
+	struct tftpk_client *first, *client = &t->peer.client;
+	struct tftpk_limit *limit = t->tn->limit;
+	int err = 0;
+
+	spin_lock(&limit->lock);
+	first = tftpk_client_find(limit, &t->peer);
+	n = first ? first->n : 0;
+	if (former)
+		n -= former->peer.client.counted;
+	if (max && n >= max) {
+		err = -EDQUOT;
+	} else if (first) {
+		list_add(&client->others, &first->others);
+		first->n++;
+	} else {
+		INIT_LIST_HEAD(&client->others);
+		client->n = 1;
+		err = rhashtable_insert_fast(&limit->clients, &client->head,
+					     tftpk_clients_params);
+	}
+	client->counted = !err;
+	spin_unlock(&limit->lock);
+	return err;
+}
+
+/**
+ * tftpk_client_del() - count a transfer no longer
+ * @t: transfer, which ends, or does not begin
+ *
+ * Another one of the client takes its place in the table.
+ *
+ * Context: softirq or BH disabled.
+ */
+void tftpk_client_del(struct tftpk_transfer *t)
+{
+	struct tftpk_client *first, *client = &t->peer.client;
+	struct tftpk_limit *limit = t->tn->limit;
+
+	spin_lock(&limit->lock);
+	if (!client->counted)
+		goto out;
+	client->counted = false;
+	first = tftpk_client_find(limit, &t->peer);
+	if (first != client) {
+		first->n--;
+	} else if (list_empty(&client->others)) {
+		rhashtable_remove_fast(&limit->clients, &client->head,
+				       tftpk_clients_params);
+	} else {
+		first = list_first_entry(&client->others, struct tftpk_client,
+					 others);
+		first->n = client->n - 1;
+		rhashtable_replace_fast(&limit->clients, &client->head,
+					&first->head, tftpk_clients_params);
+	}
+	list_del(&client->others);
+out:
+	spin_unlock(&limit->lock);
 }
 
 /* ---- transfers whose client has not acknowledged a block ---- */

@@ -453,7 +453,7 @@ static int tftpk_dump_transfer(struct sk_buff *skb,
 
 #define TFTPK_DUMP_BATCH	64
 
-/* cb->args[0] is the last id that was told; they ascend in the list. */
+/* cb->args[0] is the last id that was told; they ascend. */
 int tftpk_nl_transfer_get_dumpit(struct sk_buff *skb,
 				 struct netlink_callback *cb)
 {
@@ -470,8 +470,8 @@ int tftpk_nl_transfer_get_dumpit(struct sk_buff *skb,
 
 	do {
 		err = 0;
-		n = tftpk_transfers_get(tn, cb->args[0], found,
-					TFTPK_DUMP_BATCH);
+		n = tftpk_table_get(tn, cb->args[0], U32_MAX, found,
+				    TFTPK_DUMP_BATCH);
 		for (i = 0; i < n; i++) {
 			if (!err)
 				err = tftpk_dump_transfer(skb, cb, found[i],

@@ -524,8 +524,9 @@ static struct sk_buff *tftpk_build_text(struct tftpk_transfer *t,
 	if (!skb)
 		return NULL;
 	while (done < t->blksize) {
-		n = tftpk_encode_text(&t->source, &at, buf, min_t(u32, sizeof(buf),
-							 t->blksize - done));
+		n = tftpk_encode_text(&t->source, &at, buf,
+				      min_t(u32, sizeof(buf),
+					    t->blksize - done));
 		if (!n)
 			break;
 		skb_store_bits(skb, TFTPK_HDR_LEN + done, buf, n);

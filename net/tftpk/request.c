@@ -196,33 +196,15 @@ static void tftpk_request_work(struct work_struct *work)
 	tftpk_transfer_put(t);
 }
 
-/* May a client have one more transfer? Counted only where that is limited, and
- * without the transfer that this one replaces.
- */
-static bool tftpk_request_below_client_limit(struct tftpk_net *tn,
-					     const struct tftpk_key *key)
+/* Let a transfer in. Returns why it may not begin now, or NULL. */
+static const char *tftpk_request_admit(struct tftpk_transfer *t)
 {
-	u32 max = READ_ONCE(tn->settings.max_per_client), n = 0;
-	struct tftpk_transfer *t;
+	const struct tftpk_key *key = &t->peer.request.key;
+	struct tftpk_key former = *key;
+	struct tftpk_net *tn = t->tn;
+	int err;
 
-	lockdep_assert_held(&tn->lock);
-
-	if (!max)
-		return true;
-	list_for_each_entry(t, &tn->transfers, list)
-		if (!READ_ONCE(t->dead) &&
-		    ipv6_addr_equal(&t->peer.request.key.client, &key->client) &&
-		    !(READ_ONCE(t->peer.request.key.former) &&
-		      t->peer.request.key.client_port == key->client_port))
-			n++;
-	return n < max;
-}
-
-/* Why no transfer may begin now, or NULL. */
-static const char *tftpk_request_refusal(struct tftpk_net *tn,
-					 const struct tftpk_key *key)
-{
-	lockdep_assert_held(&tn->lock);
+	lockdep_assert_held(&tn->transfers.xa_lock);
 
 	if (READ_ONCE(tn->settings.draining))
 		return "server is draining";
@@ -231,8 +213,17 @@ static const char *tftpk_request_refusal(struct tftpk_net *tn,
 		return "server busy";
 	if (atomic_read(&tn->active) >= READ_ONCE(tn->settings.max_transfers))
 		return "too many transfers";
-	if (!tftpk_request_below_client_limit(tn, key))
+	/* Without the transfer that this one replaces. */
+	former.former = 1;
+	err = tftpk_client_add(t, tftpk_table_find(&former));
+	if (err == -EDQUOT)
 		return "too many transfers of this client";
+	if (err)
+		return "server busy";
+	if (tftpk_table_number(t)) {
+		tftpk_client_del(t);
+		return "server busy";
+	}
 	return NULL;
 }
 
@@ -257,23 +248,21 @@ static int tftpk_request_start(struct tftpk_net *tn,
 	t->peer.known = known;
 	t->peer.bounded = !known && key->port->listener->single_port;
 
-	spin_lock(&tn->lock);
-	refusal = tftpk_request_refusal(tn, key);
+	xa_lock(&tn->transfers);
+	refusal = tftpk_request_admit(t);
 	if (refusal) {
-		spin_unlock(&tn->lock);
+		xa_unlock(&tn->transfers);
 		*reason = refusal;
 		tftpk_transfer_discard(t);
 		return -EBUSY;
 	}
 	atomic_inc(&tn->active);
 	atomic_inc(&key->port->listener->users);
-	t->id = ++tn->next_transfer;
-	list_add_tail(&t->list, &tn->transfers);
 	/* From here on commands find it; they wait for this lock. */
 	spin_lock(&t->lock);
-	spin_unlock(&tn->lock);
+	xa_unlock(&tn->transfers);
 
-	err = tftpk_transfer_insert(t);
+	err = tftpk_table_add(t);
 	if (!err) {
 		t->request_skb = skb;
 		t->announced = true;
@@ -281,6 +270,7 @@ static int tftpk_request_start(struct tftpk_net *tn,
 		oldest = tftpk_unverified_add(t);
 	} else {
 		t->dead = true;
+		tftpk_client_del(t);
 	}
 	trace_tftpk_request(t);
 	tftpk_transfer_queue(t);
@@ -313,7 +303,7 @@ static enum tftpk_meeting tftpk_request_meet(struct tftpk_transfer *t, u32 hash,
 	fresh = time_before(jiffies, t->progress +
 			    msecs_to_jiffies(TFTPK_RESTART_MS));
 	if (t->dead) {
-		tftpk_transfer_make_way(t);
+		tftpk_table_make_way(t);
 	} else if (t->request_hash == hash &&
 		   (t->phase != TFTPK_PHASE_SENDING || fresh)) {
 		meets = TFTPK_MEETS_REPEATED;
@@ -327,11 +317,11 @@ static enum tftpk_meeting tftpk_request_meet(struct tftpk_transfer *t, u32 hash,
 	} else if (!tftpk_transfer_verified(t) ||
 		   (tftpk_single_port(t) && !fresh)) {
 		tftpk_transfer_end(t, TFTPK_OUTCOME_ABORTED);
-		tftpk_transfer_make_way(t);
+		tftpk_table_make_way(t);
 	} else if (tftpk_single_port(t)) {
 		meets = TFTPK_MEETS_IGNORED;
 	} else {
-		tftpk_transfer_make_way(t);
+		tftpk_table_make_way(t);
 	}
 	spin_unlock(&t->lock);
 	return meets;
@@ -363,7 +353,7 @@ void tftpk_request_rrq(const struct tftpk_key *key, struct sk_buff *skb,
 	tftpk_stats_inc(tn, TFTPK_STAT_REQUESTS);
 	__skb_queue_head_init(&out);
 	do {
-		old = tftpk_transfer_find(key);
+		old = tftpk_table_find(key);
 		if (old)
 			meets = tftpk_request_meet(old, hash, &out);
 		if (meets == TFTPK_MEETS_IGNORED) {

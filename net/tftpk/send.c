@@ -429,7 +429,7 @@ static void tftpk_send_unknown_tid(const struct tftpk_key *key)
 		return;
 
 	request.port = &listener->main;
-	t = tftpk_transfer_find(&request);
+	t = tftpk_table_find(&request);
 	if (t) {
 		spin_lock(&t->lock);
 		if (!t->dead && !tftpk_transfer_verified(t)) {
@@ -478,7 +478,7 @@ static void tftpk_send_oack_accepted(struct tftpk_transfer *t, u16 block,
  */
 void tftpk_send_ack(const struct tftpk_key *key, u16 block)
 {
-	struct tftpk_transfer *t = tftpk_transfer_find_tid(key);
+	struct tftpk_transfer *t = tftpk_table_find_tid(key);
 	struct tftpk_key request;
 	struct sk_buff_head out;
 	u64 acked, now_ns;

@@ -375,7 +375,7 @@ static int tftpk_pools_renew(struct tftpk_net *tn)
 		while (listener->pool_size)
 			tftpk_port_close(&listener->pool[--listener->pool_size]);
 		err = tftpk_pool_open(listener) ?: err;
-		/* Pairs with tftpk_request_refusal(): the pool is complete. */
+		/* Pairs with tftpk_request_admit(): the pool is complete. */
 		smp_store_release(&listener->dead, false);
 	}
 	return err;
@@ -533,7 +533,6 @@ static int __net_init tftpk_net_init(struct net *net)
 
 	tn->net = net;
 	mutex_init(&tn->mutex);
-	spin_lock_init(&tn->lock);
 	tn->generation = 1;
 	INIT_LIST_HEAD(&tn->exports);
 	spin_lock_init(&tn->unverified_lock);
@@ -542,7 +541,7 @@ static int __net_init tftpk_net_init(struct net *net)
 	ratelimit_set_flags(&tn->refusals, RATELIMIT_MSG_ON_RELEASE);
 	INIT_LIST_HEAD(&tn->listeners);
 	INIT_LIST_HEAD(&tn->trusted);
-	INIT_LIST_HEAD(&tn->transfers);
+	xa_init_flags(&tn->transfers, XA_FLAGS_ALLOC1 | XA_FLAGS_LOCK_BH);
 	INIT_LIST_HEAD(&tn->unverified[false]);
 	INIT_LIST_HEAD(&tn->unverified[true]);
 	tn->settings = (struct tftpk_settings) {
@@ -582,6 +581,7 @@ static void __net_exit tftpk_net_exit(struct net *net)
 	struct tftpk_export *export, *e;
 
 	tftpk_transfers_close(tn);
+	xa_destroy(&tn->transfers);
 	list_for_each_entry_safe(listener, next, &tn->listeners, list)
 		tftpk_listener_free(listener);
 	list_for_each_entry_safe(export, e, &tn->exports, list)

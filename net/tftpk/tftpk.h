@@ -7,8 +7,10 @@
  *   input.c     softirq: takes packets from the sockets, parses
  *   request.c   from a request to a transfer: admission, file, options
  *   send.c      ACKs and the timer, bursts, refills
- *   transfer.c  a transfer's life: table, references, end
- *   limit.c     admission: rates of sources, who is trusted, who is unverified
+ *   transfer.c  a transfer's life: references, end
+ *   table.c     transfers by client and port, and by id
+ *   limit.c     admission: rates of sources, transfers of clients, who is trusted,
+ *               who is unverified
  *   file.c      process context: opens files, fills the page ring
  *   output.c    any context: turns ring entries into skbs and sends them
  *   event.c     events to listeners
@@ -31,7 +33,7 @@
  * Locks, outermost first:
  *
  *   tftpk_net.mutex   configuration: exports, listeners, settings
- *   tftpk_net.lock    list of transfers (BH)
+ *   tftpk_net.transfers' own: transfers by id (BH)
  *   tftpk_transfer.lock (BH)
  *   tftpk_net.unverified_lock (BH), tftpk_limit.lock (softirq)
  *
@@ -55,6 +57,7 @@
 #include <linux/spinlock.h>
 #include <linux/types.h>
 #include <linux/uidgid.h>
+#include <linux/xarray.h>
 #include <net/net_namespace.h>
 #include <net/netns/generic.h>
 #include <uapi/linux/tftpk.h>
@@ -254,9 +257,10 @@ struct tftpk_listener {
  * @next_export: id of the next export, under @mutex
  * @stats: counters
  * @refusals: how often to tell of requests that were refused
- * @lock: protects @transfers, @next_transfer and @closing
- * @transfers: struct tftpk_transfer in the order of their ids
- * @next_transfer: id of the next transfer
+ * @transfers: struct tftpk_transfer by their ids; its lock protects what follows
+ *	up to @closing
+ * @next_transfer: least id of the next transfer
+ * @last_transfer: id that a transfer no longer has but that keeps its place, or 0
  * @closing: no transfer may begin any more
  * @active: transfers that exist; waited for with wait_var_event()
  * @pinned: pages that transfers may hold by what was reserved for them
@@ -278,9 +282,9 @@ struct tftpk_net {
 	struct tftpk_stats __percpu *stats;
 	struct ratelimit_state refusals;
 
-	spinlock_t lock;	/* list of transfers */
-	struct list_head transfers;
+	struct xarray transfers;
 	u32 next_transfer;
+	u32 last_transfer;
 	bool closing;
 	atomic_t active;
 	atomic_long_t pinned;

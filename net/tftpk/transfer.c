@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A transfer's life: the table that finds it, references, what it holds of its
- * namespace's limits, and its end.
+ * A transfer's life: references, what it holds of its namespace's limits, and its
+ * end.
  *
  * An ACK, an ERROR, the timer or a command ends a transfer: whichever comes
  * first marks it dead under its lock and queues the work. Only the work takes
@@ -10,9 +10,7 @@
  * in the table may come late, but sees it dead and leaves.
  */
 #include <linux/jiffies.h>
-#include <linux/jhash.h>
-#include <linux/random.h>
-#include <linux/rhashtable.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/wait_bit.h>
 #include <net/ipv6.h>
@@ -20,159 +18,11 @@
 #include "transfer.h"
 #include "trace.h"
 
+/* So many are ended in one go, with BH disabled. */
+#define TFTPK_KILL_BATCH	64
+
 static struct kmem_cache *tftpk_transfer_cache;
 static struct workqueue_struct *tftpk_wq;
-static struct rhashtable tftpk_table;
-
-/* Clients differ in what is hashed; the rest is compared. */
-static u32 tftpk_key_hash(const void *data, u32 len, u32 seed)
-{
-	const struct tftpk_key *key = data;
-	const u32 *client = (__force const u32 *)key->client.s6_addr32;
-	const u32 words[] = {
-		client[0], client[1], client[2], client[3],
-		(__force u16)key->client_port, (unsigned long)key->port >> 3,
-	};
-
-	return jhash2(words, ARRAY_SIZE(words), seed);
-}
-
-static int tftpk_key_compare(struct rhashtable_compare_arg *arg,
-			     const void *node)
-{
-	const u64 *a = arg->key;
-	const u64 *b = (const u64 *)&((const struct tftpk_node *)node)->key;
-	u64 differ = 0;
-	int i;
-
-	for (i = 0; i < sizeof(struct tftpk_key) / sizeof(u64); i++)
-		differ |= a[i] ^ b[i];
-	return differ != 0;
-}
-
-static const struct rhashtable_params tftpk_table_params = {
-	.head_offset		= offsetof(struct tftpk_node, head),
-	.key_offset		= offsetof(struct tftpk_node, key),
-	.key_len		= sizeof(struct tftpk_key),
-	.hashfn			= tftpk_key_hash,
-	.obj_cmpfn		= tftpk_key_compare,
-	.automatic_shrinking	= true,
-};
-
-/**
- * tftpk_transfer_find() - the transfer of this key, as request or as identifier
- * @key: client, and the server's port
- *
- * Context: within rcu_read_lock(). Return: the transfer, which may have ended, or
- * NULL.
- */
-struct tftpk_transfer *tftpk_transfer_find(const struct tftpk_key *key)
-{
-	struct tftpk_node *node;
-
-	node = rhashtable_lookup(&tftpk_table, key, tftpk_table_params);
-	if (!node)
-		return NULL;
-	return key->port->requests ?
-		container_of(node, struct tftpk_transfer, peer.request) :
-		container_of(node, struct tftpk_transfer, peer.tid);
-}
-
-/**
- * tftpk_transfer_find_tid() - the transfer that a packet belongs to
- * @key: client, and the transfer identifier
- *
- * Context: within rcu_read_lock(). Return: the transfer, which may have ended, or
- * NULL.
- */
-struct tftpk_transfer *tftpk_transfer_find_tid(const struct tftpk_key *key)
-{
-	if (key->port->requests && !key->port->listener->single_port)
-		return NULL;
-	return tftpk_transfer_find(key);
-}
-
-/* Insert the request into the table, if nothing has that key. */
-static int tftpk_transfer_hash_request(struct tftpk_transfer *t)
-{
-	int err;
-
-	lockdep_assert_held(&t->lock);
-
-	err = rhashtable_lookup_insert_fast(&tftpk_table, &t->peer.request.head,
-					    tftpk_table_params);
-	t->peer.request_hashed = !err;
-	return err;
-}
-
-/* Take it out. */
-static void tftpk_transfer_unhash_request(struct tftpk_transfer *t)
-{
-	lockdep_assert_held(&t->lock);
-
-	if (t->peer.request_hashed)
-		rhashtable_remove_fast(&tftpk_table, &t->peer.request.head,
-				       tftpk_table_params);
-	t->peer.request_hashed = false;
-}
-
-/**
- * tftpk_transfer_insert() - enter a new transfer into the table
- * @t: transfer, locked
- *
- * By its request, and by one of the pool's ports, at random, that this client
- * does not use yet. With a single port the request's key is the only one.
- *
- * Context: softirq. Return: 0, -EEXIST where a transfer has this request's key,
- * -EBUSY without a port, or another negative errno.
- */
-int tftpk_transfer_insert(struct tftpk_transfer *t)
-{
-	const struct tftpk_listener *listener = t->peer.request.key.port->listener;
-	u32 start = get_random_u32();
-	int err, i;
-
-	lockdep_assert_held(&t->lock);
-
-	err = tftpk_transfer_hash_request(t);
-	if (err)
-		return err;
-	t->peer.tid.key = t->peer.request.key;
-	if (tftpk_single_port(t))
-		return 0;
-	for (i = 0; i < listener->pool_size; i++) {
-		t->peer.tid.key.port = &listener->pool[(start + i) %
-						  listener->pool_size];
-		err = rhashtable_lookup_insert_fast(&tftpk_table, &t->peer.tid.head,
-						    tftpk_table_params);
-		if (!err) {
-			t->peer.tid_hashed = true;
-			return 0;
-		}
-		if (err != -EEXIST)
-			break;
-	}
-	return -EBUSY;
-}
-
-/**
- * tftpk_transfer_make_way() - leave the request's place in the table
- * @t: transfer, locked
- *
- * The next request of this client and port begins another transfer. A dead
- * transfer leaves the table by its request. A live one goes on by its identifier,
- * and stays to be found by tftpk_transfer_end_former().
- *
- * Context: softirq.
- */
-void tftpk_transfer_make_way(struct tftpk_transfer *t)
-{
-	tftpk_transfer_unhash_request(t);
-	if (t->dead)
-		return;
-	WRITE_ONCE(t->peer.request.key.former, 1);
-	tftpk_transfer_hash_request(t);
-}
 
 /**
  * tftpk_transfer_alloc() - make an object for a transfer
@@ -306,6 +156,7 @@ void tftpk_transfer_end(struct tftpk_transfer *t, enum tftpk_outcome outcome)
 		counter = TFTPK_STAT_REQUESTS_REFUSED;
 	if (!tftpk_transfer_verified(t))
 		tftpk_unverified_del(t);
+	tftpk_client_del(t);
 	tftpk_transfer_hold(t, false);
 	tftpk_transfer_unreserve(t);
 	tftpk_limit_ended(t->tn, &t->peer.tid.key);
@@ -416,7 +267,7 @@ void tftpk_transfer_end_former(const struct tftpk_transfer *t,
 	struct tftpk_transfer *old;
 
 	key.former = 1;
-	old = tftpk_transfer_find(&key);
+	old = tftpk_table_find(&key);
 	if (!old || old == t)
 		return;
 	spin_lock(&old->lock);
@@ -425,7 +276,7 @@ void tftpk_transfer_end_former(const struct tftpk_transfer *t,
 				      TFTPK_OUTCOME_COMPLETED :
 				      TFTPK_OUTCOME_ABORTED);
 	/* Its place is for the next one. */
-	tftpk_transfer_unhash_request(old);
+	tftpk_table_del_request(old);
 	spin_unlock(&old->lock);
 }
 
@@ -440,7 +291,7 @@ void tftpk_transfer_end_former(const struct tftpk_transfer *t,
  */
 bool tftpk_transfer_speaks(const struct tftpk_key *key)
 {
-	struct tftpk_transfer *t = tftpk_transfer_find_tid(key);
+	struct tftpk_transfer *t = tftpk_table_find_tid(key);
 
 	return t && !READ_ONCE(t->dead);
 }
@@ -458,7 +309,7 @@ bool tftpk_transfer_speaks(const struct tftpk_key *key)
  */
 void tftpk_transfer_abort(const struct tftpk_key *key, u16 code)
 {
-	struct tftpk_transfer *t = tftpk_transfer_find_tid(key);
+	struct tftpk_transfer *t = tftpk_table_find_tid(key);
 	enum tftpk_outcome outcome = TFTPK_OUTCOME_ABORTED;
 	bool live = false;
 
@@ -494,7 +345,7 @@ void tftpk_transfer_abort(const struct tftpk_key *key, u16 code)
  */
 void tftpk_transfer_unreachable(const struct tftpk_key *key)
 {
-	struct tftpk_transfer *t = tftpk_transfer_find_tid(key);
+	struct tftpk_transfer *t = tftpk_table_find_tid(key);
 
 	if (!t)
 		return;
@@ -520,17 +371,10 @@ void tftpk_transfer_reap(struct tftpk_transfer *t)
 	timer_shutdown_sync(&t->timer);
 
 	spin_lock_bh(&t->lock);
-	tftpk_transfer_unhash_request(t);
-	if (t->peer.tid_hashed)
-		rhashtable_remove_fast(&tftpk_table, &t->peer.tid.head,
-				       tftpk_table_params);
-	t->peer.tid_hashed = false;
+	tftpk_table_del(t);
 	tftpk_transfer_unreserve(t);
 	spin_unlock_bh(&t->lock);
-
-	spin_lock_bh(&tn->lock);
-	list_del(&t->list);
-	spin_unlock_bh(&tn->lock);
+	tftpk_table_unnumber(t);
 
 	/* One that lost the race for its key was never announced. */
 	trace_tftpk_end(t);
@@ -554,35 +398,7 @@ void tftpk_transfer_reap(struct tftpk_transfer *t)
 		wake_up_var(&tn->active);
 }
 
-/**
- * tftpk_transfers_get() - some transfers, for a dump
- * @tn: namespace's server
- * @after: id that theirs are above, ascending
- * @found: takes them, each with a reference
- * @n: room in @found
- *
- * Context: process. Return: how many there are.
- */
-u32 tftpk_transfers_get(struct tftpk_net *tn, u32 after,
-			struct tftpk_transfer **found, u32 n)
-{
-	struct tftpk_transfer *t;
-	u32 i = 0;
-
-	spin_lock_bh(&tn->lock);
-	list_for_each_entry(t, &tn->transfers, list) {
-		if (i == n)
-			break;
-		/* What is in the list has not dropped its own reference. */
-		if (t->id > after) {
-			refcount_inc(&t->ref);
-			found[i++] = t;
-		}
-	}
-	spin_unlock_bh(&tn->lock);
-	return i;
-}
-
+/* But for the id, by which it was found. */
 static bool tftpk_transfer_matches(const struct tftpk_transfer *t,
 				   const struct tftpk_match *match)
 {
@@ -593,8 +409,24 @@ static bool tftpk_transfer_matches(const struct tftpk_transfer *t,
 	       (!match->client ||
 		ipv6_addr_equal(&key->client, match->client)) &&
 	       (!match->client_port ||
-		key->client_port == match->client_port) &&
-	       (!match->id || t->id == match->id);
+		key->client_port == match->client_port);
+}
+
+static bool tftpk_transfer_kill(struct tftpk_transfer *t,
+				const struct tftpk_match *match,
+				struct sk_buff_head *out)
+{
+	bool killed = false;
+
+	spin_lock(&t->lock);
+	if (!t->dead && tftpk_transfer_matches(t, match)) {
+		tftpk_transfer_fail(t, TFTPK_OUTCOME_KILLED,
+				    TFTPK_ERR_UNDEFINED, "no longer served",
+				    out);
+		killed = true;
+	}
+	spin_unlock(&t->lock);
+	return killed;
 }
 
 /**
@@ -611,28 +443,27 @@ static bool tftpk_transfer_matches(const struct tftpk_transfer *t,
  */
 u32 tftpk_transfers_kill(struct tftpk_net *tn, const struct tftpk_match *match)
 {
-	struct tftpk_transfer *t;
+	u32 after = match->id ? match->id - 1 : 0, last = match->id ?: U32_MAX;
+	struct tftpk_transfer *found[TFTPK_KILL_BATCH];
 	struct sk_buff_head out;
-	u32 n = 0;
+	u32 i, got, n = 0;
 
-	__skb_queue_head_init(&out);
-	local_bh_disable();
-	rcu_read_lock();
-	spin_lock(&tn->lock);
-	list_for_each_entry(t, &tn->transfers, list) {
-		spin_lock(&t->lock);
-		if (!t->dead && tftpk_transfer_matches(t, match)) {
-			tftpk_transfer_fail(t, TFTPK_OUTCOME_KILLED,
-					    TFTPK_ERR_UNDEFINED,
-					    "no longer served", &out);
-			n++;
+	do {
+		__skb_queue_head_init(&out);
+		local_bh_disable();
+		rcu_read_lock();
+		got = tftpk_table_get(tn, after, last, found,
+				      TFTPK_KILL_BATCH);
+		for (i = 0; i < got; i++) {
+			n += tftpk_transfer_kill(found[i], match, &out);
+			after = found[i]->id;
+			tftpk_transfer_put(found[i]);
 		}
-		spin_unlock(&t->lock);
-	}
-	spin_unlock(&tn->lock);
-	tftpk_output_send(tn->net, &out);
-	rcu_read_unlock();
-	local_bh_enable();
+		tftpk_output_send(tn->net, &out);
+		rcu_read_unlock();
+		local_bh_enable();
+		cond_resched();
+	} while (got == TFTPK_KILL_BATCH);
 	return n;
 }
 
@@ -646,16 +477,16 @@ void tftpk_transfers_close(struct tftpk_net *tn)
 {
 	static const struct tftpk_match all;
 
-	spin_lock_bh(&tn->lock);
+	xa_lock_bh(&tn->transfers);
 	tn->closing = true;
-	spin_unlock_bh(&tn->lock);
+	xa_unlock_bh(&tn->transfers);
 
 	tftpk_transfers_kill(tn, &all);
 	wait_var_event(&tn->active, !atomic_read(&tn->active));
 }
 
 /**
- * tftpk_transfer_init() - make caches, table and workqueue
+ * tftpk_transfer_init() - make cache, table and workqueue
  *
  * Context: process. Return: 0 or a negative errno.
  */
@@ -663,8 +494,6 @@ int tftpk_transfer_init(void)
 {
 	int err;
 
-	BUILD_BUG_ON(sizeof(struct tftpk_key) % sizeof(u64));
-	BUILD_BUG_ON(__alignof__(struct tftpk_key) != sizeof(u64));
 	BUILD_BUG_ON(sizeof(struct tftpk_request) >
 		     sizeof_field(struct sk_buff, cb));
 
@@ -679,7 +508,7 @@ int tftpk_transfer_init(void)
 	tftpk_wq = alloc_workqueue("tftpk", WQ_UNBOUND, 0);
 	if (!tftpk_wq)
 		goto err_wq;
-	err = rhashtable_init(&tftpk_table, &tftpk_table_params);
+	err = tftpk_table_init();
 	if (err)
 		goto err_table;
 	return 0;
@@ -699,7 +528,7 @@ err_wq:
 void tftpk_transfer_exit(void)
 {
 	destroy_workqueue(tftpk_wq);
-	rhashtable_destroy(&tftpk_table);
+	tftpk_table_exit();
 	/* Transfers are freed by RCU. */
 	rcu_barrier();
 	kmem_cache_destroy(tftpk_transfer_cache);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * A transfer, and what the files that serve it offer each other. Each calls only
- * those after it: input.c, request.c, send.c, transfer.c, then event.c, file.c and
- * limit.c, then output.c.
+ * those after it: input.c, request.c, send.c, transfer.c, then event.c, file.c,
+ * limit.c and table.c, then output.c.
  */
 #ifndef _TFTPK_TRANSFER_H
 #define _TFTPK_TRANSFER_H
@@ -89,10 +89,23 @@ enum tftpk_phase {
 	TFTPK_PHASE_SENDING,
 };
 
+/* One of the transfers of a client, that is, an address; under tftpk_limit.lock. */
+struct tftpk_client {
+	struct rhash_head head;	/* in tftpk_limit.clients, of one of them */
+	struct list_head others;	/* ring of them all */
+	u32 n;			/* how many there are, kept in that one */
+	bool counted;
+};
+
 /* Who is sent to, and how to reach it. Of the transfer's lock where it does not say
  * otherwise.
  */
 struct tftpk_peer {
+	struct tftpk_client client;
+	struct list_head unverified;	/* in tftpk_net.unverified, under
+					 * tftpk_net.unverified_lock
+					 */
+
 	/* In the table: by the port that takes requests, and by the server's
 	 * transfer identifier. Set before it is in there, but for @former.
 	 */
@@ -118,37 +131,30 @@ struct tftpk_peer {
 				 */
 	u32 dst_cookie;		/* see dst_check() */
 	struct tftpk_rtt rtt;
-
-	struct list_head unverified;	/* in tftpk_net.unverified, under
-					 * tftpk_net.unverified_lock
-					 */
 };
 
 /* What is sent: an open file, and the pages of it that come next. */
 struct tftpk_source {
-	/* Written by the work alone, before anything is sent. */
-	struct tftpk_export *export;	/* where the file is */
-	struct inode *inode;	/* that holds the data; another one once a file of
-				 * an overlay was copied up, under the lock
-				 */
+	/* Written by the work alone, before the end of OPENING; but @inode and
+	 * @cached also once a file of an overlay was copied up, under the lock.
+	 */
+	struct inode *inode;	/* that holds the data */
 	u64 size;		/* at open */
 	struct timespec64 mtime;	/* at open */
-
 	struct tftpk_ring ring;	/* the pages to send */
-
-	/* As @inode. */
 	bool cached;		/* its page cache may be read without asking the
 				 * file system
 				 */
 	u32 ahead;		/* bytes to read beyond the window */
 	struct file *file;
+	struct tftpk_export *export;	/* where the file is */
 
-	u32 reserved;		/* pages of tftpk_net.pinned; under the lock */
+	/* Under the lock. */
+	u32 reserved;		/* pages of tftpk_net.pinned */
 	atomic_t readers;	/* dumps that look at @file; it stays open for
-				 * them. They come under the lock and only while
-				 * the transfer is not dead. A late fput()
-				 * would keep the file system busy after
-				 * unexport returned.
+				 * them. They come only while the transfer is
+				 * not dead. A late fput() would keep the file
+				 * system busy after unexport returned.
 				 */
 	struct page *small[TFTPK_RING_SMALL];	/* entries of a small ring; not
 						 * cleared
@@ -159,6 +165,7 @@ struct tftpk_source {
  * a block: an OACK is small, and its ACK guessed at the cost of one packet.
  */
 struct tftpk_transfer {
+	struct rcu_head rcu;	/* frees it */
 	struct tftpk_peer peer;
 
 	spinlock_t lock;	/* of what is said to be under it */
@@ -210,9 +217,6 @@ struct tftpk_transfer {
 	struct sk_buff *request_skb;	/* the request, until the file is open */
 	struct tftpk_options options;	/* what an OACK says */
 
-	struct list_head list;	/* in tftpk_net.transfers, under tftpk_net.lock */
-	struct rcu_head rcu;	/* frees it */
-
 	struct tftpk_source source;
 };
 
@@ -256,6 +260,9 @@ void tftpk_limit_guessed(struct tftpk_net *tn);
 u32 tftpk_limit_window(const struct tftpk_listener *listener, bool known);
 void tftpk_limit_ended(struct tftpk_net *tn, const struct tftpk_key *key);
 bool tftpk_limit_late(struct tftpk_net *tn, const struct tftpk_key *key);
+int tftpk_client_add(struct tftpk_transfer *t,
+		     const struct tftpk_transfer *former);
+void tftpk_client_del(struct tftpk_transfer *t);
 struct tftpk_transfer *tftpk_unverified_add(struct tftpk_transfer *t);
 struct tftpk_transfer *tftpk_unverified_oldest(struct tftpk_transfer *t,
 					       unsigned long age);
@@ -295,6 +302,20 @@ void tftpk_event_transfer(struct tftpk_transfer *t,
 void tftpk_event_refused(const struct tftpk_key *key, const char *name,
 			 u16 code, const char *reason);
 
+/* table.c */
+int tftpk_table_init(void);
+void tftpk_table_exit(void);
+struct tftpk_transfer *tftpk_table_find(const struct tftpk_key *key);
+struct tftpk_transfer *tftpk_table_find_tid(const struct tftpk_key *key);
+int tftpk_table_add(struct tftpk_transfer *t);
+void tftpk_table_make_way(struct tftpk_transfer *t);
+void tftpk_table_del_request(struct tftpk_transfer *t);
+void tftpk_table_del(struct tftpk_transfer *t);
+int tftpk_table_number(struct tftpk_transfer *t);
+void tftpk_table_unnumber(struct tftpk_transfer *t);
+u32 tftpk_table_get(struct tftpk_net *tn, u32 after, u32 last,
+		    struct tftpk_transfer **found, u32 n);
+
 /* transfer.c */
 int tftpk_transfer_init(void);
 void tftpk_transfer_exit(void);
@@ -302,10 +323,6 @@ struct tftpk_transfer *tftpk_transfer_alloc(struct tftpk_net *tn,
 					    const struct tftpk_key *key);
 void tftpk_transfer_put(struct tftpk_transfer *t);
 void tftpk_transfer_discard(struct tftpk_transfer *t);
-int tftpk_transfer_insert(struct tftpk_transfer *t);
-void tftpk_transfer_make_way(struct tftpk_transfer *t);
-struct tftpk_transfer *tftpk_transfer_find(const struct tftpk_key *key);
-struct tftpk_transfer *tftpk_transfer_find_tid(const struct tftpk_key *key);
 void tftpk_transfer_queue(struct tftpk_transfer *t);
 void tftpk_transfer_hold(struct tftpk_transfer *t, bool hold);
 void tftpk_transfer_unreserve(struct tftpk_transfer *t);
@@ -321,8 +338,6 @@ void tftpk_transfer_reap(struct tftpk_transfer *t);
 bool tftpk_transfer_speaks(const struct tftpk_key *key);
 void tftpk_transfer_abort(const struct tftpk_key *key, u16 code);
 void tftpk_transfer_unreachable(const struct tftpk_key *key);
-u32 tftpk_transfers_get(struct tftpk_net *tn, u32 after,
-			struct tftpk_transfer **found, u32 n);
 u32 tftpk_transfers_kill(struct tftpk_net *tn, const struct tftpk_match *match);
 void tftpk_transfers_close(struct tftpk_net *tn);
 

@@ -121,6 +121,13 @@ def _(server, how):
     refused(client, reply)
     growth.expect(requests_dropped=1)
     gets(guest(server, source=lan(server, 1)))
+    # Whichever goes, one may come.
+    for gone in (0, 2, 1, 1):
+        leave(clients.pop(gone))
+        growth.expect(transfers_active=2)
+        clients += held(server, 1)
+        refused(client, reply)
+    growth.expect(requests_dropped=5, transfers_active=3)
     leave(*clients)
     growth.expect(transfers_active=0)
     gets(client)

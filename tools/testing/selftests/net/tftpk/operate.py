@@ -182,6 +182,30 @@ def _():
     growth.expect(transfers_active=0, transfers_failed=3)
 
 
+@test("of 200 transfers each is listed once, and kill ends that one", ())
+def _():
+    ctl("export", ROOT)
+    ctl("set", "source-burst", 0)
+    defer(ctl, "set", "source-burst", 64)
+    growth = Growth()
+    for _ in range(200):
+        paused(FOUR, "large")
+    numbers = [transfer["id"] for transfer in transfers()]
+    equal("listed", (200, sorted(set(numbers))), (len(numbers), numbers))
+    for number in numbers[::8]:
+        ctl("kill", number)
+    growth.expect(transfers_active=175, transfers_failed=25)
+    refuses("*no such transfer*", "kill", numbers[0])
+    left = [number for number in numbers if number not in numbers[::8]]
+    paused(FOUR, "large")
+    *others, newest = (transfer["id"] for transfer in transfers())
+    equal("left", left, others)
+    assert newest > numbers[-1], "an id is used again"
+    ctl("kill", CLIENT)
+    growth.expect(transfers_active=0, transfers_failed=201)
+    equal("listed", [], transfers())
+
+
 @test("drain refuses, waits, and ends by undrain", ())
 def _():
     ctl("export", ROOT)

@@ -52,6 +52,13 @@ def _(what, window):
     verdict("PASS", what, *load(window))
 
 
+@test("a node of the table of ids is for 64 transfers, one after the other", ())
+def _():
+    during(settings(source_burst=0))
+    small = ("--data", SRV / "small", "--transfers", 200, "--patience", 10)
+    verdict("PASS", "allocations", HERE / "tftpload", *small, SERVER, "small")
+
+
 @test("single packets cost an skb each, and that is seen", ())
 def _():
     during(settings(gso=False))
@@ -108,4 +115,5 @@ if sys.argv[1:] == ["hold"]:
     hold()
     sys.exit()
 make("file", os.urandom(4_000_000))
+make("small", os.urandom(1000))
 run(served())

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Unit tests of transfers' ids: they do not repeat, and a dump finds each once.
+ */
+#include <kunit/test.h>
+
+#include "../table.c"
+
+#define TABLE_N		200
+
+struct table_state {
+	struct tftpk_net tn;
+	struct tftpk_transfer t[TABLE_N];
+};
+
+static void table_number(struct kunit *test, u32 i)
+{
+	struct table_state *s = test->priv;
+	int err;
+
+	xa_lock_bh(&s->tn.transfers);
+	err = tftpk_table_number(&s->t[i]);
+	xa_unlock_bh(&s->tn.transfers);
+	KUNIT_ASSERT_EQ(test, err, 0);
+}
+
+/* How many a dump finds, in batches of 7; all with ids that ascend. */
+static u32 table_dump(struct kunit *test)
+{
+	struct table_state *s = test->priv;
+	struct tftpk_transfer *found[7];
+	u32 after = 0, got, i, n = 0;
+
+	do {
+		got = tftpk_table_get(&s->tn, after, U32_MAX, found,
+				      ARRAY_SIZE(found));
+		for (i = 0; i < got; i++) {
+			KUNIT_EXPECT_GT(test, found[i]->id, after);
+			KUNIT_EXPECT_EQ(test, refcount_read(&found[i]->ref), 2);
+			refcount_dec(&found[i]->ref);
+			after = found[i]->id;
+		}
+		n += got;
+	} while (got);
+	return n;
+}
+
+static u32 table_has(struct kunit *test, u32 id)
+{
+	struct table_state *s = test->priv;
+	struct tftpk_transfer *found;
+	u32 n = tftpk_table_get(&s->tn, id - 1, id, &found, 1);
+
+	if (n) {
+		KUNIT_EXPECT_EQ(test, found->id, id);
+		refcount_dec(&found->ref);
+	}
+	return n;
+}
+
+static void table_dump_test(struct kunit *test)
+{
+	struct table_state *s = test->priv;
+	u32 i;
+
+	KUNIT_EXPECT_EQ(test, table_dump(test), 0);
+	for (i = 0; i < TABLE_N; i++) {
+		table_number(test, i);
+		KUNIT_EXPECT_EQ(test, s->t[i].id, i + 1);
+	}
+	KUNIT_EXPECT_EQ(test, table_dump(test), TABLE_N);
+	for (i = 0; i < TABLE_N; i += 2)
+		tftpk_table_unnumber(&s->t[i]);
+	KUNIT_EXPECT_EQ(test, table_dump(test), TABLE_N / 2);
+	KUNIT_EXPECT_EQ(test, table_has(test, 3), 0);
+	KUNIT_EXPECT_EQ(test, table_has(test, 4), 1);
+	KUNIT_EXPECT_EQ(test, table_has(test, TABLE_N + 1), 0);
+	for (i = 1; i < TABLE_N; i += 2)
+		tftpk_table_unnumber(&s->t[i]);
+	KUNIT_EXPECT_EQ(test, table_dump(test), 0);
+}
+
+/* An id that is free again is not the next one. */
+static void table_again_test(struct kunit *test)
+{
+	struct table_state *s = test->priv;
+	u32 i;
+
+	for (i = 1; i < 1000; i++) {
+		table_number(test, 0);
+		KUNIT_EXPECT_EQ(test, s->t[0].id, i);
+		KUNIT_EXPECT_EQ(test, table_dump(test), 1);
+		tftpk_table_unnumber(&s->t[0]);
+		KUNIT_EXPECT_EQ(test, table_has(test, i), 0);
+		/* The nodes wait for the next one. */
+		KUNIT_EXPECT_FALSE(test, xa_empty(&s->tn.transfers));
+	}
+}
+
+/* Once all are used, they begin at 1, without those that are still in use. */
+static void table_wrap_test(struct kunit *test)
+{
+	static const u32 ids[] = { 1, U32_MAX - 1, U32_MAX, 2, 3 };
+	struct table_state *s = test->priv;
+	u32 i;
+
+	table_number(test, 0);
+	s->tn.next_transfer = ids[1];
+	for (i = 1; i < ARRAY_SIZE(ids); i++)
+		table_number(test, i);
+	for (i = 0; i < ARRAY_SIZE(ids); i++)
+		KUNIT_EXPECT_EQ(test, s->t[i].id, ids[i]);
+	KUNIT_EXPECT_EQ(test, table_dump(test), ARRAY_SIZE(ids));
+	KUNIT_EXPECT_EQ(test, table_has(test, U32_MAX), 1);
+
+	/* The very last one, when it has gone */
+	s->tn.next_transfer = U32_MAX;
+	tftpk_table_unnumber(&s->t[2]);
+	table_number(test, 2);
+	KUNIT_EXPECT_EQ(test, s->t[2].id, U32_MAX);
+	tftpk_table_unnumber(&s->t[2]);
+	KUNIT_EXPECT_EQ(test, table_has(test, U32_MAX), 0);
+	table_number(test, 2);
+	KUNIT_EXPECT_EQ(test, s->t[2].id, 4);
+	KUNIT_EXPECT_EQ(test, table_dump(test), ARRAY_SIZE(ids));
+}
+
+/* ---- state ---- */
+
+static int table_init(struct kunit *test)
+{
+	struct table_state *s = kunit_kzalloc(test, sizeof(*s), GFP_KERNEL);
+	u32 i;
+
+	if (!s)
+		return -ENOMEM;
+	xa_init_flags(&s->tn.transfers, XA_FLAGS_ALLOC1 | XA_FLAGS_LOCK_BH);
+	for (i = 0; i < TABLE_N; i++) {
+		refcount_set(&s->t[i].ref, 1);
+		s->t[i].tn = &s->tn;
+	}
+	test->priv = s;
+	return 0;
+}
+
+static void table_exit(struct kunit *test)
+{
+	struct table_state *s = test->priv;
+
+	if (s)
+		xa_destroy(&s->tn.transfers);
+}
+
+static struct kunit_case table_cases[] = {
+	KUNIT_CASE(table_dump_test),
+	KUNIT_CASE(table_again_test),
+	KUNIT_CASE(table_wrap_test),
+	{}
+};
+
+static struct kunit_suite table_suite = {
+	.name		= "tftpk-table",
+	.init		= table_init,
+	.exit		= table_exit,
+	.test_cases	= table_cases,
+};
+
+kunit_test_suite(table_suite);
