@@ -1,18 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Commands and dumps of the netlink family, whose specification is
- * Documentation/netlink/specs/tftpk.yaml. What genl.h declares runs in process
- * context, without tftpk_net.mutex.
+ * The netlink family, whose specification is
+ * Documentation/netlink/specs/tftpk.yaml: what all dumps share, transfers, counters
+ * and settings. What genl.h declares runs in process context, without
+ * tftpk_net.mutex.
  */
-#include <linux/capability.h>
-#include <linux/cred.h>
 #include <linux/dcache.h>
 #include <linux/fs.h>
 #include <linux/jiffies.h>
-#include <linux/namei.h>
-#include <linux/net.h>
 #include <linux/slab.h>
-#include <linux/uidgid.h>
 #include <linux/wait_bit.h>
 #include <net/genetlink.h>
 #include <net/ipv6.h>
@@ -23,9 +19,15 @@
 
 #define TFTPK_DUMP_USUAL	8192	/* bytes */
 
-/* Begin an entry of a dump. Whoever sets cb->seq wants it to be consistent. */
-static void *tftpk_dump_entry(struct sk_buff *skb, struct netlink_callback *cb,
-			      u8 cmd)
+/**
+ * tftpk_dump_entry() - begin an entry of a dump
+ * @skb: message
+ * @cb: dump; whoever sets its seq wants it to be consistent
+ * @cmd: command of the entry
+ *
+ * Context: process. Return: its header, or NULL where it does not fit.
+ */
+void *tftpk_dump_entry(struct sk_buff *skb, struct netlink_callback *cb, u8 cmd)
 {
 	void *hdr = genlmsg_put(skb, NETLINK_CB(cb->skb).portid,
 				cb->nlh->nlmsg_seq, &tftpk_nl_family,
@@ -43,10 +45,17 @@ int tftpk_nl_dump_start(struct netlink_callback *cb)
 	return 0;
 }
 
-/* End an entry, or take it back where it did not fit. One that takes more than
- * what readers usually have room for comes alone.
+/**
+ * tftpk_dump_end() - end an entry, or take it back where it did not fit
+ * @skb: message
+ * @hdr: header of the entry
+ * @err: whether it did not
+ *
+ * One that takes more than what readers usually have room for comes alone.
+ *
+ * Context: process. Return: 0 or -EMSGSIZE.
  */
-static int tftpk_dump_end(struct sk_buff *skb, void *hdr, int err)
+int tftpk_dump_end(struct sk_buff *skb, void *hdr, int err)
 {
 	bool alone = hdr == skb->data + NLMSG_HDRLEN + GENL_HDRLEN;
 
@@ -59,164 +68,16 @@ static int tftpk_dump_end(struct sk_buff *skb, void *hdr, int err)
 	return err ? -EMSGSIZE : 0;
 }
 
-/* ---- exports ---- */
-
-static int tftpk_put_export(struct sk_buff *skb,
-			    const struct tftpk_export *export)
-{
-	const struct cred *cred = export->cred;
-
-	return nla_put_u32(skb, TFTPK_A_EXPORT_ID, export->id) ||
-	       nla_put_string(skb, TFTPK_A_EXPORT_PATH, export->name) ||
-	       nla_put_u32(skb, TFTPK_A_EXPORT_UID,
-			   from_kuid_munged(&init_user_ns, cred->fsuid)) ||
-	       nla_put_u32(skb, TFTPK_A_EXPORT_GID,
-			   from_kgid_munged(&init_user_ns, cred->fsgid)) ||
-	       nla_put_string(skb, TFTPK_A_EXPORT_PREFIX, export->prefix) ||
-	       (export->no_symlinks &&
-		nla_put_flag(skb, TFTPK_A_EXPORT_NO_SYMLINKS));
-}
-
-/* Attributes are checked to be terminated, not where their string ends. */
-static const char *tftpk_get_string(const struct genl_info *info, int attr)
-{
-	return info->attrs[attr] ? nla_data(info->attrs[attr]) : NULL;
-}
-
-/* May the sender have files opened as that user and group? As nobody or as himself
- * he may. To configure networks is no leave to read what belongs to others: that
- * takes what becoming one of them takes. Himself is who opened the socket and who
- * sends, if they are one.
+/**
+ * tftpk_get_address() - take an address out of a request
+ * @info: request
+ * @attrtype: attribute that is there
+ * @addr: takes the address
+ *
+ * Context: process. Return: 0 or -EINVAL.
  */
-static int tftpk_may_open_as(struct sk_buff *skb, kuid_t uid, kgid_t gid,
-			     struct netlink_ext_ack *extack)
-{
-	const struct cred *opener = NETLINK_CB(skb).sk->sk_socket->file->f_cred;
-
-	if (!uid_eq(uid, KUIDT_INIT(TFTPK_UNPRIVILEGED)) &&
-	    !(uid_eq(uid, current_fsuid()) && uid_eq(uid, opener->fsuid)) &&
-	    !netlink_capable(skb, CAP_SETUID)) {
-		NL_SET_ERR_MSG(extack,
-			       "to open files as another user takes CAP_SETUID");
-		return -EPERM;
-	}
-	if (!gid_eq(gid, KGIDT_INIT(TFTPK_UNPRIVILEGED)) &&
-	    !(gid_eq(gid, current_fsgid()) && gid_eq(gid, opener->fsgid)) &&
-	    !netlink_capable(skb, CAP_SETGID)) {
-		NL_SET_ERR_MSG(extack,
-			       "to open files as another group takes CAP_SETGID");
-		return -EPERM;
-	}
-	return 0;
-}
-
-int tftpk_nl_export_add_doit(struct sk_buff *skb, struct genl_info *info)
-{
-	struct tftpk_net *tn = tftpk_net(genl_info_net(info));
-	u32 uid = TFTPK_UNPRIVILEGED, gid = TFTPK_UNPRIVILEGED;
-	struct tftpk_export_options options = {
-		.prefix = tftpk_get_string(info, TFTPK_A_EXPORT_PREFIX),
-		.no_symlinks = info->attrs[TFTPK_A_EXPORT_NO_SYMLINKS],
-	};
-	struct tftpk_export *export;
-	struct sk_buff *reply;
-	void *hdr;
-	int err;
-
-	if (GENL_REQ_ATTR_CHECK(info, TFTPK_A_EXPORT_PATH))
-		return -EINVAL;
-	if (info->attrs[TFTPK_A_EXPORT_UID])
-		uid = nla_get_u32(info->attrs[TFTPK_A_EXPORT_UID]);
-	if (info->attrs[TFTPK_A_EXPORT_GID])
-		gid = nla_get_u32(info->attrs[TFTPK_A_EXPORT_GID]);
-	options.uid = make_kuid(&init_user_ns, uid);
-	options.gid = make_kgid(&init_user_ns, gid);
-	if (!uid_valid(options.uid) || !gid_valid(options.gid)) {
-		NL_SET_ERR_MSG(info->extack, "no such user or group id");
-		return -EINVAL;
-	}
-	err = tftpk_may_open_as(skb, options.uid, options.gid, info->extack);
-	if (err)
-		return err;
-
-	/* Everything that can fail comes before the export is visible. */
-	reply = genlmsg_new(GENLMSG_DEFAULT_SIZE + 2 * PATH_MAX, GFP_KERNEL);
-	if (!reply)
-		return -ENOMEM;
-	hdr = genlmsg_put_reply(reply, info, &tftpk_nl_family, 0,
-				TFTPK_CMD_EXPORT_ADD);
-	if (!hdr) {
-		nlmsg_free(reply);
-		return -EMSGSIZE;
-	}
-
-	mutex_lock(&tn->mutex);
-	err = tftpk_server_export(tn, tftpk_get_string(info, TFTPK_A_EXPORT_PATH),
-				  &options, &export, info->extack);
-	if (!err)
-		err = tftpk_put_export(reply, export) ? -EMSGSIZE : 0;
-	mutex_unlock(&tn->mutex);
-	if (err) {
-		nlmsg_free(reply);
-		return err;
-	}
-	genlmsg_end(reply, hdr);
-	return genlmsg_reply(reply, info);
-}
-
-int tftpk_nl_export_del_doit(struct sk_buff *skb, struct genl_info *info)
-{
-	const char *name = tftpk_get_string(info, TFTPK_A_EXPORT_PATH);
-	struct tftpk_net *tn = tftpk_net(genl_info_net(info));
-	struct path path;
-	int err, there;
-
-	if (GENL_REQ_ATTR_CHECK(info, TFTPK_A_EXPORT_PATH))
-		return -EINVAL;
-	/* A dead mount may make this wait, so that nobody else waits for it. */
-	there = !kern_path(name, LOOKUP_FOLLOW, &path);
-	mutex_lock(&tn->mutex);
-	err = tftpk_server_unexport(tn, name, there ? &path : NULL,
-				    tftpk_get_string(info, TFTPK_A_EXPORT_PREFIX),
-				    info->extack);
-	mutex_unlock(&tn->mutex);
-	if (there)
-		path_put(&path);
-	return err;
-}
-
-/* cb->args[0] is the last id that was told. */
-int tftpk_nl_export_get_dumpit(struct sk_buff *skb,
-			       struct netlink_callback *cb)
-{
-	struct tftpk_net *tn = tftpk_net(sock_net(cb->skb->sk));
-	struct tftpk_export *export;
-	int err = 0;
-
-	mutex_lock(&tn->mutex);
-	cb->seq = tn->generation;
-	list_for_each_entry(export, &tn->exports, list) {
-		void *hdr;
-
-		if (export->id <= cb->args[0])
-			continue;
-		err = -EMSGSIZE;
-		hdr = tftpk_dump_entry(skb, cb, TFTPK_CMD_EXPORT_GET);
-		if (hdr)
-			err = tftpk_dump_end(skb, hdr,
-					     tftpk_put_export(skb, export));
-		if (err)
-			break;
-		cb->args[0] = export->id;
-	}
-	mutex_unlock(&tn->mutex);
-	return skb->len ?: err;
-}
-
-/* ---- listeners ---- */
-
-static int tftpk_get_address(struct genl_info *info, int attrtype,
-			     struct in6_addr *addr)
+int tftpk_get_address(struct genl_info *info, int attrtype,
+		      struct in6_addr *addr)
 {
 	struct nlattr *attr = info->attrs[attrtype];
 
@@ -232,128 +93,6 @@ static int tftpk_get_address(struct genl_info *info, int attrtype,
 	NL_SET_ERR_MSG_ATTR(info->extack, attr,
 			    "an address has 4 bytes, or 16 of IPv6");
 	return -EINVAL;
-}
-
-/* Where a request wants to listen: on one address, or on any of both
- * families, IPv6 first. Returns how many there are, or a negative errno.
- */
-static int tftpk_get_listeners(struct genl_info *info,
-			       struct tftpk_listener_name names[2])
-{
-	struct tftpk_listener_name name = { .port = htons(TFTPK_PORT) };
-	struct nlattr *attr;
-	int err;
-
-	attr = info->attrs[TFTPK_A_LISTENER_PORT];
-	if (attr) {
-		name.port = nla_get_be16(attr);
-		if (!name.port) {
-			NL_SET_ERR_MSG_ATTR(info->extack, attr,
-					    "port 0 is none");
-			return -EINVAL;
-		}
-	}
-	attr = info->attrs[TFTPK_A_LISTENER_IFINDEX];
-	if (attr)
-		name.ifindex = nla_get_u32(attr);
-
-	if (!info->attrs[TFTPK_A_LISTENER_ADDRESS]) {
-		name.family = AF_INET6;
-		names[0] = name;
-		name.family = AF_INET;
-		ipv6_addr_set_v4mapped(htonl(INADDR_ANY), &name.addr);
-		names[1] = name;
-		return 2;
-	}
-	err = tftpk_get_address(info, TFTPK_A_LISTENER_ADDRESS, &name.addr);
-	if (err)
-		return err;
-	name.family = ipv6_addr_v4mapped(&name.addr) ? AF_INET : AF_INET6;
-	if (name.family == AF_INET6 && !name.ifindex &&
-	    (ipv6_addr_type(&name.addr) & IPV6_ADDR_LINKLOCAL)) {
-		NL_SET_ERR_MSG(info->extack,
-			       "a link-local address needs an interface");
-		return -EINVAL;
-	}
-	names[0] = name;
-	return 1;
-}
-
-int tftpk_nl_listener_add_doit(struct sk_buff *skb, struct genl_info *info)
-{
-	struct tftpk_net *tn = tftpk_net(genl_info_net(info));
-	struct tftpk_listener_name names[2];
-	int err, n = tftpk_get_listeners(info, names);
-
-	if (n < 0)
-		return n;
-	mutex_lock(&tn->mutex);
-	err = tftpk_listener_add(tn, names, n,
-				 info->attrs[TFTPK_A_LISTENER_SINGLE_PORT],
-				 info->attrs[TFTPK_A_LISTENER_BROADCAST],
-				 info->extack);
-	mutex_unlock(&tn->mutex);
-	return err;
-}
-
-int tftpk_nl_listener_del_doit(struct sk_buff *skb, struct genl_info *info)
-{
-	struct tftpk_net *tn = tftpk_net(genl_info_net(info));
-	struct tftpk_listener_name names[2];
-	int err, n = tftpk_get_listeners(info, names);
-
-	if (n < 0)
-		return n;
-	mutex_lock(&tn->mutex);
-	err = tftpk_listener_del(tn, names, n, info->extack);
-	mutex_unlock(&tn->mutex);
-	return err;
-}
-
-static int tftpk_put_listener(struct sk_buff *skb,
-			      const struct tftpk_listener *listener)
-{
-	const struct tftpk_listener_name *name = &listener->name;
-
-	return tftpk_put_address(skb, TFTPK_A_LISTENER_ADDRESS, &name->addr) ||
-	       nla_put_be16(skb, TFTPK_A_LISTENER_PORT, name->port) ||
-	       (name->ifindex &&
-		nla_put_u32(skb, TFTPK_A_LISTENER_IFINDEX, name->ifindex)) ||
-	       (listener->implicit &&
-		nla_put_flag(skb, TFTPK_A_LISTENER_IMPLICIT)) ||
-	       (listener->single_port &&
-		nla_put_flag(skb, TFTPK_A_LISTENER_SINGLE_PORT)) ||
-	       (listener->broadcast &&
-		nla_put_flag(skb, TFTPK_A_LISTENER_BROADCAST));
-}
-
-/* cb->args[0] is the number of listeners that were told. */
-int tftpk_nl_listener_get_dumpit(struct sk_buff *skb,
-				 struct netlink_callback *cb)
-{
-	struct tftpk_net *tn = tftpk_net(sock_net(cb->skb->sk));
-	struct tftpk_listener *listener;
-	int err = 0;
-	long i = 0;
-
-	mutex_lock(&tn->mutex);
-	cb->seq = tn->generation;
-	list_for_each_entry(listener, &tn->listeners, list) {
-		void *hdr;
-
-		if (i++ < cb->args[0])
-			continue;
-		err = -EMSGSIZE;
-		hdr = tftpk_dump_entry(skb, cb, TFTPK_CMD_LISTENER_GET);
-		if (hdr)
-			err = tftpk_dump_end(skb, hdr,
-					     tftpk_put_listener(skb, listener));
-		if (err)
-			break;
-		cb->args[0] = i;
-	}
-	mutex_unlock(&tn->mutex);
-	return skb->len ?: err;
 }
 
 /* ---- transfers ---- */
@@ -742,104 +481,6 @@ int tftpk_nl_lookup_doit(struct sk_buff *skb, struct genl_info *info)
 	}
 	genlmsg_end(reply, hdr);
 	return genlmsg_reply(reply, info);
-}
-
-/* ---- trust ---- */
-
-static int tftpk_get_trust(struct genl_info *info, struct in6_addr *addr,
-			   u8 *plen)
-{
-	bool v4;
-	u8 max;
-	int err;
-
-	if (GENL_REQ_ATTR_CHECK(info, TFTPK_A_TRUST_ADDRESS))
-		return -EINVAL;
-	err = tftpk_get_address(info, TFTPK_A_TRUST_ADDRESS, addr);
-	if (err)
-		return err;
-	v4 = ipv6_addr_v4mapped(addr);
-	max = v4 ? 32 : 128;
-	*plen = max;
-	if (info->attrs[TFTPK_A_TRUST_PREFIX_LENGTH])
-		*plen = nla_get_u8(info->attrs[TFTPK_A_TRUST_PREFIX_LENGTH]);
-	if (*plen > max) {
-		NL_SET_ERR_MSG(info->extack,
-			       "a prefix is not longer than its address");
-		return -EINVAL;
-	}
-	if (v4)
-		*plen += 96;
-	return 0;
-}
-
-int tftpk_nl_trust_add_doit(struct sk_buff *skb, struct genl_info *info)
-{
-	struct tftpk_net *tn = tftpk_net(genl_info_net(info));
-	struct in6_addr addr;
-	int err;
-	u8 plen;
-
-	err = tftpk_get_trust(info, &addr, &plen);
-	if (err)
-		return err;
-	mutex_lock(&tn->mutex);
-	err = tftpk_trust_add(tn, &addr, plen);
-	mutex_unlock(&tn->mutex);
-	if (err == -EEXIST)
-		NL_SET_ERR_MSG(info->extack, "the network is trusted already");
-	return err;
-}
-
-int tftpk_nl_trust_del_doit(struct sk_buff *skb, struct genl_info *info)
-{
-	struct tftpk_net *tn = tftpk_net(genl_info_net(info));
-	struct in6_addr addr;
-	int err;
-	u8 plen;
-
-	err = tftpk_get_trust(info, &addr, &plen);
-	if (err)
-		return err;
-	mutex_lock(&tn->mutex);
-	err = tftpk_trust_del(tn, &addr, plen);
-	mutex_unlock(&tn->mutex);
-	if (err)
-		NL_SET_ERR_MSG(info->extack, "the network is not trusted");
-	return err;
-}
-
-static int tftpk_put_trust(struct sk_buff *skb, const struct in6_addr *addr,
-			   u8 plen)
-{
-	return tftpk_put_address(skb, TFTPK_A_TRUST_ADDRESS, addr) ||
-	       nla_put_u8(skb, TFTPK_A_TRUST_PREFIX_LENGTH,
-			  ipv6_addr_v4mapped(addr) ? plen - 96 : plen);
-}
-
-/* cb->args[0] is the number of networks that were told. */
-int tftpk_nl_trust_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
-{
-	struct tftpk_net *tn = tftpk_net(sock_net(cb->skb->sk));
-	const struct in6_addr *addr;
-	int err = 0;
-	u8 plen;
-
-	mutex_lock(&tn->mutex);
-	cb->seq = tn->generation;
-	while ((addr = tftpk_trust_nth(tn, cb->args[0], &plen))) {
-		void *hdr = tftpk_dump_entry(skb, cb, TFTPK_CMD_TRUST_GET);
-
-		err = -EMSGSIZE;
-		if (hdr)
-			err = tftpk_dump_end(skb, hdr,
-					     tftpk_put_trust(skb, addr, plen));
-		if (err)
-			break;
-		cb->args[0]++;
-	}
-	mutex_unlock(&tn->mutex);
-	return skb->len ?: err;
 }
 
 /**

@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Addresses in messages: IPv4 is 4 bytes there and mapped inside, and this is
- * where one becomes the other.
+ * What the files that write and read messages share. An IPv4 address has 4 bytes
+ * in a message; tftpk_get_address() and tftpk_put_address() map it and back.
  */
 #ifndef _TFTPK_NETLINK_H
 #define _TFTPK_NETLINK_H
 
+#include <net/genetlink.h>
 #include <net/ipv6.h>
-#include <net/netlink.h>
+
+void *tftpk_dump_entry(struct sk_buff *skb, struct netlink_callback *cb,
+		       u8 cmd);
+int tftpk_dump_end(struct sk_buff *skb, void *hdr, int err);
+int tftpk_get_address(struct genl_info *info, int attrtype,
+		      struct in6_addr *addr);
 
 static inline int tftpk_put_address(struct sk_buff *skb, int attr,
 				    const struct in6_addr *addr)

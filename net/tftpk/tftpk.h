@@ -24,7 +24,8 @@
  * and what is configured:
  *
  *   main.c      loading and unloading
- *   netlink.c   process context: commands and dumps
+ *   config.c    process context: commands and dumps of what is configured
+ *   netlink.c   process context: other commands and dumps
  *   genl.c      made from the specification: the family, and what it accepts
  *   server.c    process context: listeners, namespaces
  *
