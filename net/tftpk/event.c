@@ -77,7 +77,7 @@ static struct sk_buff *tftpk_event_new(enum tftpk_event_type type,
 
 static void tftpk_event_lost(struct tftpk_net *tn)
 {
-	tftpk_stats_inc(tn, TFTPK_STAT_EVENTS_DROPPED);
+	tftpk_stats_inc(tn, TFTPK_A_STATS_EVENTS_DROPPED);
 }
 
 static void tftpk_event_send(struct tftpk_net *tn, struct sk_buff *skb,

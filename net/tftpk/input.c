@@ -81,7 +81,7 @@ static bool tftpk_input_is_unicast(const struct tftpk_key *key,
  * none.
  */
 static void tftpk_input_refuse(const struct tftpk_key *key, const char *name,
-			       enum tftpk_counter c, u16 code,
+			       int c, u16 code,
 			       const char *text)
 {
 	struct tftpk_net *tn = key->port->listener->tn;
@@ -93,7 +93,7 @@ static void tftpk_input_refuse(const struct tftpk_key *key, const char *name,
 	if (tftpk_limit_request(tn, key, tftpk_limit_known(tn, key)))
 		tftpk_output_error(key, tn->net, code, text);
 	else
-		tftpk_stats_inc(tn, TFTPK_STAT_REQUESTS_LIMITED);
+		tftpk_stats_inc(tn, TFTPK_A_STATS_REQUESTS_LIMITED);
 }
 
 /* RRQ or WRQ; consumes @skb. */
@@ -112,19 +112,19 @@ static void tftpk_input_request(struct tftpk_key *key, struct sk_buff *skb,
 	if (tftpk_parse_request(skb->data + 2, len - 2, &req))
 		goto malformed;
 	if (!tftpk_input_choose_local(key, skb)) {
-		tftpk_stats_inc(tn, TFTPK_STAT_REQUESTS_DROPPED);
+		tftpk_stats_inc(tn, TFTPK_A_STATS_REQUESTS_DROPPED);
 		kfree_skb(skb);
 		return;
 	}
 
 	if (op == TFTPK_OP_WRQ)
-		tftpk_input_refuse(key, req.name, TFTPK_STAT_WRITES_REFUSED,
+		tftpk_input_refuse(key, req.name, TFTPK_A_STATS_WRITES_REFUSED,
 				   TFTPK_ERR_ACCESS, "read-only server");
 	else if (req.mode == TFTPK_MODE_MAIL)
-		tftpk_input_refuse(key, req.name, TFTPK_STAT_REQUESTS_REFUSED,
+		tftpk_input_refuse(key, req.name, TFTPK_A_STATS_REQUESTS_REFUSED,
 				   TFTPK_ERR_OPERATION, "no mail here");
 	else if (req.malformed && READ_ONCE(tn->settings.strict_options))
-		tftpk_input_refuse(key, req.name, TFTPK_STAT_REQUESTS_REFUSED,
+		tftpk_input_refuse(key, req.name, TFTPK_A_STATS_REQUESTS_REFUSED,
 				   TFTPK_ERR_OPTION, "bad option value");
 	else
 		goto accept;
@@ -143,7 +143,7 @@ accept:
 	return;
 
 malformed:
-	tftpk_stats_inc(tn, TFTPK_STAT_PACKETS_MALFORMED);
+	tftpk_stats_inc(tn, TFTPK_A_STATS_PACKETS_MALFORMED);
 	kfree_skb(skb);
 }
 
@@ -192,7 +192,7 @@ static int tftpk_input(struct sock *sk, struct sk_buff *skb)
 	return 0;
 
 malformed:
-	tftpk_stats_inc(port->listener->tn, TFTPK_STAT_PACKETS_MALFORMED);
+	tftpk_stats_inc(port->listener->tn, TFTPK_A_STATS_PACKETS_MALFORMED);
 	kfree_skb(skb);
 	return 0;
 }

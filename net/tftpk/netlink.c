@@ -276,23 +276,18 @@ static struct sk_buff *tftpk_reply(struct genl_info *info, u8 cmd, void **hdr)
 int tftpk_nl_stats_get_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	struct tftpk_net *tn = tftpk_net(genl_info_net(info));
-	u64 count[__TFTPK_STAT_MAX];
+	u64 count[__TFTPK_A_STATS_MAX];
 	struct sk_buff *reply;
 	void *hdr;
-	int i;
-
-	BUILD_BUG_ON(TFTPK_A_STATS_REQUESTS + __TFTPK_STAT_MAX !=
-		     __TFTPK_A_STATS_MAX);
-	BUILD_BUG_ON(TFTPK_A_STATS_REQUESTS + TFTPK_STAT_BLOCKS_SENT !=
-		     TFTPK_A_STATS_BLOCKS_SENT);
+	int attr;
 
 	reply = tftpk_reply(info, TFTPK_CMD_STATS_GET, &hdr);
 	if (!reply)
 		return -ENOMEM;
 	tftpk_stats_read(tn, count);
-	for (i = 0; i < __TFTPK_STAT_MAX; i++) {
-		if (nla_put_u64_64bit(reply, TFTPK_A_STATS_REQUESTS + i,
-				      count[i], TFTPK_A_STATS_PAD)) {
+	for (attr = TFTPK_A_STATS_PAD + 1; attr < ARRAY_SIZE(count); attr++) {
+		if (nla_put_u64_64bit(reply, attr, count[attr],
+				      TFTPK_A_STATS_PAD)) {
 			nlmsg_free(reply);
 			return -EMSGSIZE;
 		}

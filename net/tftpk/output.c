@@ -604,11 +604,11 @@ u32 tftpk_output_blocks(struct tftpk_transfer *t, u64 first, u32 n,
 	if (!done)
 		return 0;
 
-	tftpk_stats_add(t->tn, TFTPK_STAT_BLOCKS_SENT, done);
-	tftpk_stats_add(t->tn, TFTPK_STAT_BYTES_SENT, bytes);
-	tftpk_stats_add(t->tn, TFTPK_STAT_SKBS_SENT, skbs);
+	tftpk_stats_add(t->tn, TFTPK_A_STATS_BLOCKS_SENT, done);
+	tftpk_stats_add(t->tn, TFTPK_A_STATS_BYTES_SENT, bytes);
+	tftpk_stats_add(t->tn, TFTPK_A_STATS_SKBS_SENT, skbs);
 	if (!zc)
-		tftpk_stats_add(t->tn, TFTPK_STAT_BYTES_COPIED, bytes);
+		tftpk_stats_add(t->tn, TFTPK_A_STATS_BYTES_COPIED, bytes);
 	return done;
 }
 

@@ -152,7 +152,7 @@ static void tftpk_request_open(struct tftpk_transfer *t)
 		tftpk_transfer_unreadable(t, err, &out);
 	} else {
 		trace_tftpk_start(t);
-		tftpk_stats_inc(t->tn, TFTPK_STAT_TRANSFERS_STARTED);
+		tftpk_stats_inc(t->tn, TFTPK_A_STATS_TRANSFERS_STARTED);
 		t->phase = t->options.nopts ? TFTPK_PHASE_OACK :
 					       TFTPK_PHASE_FIRST;
 		t->progress = jiffies;
@@ -307,7 +307,7 @@ static enum tftpk_meeting tftpk_request_meet(struct tftpk_transfer *t, u32 hash,
 	} else if (t->request_hash == hash &&
 		   (t->phase != TFTPK_PHASE_SENDING || fresh)) {
 		meets = TFTPK_MEETS_REPEATED;
-		tftpk_stats_inc(t->tn, TFTPK_STAT_REQUESTS_REPEATED);
+		tftpk_stats_inc(t->tn, TFTPK_A_STATS_REQUESTS_REPEATED);
 		if ((t->phase == TFTPK_PHASE_OACK ||
 		     t->phase == TFTPK_PHASE_FIRST) &&
 		    t->peer.tries < TFTPK_UNVERIFIED_TRIES) {
@@ -350,14 +350,14 @@ void tftpk_request_rrq(const struct tftpk_key *key, struct sk_buff *skb,
 	bool known = false;
 	int err, tries = 0;
 
-	tftpk_stats_inc(tn, TFTPK_STAT_REQUESTS);
+	tftpk_stats_inc(tn, TFTPK_A_STATS_REQUESTS);
 	__skb_queue_head_init(&out);
 	do {
 		old = tftpk_table_find(key);
 		if (old)
 			meets = tftpk_request_meet(old, hash, &out);
 		if (meets == TFTPK_MEETS_IGNORED) {
-			tftpk_stats_inc(tn, TFTPK_STAT_REQUESTS_DROPPED);
+			tftpk_stats_inc(tn, TFTPK_A_STATS_REQUESTS_DROPPED);
 			tftpk_event_refused(key, TFTPK_REQUEST(skb)->name,
 					    TFTPK_ERR_UNDEFINED,
 					    "a transfer of this client and port is running");
@@ -369,7 +369,7 @@ void tftpk_request_rrq(const struct tftpk_key *key, struct sk_buff *skb,
 		if (!tries)
 			known = tftpk_limit_known(tn, key);
 		if (!tries && !tftpk_limit_request(tn, key, known)) {
-			tftpk_stats_inc(tn, TFTPK_STAT_REQUESTS_LIMITED);
+			tftpk_stats_inc(tn, TFTPK_A_STATS_REQUESTS_LIMITED);
 			tftpk_event_refused(key, TFTPK_REQUEST(skb)->name,
 					    TFTPK_ERR_UNDEFINED,
 					    "too many requests of this source");
@@ -380,7 +380,7 @@ void tftpk_request_rrq(const struct tftpk_key *key, struct sk_buff *skb,
 	if (!err)
 		return;
 
-	tftpk_stats_inc(tn, TFTPK_STAT_REQUESTS_DROPPED);
+	tftpk_stats_inc(tn, TFTPK_A_STATS_REQUESTS_DROPPED);
 	tftpk_event_refused(key, TFTPK_REQUEST(skb)->name, TFTPK_ERR_UNDEFINED,
 			    reason);
 	if (READ_ONCE(tn->settings.reply_at_limit))

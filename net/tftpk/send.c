@@ -112,7 +112,7 @@ void tftpk_send_note_bounded(struct tftpk_transfer *t)
 	lockdep_assert_held(&t->lock);
 
 	if (!t->peer.held_back)
-		tftpk_stats_inc(t->tn, TFTPK_STAT_TRANSFERS_BOUNDED);
+		tftpk_stats_inc(t->tn, TFTPK_A_STATS_TRANSFERS_BOUNDED);
 	t->peer.held_back = true;
 	t->peer.tell |= tftpk_limit_tell(t->tn, &t->peer.request.key);
 }
@@ -192,12 +192,12 @@ static void tftpk_send_push(struct tftpk_transfer *t, u64 now_ns,
 		if (again) {
 			t->retransmitted += again;
 			tftpk_stats_add(t->tn,
-					TFTPK_STAT_BLOCKS_RETRANSMITTED,
+					TFTPK_A_STATS_BLOCKS_RETRANSMITTED,
 					again);
 		}
 		if (sent < n) {
 			/* The timer tries again. */
-			tftpk_stats_inc(t->tn, TFTPK_STAT_SEND_ERRORS);
+			tftpk_stats_inc(t->tn, TFTPK_A_STATS_SEND_ERRORS);
 			t->starved = false;
 		}
 	}
@@ -234,7 +234,7 @@ void tftpk_send_answer(struct tftpk_transfer *t, struct sk_buff_head *out)
 	t->peer.tries++;
 	if (tftpk_output_packet(t->tn->net, &t->peer, buf,
 				tftpk_put_oack(buf, &t->options), out))
-		tftpk_stats_inc(t->tn, TFTPK_STAT_SEND_ERRORS);
+		tftpk_stats_inc(t->tn, TFTPK_A_STATS_SEND_ERRORS);
 	tftpk_send_await(t);
 }
 
@@ -253,8 +253,8 @@ static void tftpk_send_probe(struct tftpk_transfer *t, struct sk_buff_head *out)
 	tftpk_window_probe(&t->window, &t->peer.rtt, verified);
 	if (tftpk_output_blocks(t, t->window.next - 1, 1, out)) {
 		t->retransmitted++;
-		tftpk_stats_inc(t->tn, TFTPK_STAT_PROBES);
-		tftpk_stats_inc(t->tn, TFTPK_STAT_BLOCKS_RETRANSMITTED);
+		tftpk_stats_inc(t->tn, TFTPK_A_STATS_PROBES);
+		tftpk_stats_inc(t->tn, TFTPK_A_STATS_BLOCKS_RETRANSMITTED);
 	}
 	tftpk_send_await(t);
 }
@@ -293,7 +293,7 @@ static void tftpk_send_again(struct tftpk_transfer *t, struct sk_buff_head *out)
 		tftpk_window_back(w);
 		break;
 	case TFTPK_EXPIRED_TIMEOUT:
-		tftpk_stats_inc(t->tn, TFTPK_STAT_TIMEOUTS);
+		tftpk_stats_inc(t->tn, TFTPK_A_STATS_TIMEOUTS);
 		trace_tftpk_retransmit(t, false);
 		tftpk_window_timeout(w, &t->peer.rtt);
 		break;
@@ -398,7 +398,7 @@ void tftpk_send_refill(struct tftpk_transfer *t)
 		err = tftpk_file_fill(&t->source, &t->lock, goal);
 
 		tftpk_transfer_lock(t, &out);
-		tftpk_stats_inc(t->tn, TFTPK_STAT_REFILLS);
+		tftpk_stats_inc(t->tn, TFTPK_A_STATS_REFILLS);
 		trace_tftpk_refill(t, from, err);
 		if (!t->dead && err)
 			tftpk_transfer_unreadable(t, err, &out);
@@ -424,7 +424,7 @@ static void tftpk_send_unknown_tid(const struct tftpk_key *key)
 	struct tftpk_key request = *key;
 	struct tftpk_transfer *t;
 
-	tftpk_stats_inc(tn, TFTPK_STAT_PACKETS_UNKNOWN);
+	tftpk_stats_inc(tn, TFTPK_A_STATS_PACKETS_UNKNOWN);
 	if (tftpk_limit_late(tn, key))
 		return;
 
@@ -440,7 +440,7 @@ static void tftpk_send_unknown_tid(const struct tftpk_key *key)
 		return;
 	}
 	if (tftpk_limit_request(tn, key, tftpk_limit_known(tn, key))) {
-		tftpk_stats_inc(tn, TFTPK_STAT_PACKETS_STRANGE);
+		tftpk_stats_inc(tn, TFTPK_A_STATS_PACKETS_STRANGE);
 		tftpk_output_error(key, tn->net, TFTPK_ERR_TID,
 				   "unknown transfer ID");
 	}
@@ -451,7 +451,7 @@ static void tftpk_send_oack_accepted(struct tftpk_transfer *t, u16 block,
 				     u64 now_ns, struct sk_buff_head *out)
 {
 	if (block) {
-		tftpk_stats_inc(t->tn, TFTPK_STAT_ACKS_IGNORED);
+		tftpk_stats_inc(t->tn, TFTPK_A_STATS_ACKS_IGNORED);
 		return;
 	}
 	if (t->peer.tries == 1)
@@ -496,7 +496,7 @@ void tftpk_send_ack(const struct tftpk_key *key, u16 block)
 		tftpk_send_unknown_tid(key);
 		return;
 	}
-	tftpk_stats_inc(t->tn, TFTPK_STAT_ACKS_RECEIVED);
+	tftpk_stats_inc(t->tn, TFTPK_A_STATS_ACKS_RECEIVED);
 	if (t->peer.bounded && tftpk_window_unsent(&t->window, block)) {
 		/* A client that sees what is sent does not do that. */
 		tftpk_transfer_end(t, TFTPK_OUTCOME_ABORTED);
@@ -529,7 +529,7 @@ void tftpk_send_ack(const struct tftpk_key *key, u16 block)
 		tftpk_send_await(t);
 		fallthrough;
 	case TFTPK_ACK_STALE:
-		tftpk_stats_inc(t->tn, TFTPK_STAT_ACKS_IGNORED);
+		tftpk_stats_inc(t->tn, TFTPK_A_STATS_ACKS_IGNORED);
 		break;
 	case TFTPK_ACK_DONE:
 		tftpk_transfer_end(t, TFTPK_OUTCOME_COMPLETED);

@@ -30,18 +30,19 @@ void tftpk_stats_exit(struct tftpk_net *tn)
 /**
  * tftpk_stats_read() - sum the counters of all CPUs
  * @tn: the namespace's server
- * @count: __TFTPK_STAT_MAX sums
+ * @count: __TFTPK_A_STATS_MAX sums, by attribute
  */
 void tftpk_stats_read(const struct tftpk_net *tn, u64 *count)
 {
 	int cpu, i;
 
-	memset(count, 0, __TFTPK_STAT_MAX * sizeof(*count));
+	memset(count, 0, __TFTPK_A_STATS_MAX * sizeof(*count));
 	for_each_possible_cpu(cpu) {
 		const struct tftpk_stats *stats = per_cpu_ptr(tn->stats, cpu);
 
-		for (i = 0; i < __TFTPK_STAT_MAX; i++)
+		for (i = 0; i < __TFTPK_A_STATS_MAX; i++)
 			count[i] += READ_ONCE(stats->count[i]);
 	}
-	count[TFTPK_STAT_TRANSFERS_ACTIVE] = atomic_read(&tn->active);
+	/* Not counted, but looked at. */
+	count[TFTPK_A_STATS_TRANSFERS_ACTIVE] = atomic_read(&tn->active);
 }

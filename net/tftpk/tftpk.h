@@ -77,43 +77,9 @@ struct tftpk_limit;
 
 /* ---- counters (stats.c) ---- */
 
-/* One for each attribute of the netlink attribute set "stats". */
-enum tftpk_counter {
-	TFTPK_STAT_REQUESTS,
-	TFTPK_STAT_REQUESTS_REPEATED,
-	TFTPK_STAT_REQUESTS_REFUSED,
-	TFTPK_STAT_REQUESTS_DROPPED,
-	TFTPK_STAT_WRITES_REFUSED,
-	TFTPK_STAT_PACKETS_MALFORMED,
-	TFTPK_STAT_PACKETS_UNKNOWN,
-	TFTPK_STAT_TRANSFERS_STARTED,
-	TFTPK_STAT_TRANSFERS_COMPLETED,
-	TFTPK_STAT_TRANSFERS_FAILED,
-	TFTPK_STAT_TRANSFERS_ABORTED,
-	TFTPK_STAT_TRANSFERS_ACTIVE,	/* not counted, but looked at */
-	TFTPK_STAT_BLOCKS_SENT,
-	TFTPK_STAT_BLOCKS_RETRANSMITTED,
-	TFTPK_STAT_BYTES_SENT,
-	TFTPK_STAT_BYTES_COPIED,
-	TFTPK_STAT_SKBS_SENT,
-	TFTPK_STAT_ACKS_RECEIVED,
-	TFTPK_STAT_ACKS_IGNORED,
-	TFTPK_STAT_TIMEOUTS,
-	TFTPK_STAT_PROBES,
-	TFTPK_STAT_REFILLS,
-	TFTPK_STAT_SEND_ERRORS,
-	TFTPK_STAT_REQUESTS_LIMITED,
-	TFTPK_STAT_TRANSFERS_EVICTED,
-	TFTPK_STAT_PACKETS_STRANGE,
-	TFTPK_STAT_CLIENTS_UNREACHABLE,
-	TFTPK_STAT_CLIENTS_PROBING,
-	TFTPK_STAT_EVENTS_DROPPED,
-	TFTPK_STAT_TRANSFERS_BOUNDED,
-	__TFTPK_STAT_MAX
-};
-
+/* By attribute of the netlink attribute set "stats". */
 struct tftpk_stats {
-	u64 count[__TFTPK_STAT_MAX];
+	u64 count[__TFTPK_A_STATS_MAX];
 };
 
 /* ---- configuration (server.c) ---- */
@@ -365,16 +331,15 @@ int tftpk_stats_init(struct tftpk_net *tn);
 void tftpk_stats_exit(struct tftpk_net *tn);
 void tftpk_stats_read(const struct tftpk_net *tn, u64 *count);
 
-/* Of this CPU; from any context. */
-static inline void tftpk_stats_add(struct tftpk_net *tn, enum tftpk_counter c,
-				   u64 n)
+/* Of this CPU; from any context. @attr: TFTPK_A_STATS_* */
+static inline void tftpk_stats_add(struct tftpk_net *tn, int attr, u64 n)
 {
-	this_cpu_add(tn->stats->count[c], n);
+	this_cpu_add(tn->stats->count[attr], n);
 }
 
-static inline void tftpk_stats_inc(struct tftpk_net *tn, enum tftpk_counter c)
+static inline void tftpk_stats_inc(struct tftpk_net *tn, int attr)
 {
-	tftpk_stats_add(tn, c, 1);
+	tftpk_stats_add(tn, attr, 1);
 }
 
 extern unsigned int tftpk_net_id;

@@ -101,15 +101,15 @@ void tftpk_transfer_queue(struct tftpk_transfer *t)
 
 /* The counter of each outcome, if the transfer had begun. */
 static const u8 tftpk_outcome_counters[] = {
-	[TFTPK_OUTCOME_COMPLETED]	= TFTPK_STAT_TRANSFERS_COMPLETED,
-	[TFTPK_OUTCOME_PROBED]		= TFTPK_STAT_CLIENTS_PROBING,
-	[TFTPK_OUTCOME_ABORTED]		= TFTPK_STAT_TRANSFERS_ABORTED,
-	[TFTPK_OUTCOME_UNREACHABLE]	= TFTPK_STAT_CLIENTS_UNREACHABLE,
-	[TFTPK_OUTCOME_TIMED_OUT]	= TFTPK_STAT_TRANSFERS_FAILED,
-	[TFTPK_OUTCOME_CHANGED]		= TFTPK_STAT_TRANSFERS_FAILED,
-	[TFTPK_OUTCOME_UNREADABLE]	= TFTPK_STAT_TRANSFERS_FAILED,
-	[TFTPK_OUTCOME_KILLED]		= TFTPK_STAT_TRANSFERS_FAILED,
-	[TFTPK_OUTCOME_EVICTED]		= TFTPK_STAT_TRANSFERS_EVICTED,
+	[TFTPK_OUTCOME_COMPLETED]	= TFTPK_A_STATS_TRANSFERS_COMPLETED,
+	[TFTPK_OUTCOME_PROBED]		= TFTPK_A_STATS_CLIENTS_PROBING,
+	[TFTPK_OUTCOME_ABORTED]		= TFTPK_A_STATS_TRANSFERS_ABORTED,
+	[TFTPK_OUTCOME_UNREACHABLE]	= TFTPK_A_STATS_CLIENTS_UNREACHABLE,
+	[TFTPK_OUTCOME_TIMED_OUT]	= TFTPK_A_STATS_TRANSFERS_FAILED,
+	[TFTPK_OUTCOME_CHANGED]		= TFTPK_A_STATS_TRANSFERS_FAILED,
+	[TFTPK_OUTCOME_UNREADABLE]	= TFTPK_A_STATS_TRANSFERS_FAILED,
+	[TFTPK_OUTCOME_KILLED]		= TFTPK_A_STATS_TRANSFERS_FAILED,
+	[TFTPK_OUTCOME_EVICTED]		= TFTPK_A_STATS_TRANSFERS_EVICTED,
 };
 
 /**
@@ -145,7 +145,7 @@ void tftpk_transfer_unreserve(struct tftpk_transfer *t)
  */
 void tftpk_transfer_end(struct tftpk_transfer *t, enum tftpk_outcome outcome)
 {
-	enum tftpk_counter counter = tftpk_outcome_counters[outcome];
+	int counter = tftpk_outcome_counters[outcome];
 
 	lockdep_assert_held(&t->lock);
 
@@ -153,7 +153,7 @@ void tftpk_transfer_end(struct tftpk_transfer *t, enum tftpk_outcome outcome)
 	t->outcome = outcome;
 	if (t->phase == TFTPK_PHASE_OPENING &&
 	    outcome != TFTPK_OUTCOME_EVICTED)
-		counter = TFTPK_STAT_REQUESTS_REFUSED;
+		counter = TFTPK_A_STATS_REQUESTS_REFUSED;
 	if (!tftpk_transfer_verified(t))
 		tftpk_unverified_del(t);
 	tftpk_client_del(t);
@@ -332,7 +332,7 @@ void tftpk_transfer_abort(const struct tftpk_key *key, u16 code)
 	}
 	if (!live)
 		tftpk_stats_inc(key->port->listener->tn,
-				TFTPK_STAT_PACKETS_UNKNOWN);
+				TFTPK_A_STATS_PACKETS_UNKNOWN);
 }
 
 /**

@@ -444,7 +444,7 @@ static void output_blocks_test(struct kunit *test)
 {
 	const struct output_case *c = test->param_value;
 	struct output_state *s = test->priv;
-	u64 count[__TFTPK_STAT_MAX], end;
+	u64 count[__TFTPK_A_STATS_MAX], end;
 	u32 n, done = 0, skbs = 0, copied = 0, bytes;
 	struct sk_buff *skb;
 	int i;
@@ -470,10 +470,10 @@ static void output_blocks_test(struct kunit *test)
 	if (output_copies(c))
 		copied = bytes;
 	tftpk_stats_read(&s->tn, count);
-	KUNIT_EXPECT_EQ(test, count[TFTPK_STAT_BLOCKS_SENT], c->n);
-	KUNIT_EXPECT_EQ(test, count[TFTPK_STAT_BYTES_SENT], bytes);
-	KUNIT_EXPECT_EQ(test, count[TFTPK_STAT_BYTES_COPIED], copied);
-	KUNIT_EXPECT_EQ(test, count[TFTPK_STAT_SKBS_SENT], skbs);
+	KUNIT_EXPECT_EQ(test, count[TFTPK_A_STATS_BLOCKS_SENT], c->n);
+	KUNIT_EXPECT_EQ(test, count[TFTPK_A_STATS_BYTES_SENT], bytes);
+	KUNIT_EXPECT_EQ(test, count[TFTPK_A_STATS_BYTES_COPIED], copied);
+	KUNIT_EXPECT_EQ(test, count[TFTPK_A_STATS_SKBS_SENT], skbs);
 
 	/* Nothing but the ring holds the pages any more. */
 	for (i = 0; i < RING_SIZE && s->pages[i]; i++)
