@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "spec.h"
 #include "tftpkctl.h"
 
 /* Bytes of events that wait while the output is slow. */
@@ -17,67 +18,6 @@
  * one is forgotten when so many have begun after it.
  */
 #define NAMES	8192
-
-static const char *const types[] = {
-	[TFTPK_EVENT_TYPE_REQUEST] = "request",
-	[TFTPK_EVENT_TYPE_START] = "start",
-	[TFTPK_EVENT_TYPE_PROGRESS] = "progress",
-	[TFTPK_EVENT_TYPE_END] = "end",
-	[TFTPK_EVENT_TYPE_REFUSED] = "refused",
-	[TFTPK_EVENT_TYPE_BOUNDED] = "bounded",
-	NULL
-};
-
-/* What a line begins with, and why it ended if the event does not tell. */
-static const struct {
-	const char *outcome, *word, *why;
-} endings[] = {
-	{ "completed", "complete", NULL },
-	{ "probed", "probe", NULL },
-	{ "aborted", "abort", "the client began anew, or somebody forged its packets" },
-	{ "unreachable", "abort", "the client is gone" },
-	{ "timed-out", "abort", "the client fell silent" },
-	{ "changed", "abort", "the file changed" },
-	{ "unreadable", "abort", "the file cannot be read" },
-	{ "killed", "abort", "by command" },
-	{ "evicted", "abort", "it gave way to newer requests" },
-};
-
-static const char *const outcomes[] = {
-	[TFTPK_OUTCOME_COMPLETED] = "completed",
-	[TFTPK_OUTCOME_PROBED] = "probed",
-	[TFTPK_OUTCOME_ABORTED] = "aborted",
-	[TFTPK_OUTCOME_UNREACHABLE] = "unreachable",
-	[TFTPK_OUTCOME_TIMED_OUT] = "timed-out",
-	[TFTPK_OUTCOME_CHANGED] = "changed",
-	[TFTPK_OUTCOME_UNREADABLE] = "unreadable",
-	[TFTPK_OUTCOME_KILLED] = "killed",
-	[TFTPK_OUTCOME_EVICTED] = "evicted",
-	NULL
-};
-
-static const struct field event_fields[] = {
-	WORDS(TFTPK_A_EVENT_TYPE, "type", types),
-	FIELD(TFTPK_A_EVENT_ID, FIELD_NUMBER, "id"),
-	FIELD(TFTPK_A_EVENT_CLIENT_ADDRESS, FIELD_ADDRESS, "client-address"),
-	FIELD(TFTPK_A_EVENT_CLIENT_PORT, FIELD_PORT, "client-port"),
-	FIELD(TFTPK_A_EVENT_SERVER_ADDRESS, FIELD_ADDRESS, "server-address"),
-	FIELD(TFTPK_A_EVENT_IFINDEX, FIELD_INTERFACE, "ifindex"),
-	FIELD(TFTPK_A_EVENT_NAME, FIELD_STRING, "name"),
-	FIELD(TFTPK_A_EVENT_FILE, FIELD_STRING, "file"),
-	FIELD(TFTPK_A_EVENT_SIZE, FIELD_NUMBER, "size"),
-	FIELD(TFTPK_A_EVENT_ACKNOWLEDGED, FIELD_NUMBER, "acknowledged"),
-	FIELD(TFTPK_A_EVENT_BLOCK_SIZE, FIELD_NUMBER, "block-size"),
-	FIELD(TFTPK_A_EVENT_WINDOW_SIZE, FIELD_NUMBER, "window-size"),
-	FIELD(TFTPK_A_EVENT_TIMEOUT, FIELD_NUMBER, "timeout"),
-	FIELD(TFTPK_A_EVENT_RTT, FIELD_NUMBER, "rtt"),
-	FIELD(TFTPK_A_EVENT_BLOCKS_RETRANSMITTED, FIELD_NUMBER,
-	      "blocks-retransmitted"),
-	FIELD(TFTPK_A_EVENT_DURATION, FIELD_NUMBER, "duration"),
-	WORDS(TFTPK_A_EVENT_OUTCOME, "outcome", outcomes),
-	FIELD(TFTPK_A_EVENT_ERROR_CODE, FIELD_NUMBER, "error-code"),
-	FIELD(TFTPK_A_EVENT_REASON, FIELD_STRING, "reason"),
-};
 
 /*
  * Only what happens first tells the name that was asked for: remember it, and
@@ -162,6 +102,16 @@ static void print_end(const json_t *event, const char *why)
 	free(speed);
 }
 
+/* What the line of an ended transfer begins with. */
+static const char *ending(const char *outcome)
+{
+	if (!strcmp(outcome, outcome_words[TFTPK_OUTCOME_COMPLETED]))
+		return "complete";
+	if (!strcmp(outcome, outcome_words[TFTPK_OUTCOME_PROBED]))
+		return "probe";
+	return "abort";
+}
+
 static void print_event(const json_t *event)
 {
 	const char *type = json_string_value(look_up(event, "type"));
@@ -176,11 +126,11 @@ static void print_event(const json_t *event)
 	size_t i;
 
 	type = type ? type : "unknown";
-	for (i = 0; outcome && i < COUNT(endings); i++) {
-		if (!strcmp(endings[i].outcome, outcome)) {
+	for (i = 0; outcome && outcome_words[i]; i++) {
+		if (!strcmp(outcome_words[i], outcome)) {
 			ended = strcmp(type, "end") == 0;
-			type = ended ? endings[i].word : type;
-			why = endings[i].why;
+			type = ended ? ending(outcome) : type;
+			why = outcome_docs[i];
 		}
 	}
 
@@ -192,7 +142,7 @@ static void print_event(const json_t *event)
 		printf(", %lld bytes", size);
 		print_options(event);
 	} else if (ended) {
-		print_end(event, why);
+		print_end(event, strcmp(type, "abort") != 0 ? NULL : why);
 	} else if (!strcmp(type, "progress")) {
 		char *speed = amount_text(rate(event, "duration"));
 

@@ -4,68 +4,10 @@
 #include <string.h>
 #include <sys/sysinfo.h>
 
+#include "spec.h"
 #include "tftpkctl.h"
 
-#define SWITCH(a, n, preset_, d) \
-	{ .attr = TFTPK_A_SETTINGS_##a, .type = FIELD_BOOLEAN, .name = (n), \
-	  .max = 1, .preset = (preset_), .doc = (d) }
-#define AMOUNT(a, n, min_, max_, preset_, u, d) \
-	{ .attr = TFTPK_A_SETTINGS_##a, .type = FIELD_NUMBER, .name = (n), \
-	  .min = (min_), .max = (max_), .preset = (preset_), .unit = (u), \
-	  .zero = "no limit", .doc = (d) }
-#define PORTS(a, n, d) \
-	{ .attr = TFTPK_A_SETTINGS_##a, .type = FIELD_RANGE, .name = (n), \
-	  .min = 1, .max = UINT16_MAX, .preset_text = ANY, .unit = "ports", \
-	  .doc = (d) }
-
 #define ANY	"any"
-
-/* A setting is a line here; commands, help and completion follow. */
-static const struct field settings[] = {
-	SWITCH(ZEROCOPY, "zerocopy", 1,
-	       "send page-cache pages themselves; off copies the payload"),
-	SWITCH(GSO, "gso", 1,
-	       "send several blocks in one segmented buffer"),
-	SWITCH(DETECT_CHANGES, "detect-changes", 1,
-	       "end a transfer whose file changes meanwhile"),
-	AMOUNT(MAX_TRANSFERS, "max-transfers", 1, 1000000, 10000, "transfers",
-	       "transfers at one time"),
-	AMOUNT(MAX_BLKSIZE, "max-blksize", 512, 65464, 65464, "bytes",
-	       "largest block size granted"),
-	AMOUNT(MAX_WINDOWSIZE, "max-windowsize", 1, 16384, 64, "blocks",
-	       "largest window granted"),
-	AMOUNT(GIVE_UP, "give-up", 1, 3600, 30, "seconds",
-	       "time without progress that ends a transfer"),
-	SWITCH(STRICT_OPTIONS, "strict-options", 0,
-	       "refuse a malformed option by ERROR 8; off ignores it"),
-	SWITCH(CLAMP_MTU, "clamp-mtu", 1,
-	       "grant no block above the route's MTU; off fragments them"),
-	PORTS(PORT_LOW, "port-range",
-	      "what transfers are sent from; a change ends those that run"),
-	AMOUNT(MAX_PER_CLIENT, "max-per-client", 0, 1000000, 0, "transfers",
-	       "transfers of one client address at one time"),
-	AMOUNT(MAX_UNVERIFIED, "max-unverified", 1, 1000000, 1024, "transfers",
-	       "transfers without an ACK yet; the oldest gives way"),
-	{ .attr = TFTPK_A_SETTINGS_MAX_PINNED, .type = FIELD_NUMBER,
-	  .name = "max-pinned", .min = 1, .max = 16777216, .unit = "MiB",
-	  .preset_text = "a quarter of the memory",
-	  .doc = "page cache that transfers hold together, then one block each" },
-	AMOUNT(SOURCE_BURST, "source-burst", 0, 65535, 64, "requests",
-	       "requests at once from a client; behind a router a quarter"),
-	AMOUNT(SOURCE_RATE, "source-rate", 1, 65535, 32, "requests/s",
-	       "requests from a client after those"),
-	SWITCH(REPLY_AT_LIMIT, "reply-at-limit", 0,
-	       "refuse what is above a limit by ERROR 0; off drops it"),
-	SWITCH(DRAINING, "draining", 0,
-	       "finish what runs, take no requests; see drain"),
-	{ .attr = TFTPK_A_SETTINGS_PROGRESS, .type = FIELD_NUMBER,
-	  .name = "progress", .max = 100, .unit = "percent", .zero = "never",
-	  .doc = "part of a file after which monitor tells of progress" },
-	AMOUNT(UNTRUSTED_RATE, "untrusted-rate", 1, 4194304, 64, "KiB/s",
-	       "what one source gets at most at a single port; see trust"),
-	AMOUNT(UNTRUSTED_TOTAL, "untrusted-total", 1, 4194304, 1024, "KiB/s",
-	       "what all such sources get together"),
-};
 
 static const struct {
 	const char *unit;

@@ -90,8 +90,6 @@ struct field {
 };
 
 #define FIELD(a, t, n)	{ .attr = (a), .type = (t), .name = (n) }
-#define WORDS(a, n, w) \
-	{ .attr = (a), .type = FIELD_WORD, .name = (n), .words = (w) }
 
 struct command {
 	const char *name;

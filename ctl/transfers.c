@@ -5,35 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "spec.h"
 #include "tftpkctl.h"
-
-static const char *const states[] = {
-	[TFTPK_STATE_OPENING] = "opening",
-	[TFTPK_STATE_NEGOTIATING] = "negotiating",
-	[TFTPK_STATE_SENDING] = "sending",
-	NULL
-};
-
-static const struct field transfer_fields[] = {
-	FIELD(TFTPK_A_TRANSFER_ID, FIELD_NUMBER, "id"),
-	WORDS(TFTPK_A_TRANSFER_STATE, "state", states),
-	FIELD(TFTPK_A_TRANSFER_CLIENT_ADDRESS, FIELD_ADDRESS, "client-address"),
-	FIELD(TFTPK_A_TRANSFER_CLIENT_PORT, FIELD_PORT, "client-port"),
-	FIELD(TFTPK_A_TRANSFER_SERVER_ADDRESS, FIELD_ADDRESS, "server-address"),
-	FIELD(TFTPK_A_TRANSFER_SERVER_PORT, FIELD_PORT, "server-port"),
-	FIELD(TFTPK_A_TRANSFER_IFINDEX, FIELD_INTERFACE, "ifindex"),
-	FIELD(TFTPK_A_TRANSFER_EXPORT_ID, FIELD_NUMBER, "export-id"),
-	FIELD(TFTPK_A_TRANSFER_FILE, FIELD_STRING, "file"),
-	FIELD(TFTPK_A_TRANSFER_SIZE, FIELD_NUMBER, "size"),
-	FIELD(TFTPK_A_TRANSFER_ACKNOWLEDGED, FIELD_NUMBER, "acknowledged"),
-	FIELD(TFTPK_A_TRANSFER_BLOCK_SIZE, FIELD_NUMBER, "block-size"),
-	FIELD(TFTPK_A_TRANSFER_WINDOW_SIZE, FIELD_NUMBER, "window-size"),
-	FIELD(TFTPK_A_TRANSFER_TIMEOUT, FIELD_NUMBER, "timeout"),
-	FIELD(TFTPK_A_TRANSFER_RTT, FIELD_NUMBER, "rtt"),
-	FIELD(TFTPK_A_TRANSFER_BLOCKS_RETRANSMITTED, FIELD_NUMBER,
-	      "blocks-retransmitted"),
-	FIELD(TFTPK_A_TRANSFER_AGE, FIELD_NUMBER, "age"),
-};
 
 int dump_transfers(struct ctl *ctl, json_t **list)
 {

@@ -296,49 +296,6 @@ int tftpk_nl_stats_get_doit(struct sk_buff *skb, struct genl_info *info)
 	return genlmsg_reply(reply, info);
 }
 
-/* Which attribute is which setting: a u32, or a switch. */
-#define TFTPK_NUMBER(attr, member) \
-	[TFTPK_A_SETTINGS_##attr] = { \
-		.offset = offsetof(struct tftpk_settings, member), \
-	}
-#define TFTPK_SWITCH(attr, member) \
-	[TFTPK_A_SETTINGS_##attr] = { \
-		.offset = offsetof(struct tftpk_settings, member), \
-		.is_switch = true, \
-	}
-
-static const struct {
-	u16 offset;
-	bool is_switch;
-} tftpk_settings_map[] = {
-	TFTPK_SWITCH(ZEROCOPY, zerocopy),
-	TFTPK_SWITCH(GSO, gso),
-	TFTPK_SWITCH(DETECT_CHANGES, detect_changes),
-	TFTPK_NUMBER(MAX_TRANSFERS, max_transfers),
-	TFTPK_NUMBER(MAX_BLKSIZE, max_blksize),
-	TFTPK_NUMBER(MAX_WINDOWSIZE, max_windowsize),
-	TFTPK_NUMBER(GIVE_UP, give_up),
-	TFTPK_SWITCH(STRICT_OPTIONS, strict_options),
-	TFTPK_SWITCH(CLAMP_MTU, clamp_mtu),
-	TFTPK_NUMBER(PORT_LOW, port_low),
-	TFTPK_NUMBER(PORT_HIGH, port_high),
-	TFTPK_NUMBER(MAX_PER_CLIENT, max_per_client),
-	TFTPK_NUMBER(MAX_UNVERIFIED, max_unverified),
-	TFTPK_NUMBER(MAX_PINNED, max_pinned),
-	TFTPK_NUMBER(SOURCE_BURST, source_burst),
-	TFTPK_NUMBER(SOURCE_RATE, source_rate),
-	TFTPK_SWITCH(REPLY_AT_LIMIT, reply_at_limit),
-	TFTPK_SWITCH(DRAINING, draining),
-	TFTPK_NUMBER(PROGRESS, progress),
-	TFTPK_NUMBER(UNTRUSTED_RATE, untrusted_rate),
-	TFTPK_NUMBER(UNTRUSTED_TOTAL, untrusted_total),
-};
-
-static void *tftpk_setting(struct tftpk_net *tn, int attr)
-{
-	return (void *)&tn->settings + tftpk_settings_map[attr].offset;
-}
-
 int tftpk_nl_settings_get_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	struct tftpk_net *tn = tftpk_net(genl_info_net(info));
@@ -350,13 +307,12 @@ int tftpk_nl_settings_get_doit(struct sk_buff *skb, struct genl_info *info)
 	if (!reply)
 		return -ENOMEM;
 	mutex_lock(&tn->mutex);
-	for (attr = 1; attr < ARRAY_SIZE(tftpk_settings_map) && !err; attr++) {
-		if (tftpk_settings_map[attr].is_switch)
-			err = nla_put_u8(reply, attr,
-					 *(bool *)tftpk_setting(tn, attr));
-		else
-			err = nla_put_u32(reply, attr,
-					  *(u32 *)tftpk_setting(tn, attr));
+	for (attr = 1; attr < ARRAY_SIZE(tftpk_setting) && !err; attr++) {
+		u32 value = tftpk_setting_get(&tn->settings, attr);
+
+		err = tftpk_setting[attr].is_switch ?
+			      nla_put_u8(reply, attr, value) :
+			      nla_put_u32(reply, attr, value);
 	}
 	mutex_unlock(&tn->mutex);
 	if (err) {
@@ -394,23 +350,19 @@ int tftpk_nl_settings_set_doit(struct sk_buff *skb, struct genl_info *info)
 	bool any = false;
 	int attr, err;
 
-	BUILD_BUG_ON(ARRAY_SIZE(tftpk_settings_map) != __TFTPK_A_SETTINGS_MAX);
-
 	mutex_lock(&tn->mutex);
 	/* The only one that can fail goes first. */
 	err = tftpk_set_ports(tn, info);
-	for (attr = 1; attr < ARRAY_SIZE(tftpk_settings_map) && !err; attr++) {
+	for (attr = 1; attr < ARRAY_SIZE(tftpk_setting) && !err; attr++) {
 		const struct nlattr *value = info->attrs[attr];
 
 		if (!value)
 			continue;
 		any = true;
-		if (tftpk_settings_map[attr].is_switch)
-			WRITE_ONCE(*(bool *)tftpk_setting(tn, attr),
-				   nla_get_u8(value));
-		else
-			WRITE_ONCE(*(u32 *)tftpk_setting(tn, attr),
-				   nla_get_u32(value));
+		tftpk_setting_put(&tn->settings, attr,
+				  tftpk_setting[attr].is_switch ?
+					  nla_get_u8(value) :
+					  nla_get_u32(value));
 	}
 	mutex_unlock(&tn->mutex);
 	if (!err && !any) {

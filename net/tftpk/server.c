@@ -530,6 +530,7 @@ int tftpk_server_unexport(struct tftpk_net *tn, const char *name,
 static int __net_init tftpk_net_init(struct net *net)
 {
 	struct tftpk_net *tn = tftpk_net(net);
+	int attr;
 
 	tn->net = net;
 	mutex_init(&tn->mutex);
@@ -544,23 +545,11 @@ static int __net_init tftpk_net_init(struct net *net)
 	xa_init_flags(&tn->transfers, XA_FLAGS_ALLOC1 | XA_FLAGS_LOCK_BH);
 	INIT_LIST_HEAD(&tn->unverified[false]);
 	INIT_LIST_HEAD(&tn->unverified[true]);
-	tn->settings = (struct tftpk_settings) {
-		.max_transfers	= 10000,
-		.max_blksize	= TFTPK_BLKSIZE_MAX,
-		.max_windowsize	= 64,
-		.give_up	= 30,
-		.max_unverified	= 1024,
-		.max_pinned	= max(totalram_pages() / 4 >>
-				      (20 - PAGE_SHIFT), 1UL),
-		.source_burst	= 64,
-		.source_rate	= 32,
-		.untrusted_rate	= 64,
-		.untrusted_total = 1024,
-		.clamp_mtu	= true,
-		.zerocopy	= true,
-		.gso		= true,
-		.detect_changes	= true,
-	};
+	for (attr = 1; attr < ARRAY_SIZE(tftpk_setting); attr++)
+		tftpk_setting_put(&tn->settings, attr,
+				  tftpk_setting[attr].preset);
+	tn->settings.max_pinned = max(totalram_pages() / 4 >>
+				      (20 - PAGE_SHIFT), 1UL);
 	return tftpk_stats_init(tn);
 }
 

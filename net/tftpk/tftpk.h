@@ -19,6 +19,7 @@
  *   proto.c     pure: packets to structures and back
  *   netascii.c  pure: text as netascii
  *   stats.c     counters
+ *   spec.c      generated: the settings' places and defaults
  *   trace.c     tracepoints
  *
  * and what is configured:
@@ -109,6 +110,18 @@ struct tftpk_settings {
 	bool clamp_mtu;
 	bool reply_at_limit;
 	bool draining;
+};
+
+/**
+ * struct tftpk_setting - what an attribute of the set "settings" sets
+ * @offset: of the member of struct tftpk_settings
+ * @is_switch: the member is a bool; the others are u32
+ * @preset: default
+ */
+struct tftpk_setting {
+	u16 offset;
+	bool is_switch;
+	u32 preset;
 };
 
 /**
@@ -340,6 +353,27 @@ static inline void tftpk_stats_add(struct tftpk_net *tn, int attr, u64 n)
 static inline void tftpk_stats_inc(struct tftpk_net *tn, int attr)
 {
 	tftpk_stats_add(tn, attr, 1);
+}
+
+/* spec.c */
+extern const struct tftpk_setting tftpk_setting[__TFTPK_A_SETTINGS_MAX];
+
+static inline u32 tftpk_setting_get(const struct tftpk_settings *set, int attr)
+{
+	const void *member = (void *)set + tftpk_setting[attr].offset;
+
+	return tftpk_setting[attr].is_switch ? *(bool *)member : *(u32 *)member;
+}
+
+static inline void tftpk_setting_put(struct tftpk_settings *set, int attr,
+				     u32 value)
+{
+	void *member = (void *)set + tftpk_setting[attr].offset;
+
+	if (tftpk_setting[attr].is_switch)
+		WRITE_ONCE(*(bool *)member, value);
+	else
+		WRITE_ONCE(*(u32 *)member, value);
 }
 
 extern unsigned int tftpk_net_id;

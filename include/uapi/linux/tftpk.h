@@ -9,7 +9,28 @@
 #define TFTPK_FAMILY_NAME	"tftpk"
 #define TFTPK_FAMILY_VERSION	1
 
-#define TFTPK_PATH_MAX	4095
+#define TFTPK_PATH_MAX			4095
+#define TFTPK_DEFAULT_ZEROCOPY		1
+#define TFTPK_DEFAULT_GSO		1
+#define TFTPK_DEFAULT_DETECT_CHANGES	1
+#define TFTPK_DEFAULT_MAX_TRANSFERS	10000
+#define TFTPK_DEFAULT_MAX_BLKSIZE	65464
+#define TFTPK_DEFAULT_MAX_WINDOWSIZE	64
+#define TFTPK_DEFAULT_GIVE_UP		30
+#define TFTPK_DEFAULT_STRICT_OPTIONS	0
+#define TFTPK_DEFAULT_CLAMP_MTU		1
+#define TFTPK_DEFAULT_PORT_LOW		0
+#define TFTPK_DEFAULT_PORT_HIGH		0
+#define TFTPK_DEFAULT_MAX_PER_CLIENT	0
+#define TFTPK_DEFAULT_MAX_UNVERIFIED	1024
+#define TFTPK_DEFAULT_MAX_PINNED	0
+#define TFTPK_DEFAULT_SOURCE_BURST	64
+#define TFTPK_DEFAULT_SOURCE_RATE	32
+#define TFTPK_DEFAULT_REPLY_AT_LIMIT	0
+#define TFTPK_DEFAULT_DRAINING		0
+#define TFTPK_DEFAULT_PROGRESS		0
+#define TFTPK_DEFAULT_UNTRUSTED_RATE	64
+#define TFTPK_DEFAULT_UNTRUSTED_TOTAL	1024
 
 /**
  * enum tftpk_state - What a transfer is waiting for.
@@ -49,16 +70,14 @@ enum tftpk_event_type {
  * @TFTPK_OUTCOME_COMPLETED: The client has the whole file.
  * @TFTPK_OUTCOME_PROBED: The client only wanted the options' answer, as boot
  *   ROMs do.
- * @TFTPK_OUTCOME_ABORTED: The client sent an ERROR or began anew, or somebody
- *   forged its packets.
- * @TFTPK_OUTCOME_UNREACHABLE: The client's host said that nobody listens
- *   there.
- * @TFTPK_OUTCOME_TIMED_OUT: The client made no progress for too long.
+ * @TFTPK_OUTCOME_ABORTED: The client began anew, or somebody forged its
+ *   packets.
+ * @TFTPK_OUTCOME_UNREACHABLE: The client is gone.
+ * @TFTPK_OUTCOME_TIMED_OUT: The client fell silent.
  * @TFTPK_OUTCOME_CHANGED: The file changed.
- * @TFTPK_OUTCOME_UNREADABLE: The file could not be read on.
+ * @TFTPK_OUTCOME_UNREADABLE: The file cannot be read.
  * @TFTPK_OUTCOME_KILLED: By command.
- * @TFTPK_OUTCOME_EVICTED: By a newer one, before the client acknowledged a
- *   block.
+ * @TFTPK_OUTCOME_EVICTED: It gave way to newer requests.
  */
 enum tftpk_outcome {
 	TFTPK_OUTCOME_COMPLETED,
