@@ -44,6 +44,16 @@ static void add_name(json_t *event)
 	}
 }
 
+/* A transfer's age when it is told of. One that never began took no time. */
+static void add_duration(json_t *event)
+{
+	bool began = json_is_integer(look_up(event, "acknowledged"));
+
+	put(event, "duration", began ? json_incref(look_up(event, "age")) :
+				       json_null());
+	json_object_del(event, "age");
+}
+
 /* A string that others chose, in quotes if it could be read as several. */
 static char *word(const json_t *event, const char *name)
 {
@@ -257,6 +267,7 @@ int run_monitor(struct ctl *ctl, int argc, char **argv)
 				json_t *event = json_array_get(events, i);
 
 				add_name(event);
+				add_duration(event);
 				tell(ctl, event);
 			}
 			json_decref(events);

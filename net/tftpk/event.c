@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Events to whoever listens to the multicast group: who booted what. Built
- * only where somebody does.
+ * What netlink tells of a transfer, in dumps and in events. Events go to whoever
+ * listens to the multicast group, who booted what, and are built only where
+ * somebody does.
  */
 #include <linux/dcache.h>
 #include <linux/fs.h>
@@ -14,90 +15,135 @@
 #include "netlink.h"
 #include "transfer.h"
 
-static int tftpk_event_client(struct sk_buff *skb, const struct tftpk_key *key)
-{
-	int ifindex = key->scope ?: key->port->listener->name.ifindex;
-
-	return tftpk_put_address(skb, TFTPK_A_EVENT_CLIENT_ADDRESS,
-				 &key->client) ||
-	       tftpk_put_address(skb, TFTPK_A_EVENT_SERVER_ADDRESS,
-				 &key->local) ||
-	       nla_put_be16(skb, TFTPK_A_EVENT_CLIENT_PORT,
-			    key->client_port) ||
-	       (ifindex && nla_put_u32(skb, TFTPK_A_EVENT_IFINDEX, ifindex));
-}
-
-/* What is known of an open file and of how far the client has got. */
-static int tftpk_event_state(struct sk_buff *skb,
-			     const struct tftpk_transfer *t)
+/**
+ * tftpk_put_path() - put the path of a file
+ * @skb: message
+ * @attr: attribute
+ * @file: open file
+ *
+ * Context: process. Return: 0 or a negative errno.
+ */
+int tftpk_put_path(struct sk_buff *skb, int attr, const struct file *file)
 {
 	char *buf = kmalloc(PATH_MAX, GFP_KERNEL);
-	char *file;
+	char *path;
 	int err;
 
 	if (!buf)
 		return -ENOMEM;
-	file = d_path(&t->source.file->f_path, buf, PATH_MAX);
-	err = !IS_ERR(file) &&
-	      nla_put_string(skb, TFTPK_A_EVENT_FILE, file);
+	path = d_path(&file->f_path, buf, PATH_MAX);
+	err = IS_ERR(path) ? PTR_ERR(path) : nla_put_string(skb, attr, path);
 	kfree(buf);
-	return err ||
-	       nla_put_u64_64bit(skb, TFTPK_A_EVENT_SIZE, t->source.size,
-				 TFTPK_A_EVENT_PAD) ||
-	       nla_put_u64_64bit(skb, TFTPK_A_EVENT_ACKNOWLEDGED,
-				 tftpk_transfer_acked_bytes(t),
-				 TFTPK_A_EVENT_PAD) ||
-	       nla_put_u32(skb, TFTPK_A_EVENT_BLOCK_SIZE, t->blksize) ||
-	       nla_put_u32(skb, TFTPK_A_EVENT_WINDOW_SIZE, t->window.size) ||
-	       nla_put_u32(skb, TFTPK_A_EVENT_TIMEOUT,
-			   t->utimeout / USEC_PER_SEC) ||
-	       nla_put_u32(skb, TFTPK_A_EVENT_RTT, t->peer.rtt.srtt) ||
-	       nla_put_u32(skb, TFTPK_A_EVENT_BLOCKS_RETRANSMITTED,
-			   t->retransmitted) ||
-	       nla_put_u32(skb, TFTPK_A_EVENT_DURATION,
-			   jiffies_to_msecs(jiffies - t->started));
+	return err;
 }
 
-static struct sk_buff *tftpk_event_new(enum tftpk_event_type type,
-				       const struct tftpk_key *key, size_t size,
+static int tftpk_put_client(struct sk_buff *skb, const struct tftpk_key *key)
+{
+	int ifindex = key->scope ?: key->port->listener->name.ifindex;
+
+	if (tftpk_put_address(skb, TFTPK_A_TRANSFER_CLIENT_ADDRESS,
+			      &key->client) ||
+	    nla_put_be16(skb, TFTPK_A_TRANSFER_CLIENT_PORT,
+			 key->client_port) ||
+	    tftpk_put_address(skb, TFTPK_A_TRANSFER_SERVER_ADDRESS,
+			      &key->local) ||
+	    (ifindex && nla_put_u32(skb, TFTPK_A_TRANSFER_IFINDEX, ifindex)))
+		return -EMSGSIZE;
+	return 0;
+}
+
+/**
+ * tftpk_put_transfer() - put what dumps and events tell of a transfer
+ * @skb: message
+ * @t: transfer, locked
+ *
+ * All but the path of its file: softirqs want the lock, and come under the locks of
+ * paths.
+ *
+ * Context: process. Return: 0 or -EMSGSIZE.
+ */
+int tftpk_put_transfer(struct sk_buff *skb, const struct tftpk_transfer *t)
+{
+	lockdep_assert_held(&t->lock);
+
+	if (nla_put_u32(skb, TFTPK_A_TRANSFER_ID, t->id) ||
+	    tftpk_put_client(skb, &t->peer.tid.key) ||
+	    nla_put_u32(skb, TFTPK_A_TRANSFER_AGE,
+			jiffies_to_msecs(jiffies - t->started)))
+		return -EMSGSIZE;
+	if (t->phase == TFTPK_PHASE_OPENING)
+		return 0;
+	if (nla_put_u64_64bit(skb, TFTPK_A_TRANSFER_SIZE, t->source.size,
+			      TFTPK_A_TRANSFER_PAD) ||
+	    nla_put_u64_64bit(skb, TFTPK_A_TRANSFER_ACKNOWLEDGED,
+			      tftpk_transfer_acked_bytes(t),
+			      TFTPK_A_TRANSFER_PAD) ||
+	    nla_put_u32(skb, TFTPK_A_TRANSFER_BLOCK_SIZE, t->blksize) ||
+	    nla_put_u32(skb, TFTPK_A_TRANSFER_WINDOW_SIZE, t->window.size) ||
+	    nla_put_u32(skb, TFTPK_A_TRANSFER_TIMEOUT,
+			t->utimeout / USEC_PER_SEC) ||
+	    nla_put_u32(skb, TFTPK_A_TRANSFER_RTT, t->peer.rtt.srtt) ||
+	    nla_put_u32(skb, TFTPK_A_TRANSFER_BLOCKS_RETRANSMITTED,
+			t->retransmitted))
+		return -EMSGSIZE;
+	return 0;
+}
+
+/* Begin an event; one that cannot be built is counted. */
+static struct sk_buff *tftpk_event_new(struct tftpk_net *tn,
+				       enum tftpk_event_type type, size_t size,
 				       gfp_t gfp, void **hdr)
 {
 	struct sk_buff *skb = genlmsg_new(size, gfp);
 
-	if (!skb)
-		return NULL;
-	*hdr = genlmsg_put(skb, 0, 0, &tftpk_nl_family, 0, TFTPK_CMD_EVENT);
-	if (!*hdr || nla_put_u32(skb, TFTPK_A_EVENT_TYPE, type) ||
-	    tftpk_event_client(skb, key)) {
-		nlmsg_free(skb);
-		return NULL;
-	}
-	return skb;
-}
-
-static void tftpk_event_lost(struct tftpk_net *tn)
-{
+	*hdr = skb ? genlmsg_put(skb, 0, 0, &tftpk_nl_family, 0,
+				 TFTPK_CMD_EVENT) : NULL;
+	if (*hdr && !nla_put_u32(skb, TFTPK_A_TRANSFER_TYPE, type))
+		return skb;
+	nlmsg_free(skb);
 	tftpk_stats_inc(tn, TFTPK_A_STATS_EVENTS_DROPPED);
+	return NULL;
 }
 
+/* Send it, unless there was an error. */
 static void tftpk_event_send(struct tftpk_net *tn, struct sk_buff *skb,
-			     void *hdr, gfp_t gfp)
+			     void *hdr, int err, gfp_t gfp)
 {
-	int err;
-
-	genlmsg_end(skb, hdr);
-	err = genlmsg_multicast_netns(&tftpk_nl_family, tn->net, skb, 0,
-				      TFTPK_NLGRP_EVENTS, gfp);
-	if (err == -ESRCH)
-		return;		/* the last listener has just left */
+	if (err) {
+		nlmsg_free(skb);
+	} else {
+		genlmsg_end(skb, hdr);
+		err = genlmsg_multicast_netns(&tftpk_nl_family, tn->net, skb,
+					      0, TFTPK_NLGRP_EVENTS, gfp);
+		if (err == -ESRCH)
+			return;		/* the last listener has just left */
+	}
 	if (err)
-		tftpk_event_lost(tn);
+		tftpk_stats_inc(tn, TFTPK_A_STATS_EVENTS_DROPPED);
 }
 
 static bool tftpk_event_wanted(const struct tftpk_net *tn)
 {
 	return genl_has_listeners(&tftpk_nl_family, tn->net,
 				  TFTPK_NLGRP_EVENTS);
+}
+
+/* How it ended, or why it is slow. */
+static int tftpk_put_reason(struct sk_buff *skb, const struct tftpk_transfer *t,
+			    enum tftpk_event_type type)
+{
+	if (type == TFTPK_EVENT_TYPE_BOUNDED)
+		return nla_put_string(skb, TFTPK_A_TRANSFER_REASON,
+				      "neither on the link nor trusted, at a single port");
+	if ((type == TFTPK_EVENT_TYPE_END ||
+	     type == TFTPK_EVENT_TYPE_REFUSED) &&
+	    nla_put_u32(skb, TFTPK_A_TRANSFER_OUTCOME, t->outcome))
+		return -EMSGSIZE;
+	if (t->reason &&
+	    (nla_put_u32(skb, TFTPK_A_TRANSFER_ERROR_CODE, t->error_code) ||
+	     nla_put_string(skb, TFTPK_A_TRANSFER_REASON, t->reason)))
+		return -EMSGSIZE;
+	return 0;
 }
 
 /**
@@ -109,43 +155,29 @@ static bool tftpk_event_wanted(const struct tftpk_net *tn)
  */
 void tftpk_event_transfer(struct tftpk_transfer *t, enum tftpk_event_type type)
 {
-	struct tftpk_net *tn = t->tn;
 	struct sk_buff *skb;
+	bool opened;
 	void *hdr;
 	int err;
 
-	if (!tftpk_event_wanted(tn))
+	if (!tftpk_event_wanted(t->tn))
 		return;
-	skb = tftpk_event_new(type, &t->peer.request.key,
+	skb = tftpk_event_new(t->tn, type,
 			      NLMSG_GOODSIZE + PATH_MAX + TFTPK_REQUEST_MAX,
 			      GFP_KERNEL, &hdr);
-	if (!skb) {
-		tftpk_event_lost(tn);
+	if (!skb)
 		return;
-	}
 
-	err = nla_put_u32(skb, TFTPK_A_EVENT_ID, t->id) ||
-	      (t->request_skb &&
-	       nla_put_string(skb, TFTPK_A_EVENT_NAME,
-			      TFTPK_REQUEST(t->request_skb)->name)) ||
-	      (t->source.file && t->phase != TFTPK_PHASE_OPENING &&
-	       tftpk_event_state(skb, t));
-	if (type == TFTPK_EVENT_TYPE_END || type == TFTPK_EVENT_TYPE_REFUSED)
-		err = err || nla_put_u32(skb, TFTPK_A_EVENT_OUTCOME,
-					 t->outcome);
-	if (type == TFTPK_EVENT_TYPE_BOUNDED)
-		err = err || nla_put_string(skb, TFTPK_A_EVENT_REASON,
-					    "neither on the link nor trusted, at a single port");
-	else if (t->reason)
-		err = err || nla_put_u32(skb, TFTPK_A_EVENT_ERROR_CODE,
-					 t->error_code) ||
-		      nla_put_string(skb, TFTPK_A_EVENT_REASON, t->reason);
-	if (err) {
-		nlmsg_free(skb);
-		tftpk_event_lost(tn);
-		return;
-	}
-	tftpk_event_send(tn, skb, hdr, GFP_KERNEL);
+	spin_lock_bh(&t->lock);
+	err = tftpk_put_transfer(skb, t) ?: tftpk_put_reason(skb, t, type);
+	opened = t->phase != TFTPK_PHASE_OPENING;
+	spin_unlock_bh(&t->lock);
+	if (!err && t->request_skb)
+		err = nla_put_string(skb, TFTPK_A_TRANSFER_NAME,
+				     TFTPK_REQUEST(t->request_skb)->name);
+	if (!err && opened)
+		err = tftpk_put_path(skb, TFTPK_A_TRANSFER_FILE, t->source.file);
+	tftpk_event_send(t->tn, skb, hdr, err, GFP_KERNEL);
 }
 
 /**
@@ -165,27 +197,23 @@ void tftpk_event_refused(const struct tftpk_key *key, const char *name,
 	struct tftpk_net *tn = key->port->listener->tn;
 	struct sk_buff *skb;
 	void *hdr;
+	int err;
 
 	if (!tftpk_event_wanted(tn))
 		return;
 	if (!__ratelimit(&tn->refusals)) {
-		tftpk_event_lost(tn);
+		tftpk_stats_inc(tn, TFTPK_A_STATS_EVENTS_DROPPED);
 		return;
 	}
-	skb = tftpk_event_new(TFTPK_EVENT_TYPE_REFUSED, key,
+	skb = tftpk_event_new(tn, TFTPK_EVENT_TYPE_REFUSED,
 			      256 + nla_total_size(strlen(name) + 1) +
 			      nla_total_size(strlen(reason) + 1), GFP_ATOMIC,
 			      &hdr);
-	if (!skb) {
-		tftpk_event_lost(tn);
+	if (!skb)
 		return;
-	}
-	if (nla_put_string(skb, TFTPK_A_EVENT_NAME, name) ||
-	    nla_put_u32(skb, TFTPK_A_EVENT_ERROR_CODE, code) ||
-	    nla_put_string(skb, TFTPK_A_EVENT_REASON, reason)) {
-		nlmsg_free(skb);
-		tftpk_event_lost(tn);
-		return;
-	}
-	tftpk_event_send(tn, skb, hdr, GFP_ATOMIC);
+	err = tftpk_put_client(skb, key) ?:
+	      nla_put_string(skb, TFTPK_A_TRANSFER_NAME, name) ?:
+	      nla_put_u32(skb, TFTPK_A_TRANSFER_ERROR_CODE, code) ?:
+	      nla_put_string(skb, TFTPK_A_TRANSFER_REASON, reason);
+	tftpk_event_send(tn, skb, hdr, err, GFP_ATOMIC);
 }

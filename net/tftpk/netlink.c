@@ -5,9 +5,7 @@
  * and settings. What genl.h declares runs in process context, without
  * tftpk_net.mutex.
  */
-#include <linux/dcache.h>
 #include <linux/fs.h>
-#include <linux/jiffies.h>
 #include <linux/slab.h>
 #include <linux/wait_bit.h>
 #include <net/genetlink.h>
@@ -112,53 +110,10 @@ static enum tftpk_state tftpk_state(const struct tftpk_transfer *t)
 	return TFTPK_STATE_SENDING;
 }
 
-/* All but the name of the file. */
-static int tftpk_put_transfer(struct sk_buff *skb,
-			      const struct tftpk_transfer *t)
-{
-	const struct tftpk_key *key = &t->peer.tid.key;
-	int ifindex = key->scope ?: key->port->listener->name.ifindex;
-
-	lockdep_assert_held(&t->lock);
-
-	if (nla_put_u32(skb, TFTPK_A_TRANSFER_ID, t->id) ||
-	    nla_put_u32(skb, TFTPK_A_TRANSFER_STATE, tftpk_state(t)) ||
-	    tftpk_put_address(skb, TFTPK_A_TRANSFER_CLIENT_ADDRESS,
-			      &key->client) ||
-	    nla_put_be16(skb, TFTPK_A_TRANSFER_CLIENT_PORT,
-			 key->client_port) ||
-	    tftpk_put_address(skb, TFTPK_A_TRANSFER_SERVER_ADDRESS,
-			      &key->local) ||
-	    nla_put_be16(skb, TFTPK_A_TRANSFER_SERVER_PORT, key->port->port) ||
-	    (ifindex && nla_put_u32(skb, TFTPK_A_TRANSFER_IFINDEX, ifindex)) ||
-	    nla_put_u32(skb, TFTPK_A_TRANSFER_AGE,
-			jiffies_to_msecs(jiffies - t->started)))
-		return -EMSGSIZE;
-	if (t->phase == TFTPK_PHASE_OPENING)
-		return 0;
-	if (nla_put_u32(skb, TFTPK_A_TRANSFER_EXPORT_ID, t->source.export->id) ||
-	    nla_put_u64_64bit(skb, TFTPK_A_TRANSFER_SIZE, t->source.size,
-			      TFTPK_A_TRANSFER_PAD) ||
-	    nla_put_u64_64bit(skb, TFTPK_A_TRANSFER_ACKNOWLEDGED,
-			      tftpk_transfer_acked_bytes(t),
-			      TFTPK_A_TRANSFER_PAD) ||
-	    nla_put_u32(skb, TFTPK_A_TRANSFER_BLOCK_SIZE, t->blksize) ||
-	    nla_put_u32(skb, TFTPK_A_TRANSFER_WINDOW_SIZE, t->window.size) ||
-	    nla_put_u32(skb, TFTPK_A_TRANSFER_TIMEOUT,
-			t->utimeout / USEC_PER_SEC) ||
-	    nla_put_u32(skb, TFTPK_A_TRANSFER_RTT, t->peer.rtt.srtt) ||
-	    nla_put_u32(skb, TFTPK_A_TRANSFER_BLOCKS_RETRANSMITTED,
-			t->retransmitted))
-		return -EMSGSIZE;
-	return 0;
-}
-
-/* Tell of one transfer, if it is still running. Nothing of its path is touched
- * under its lock: softirqs want that, and come under the locks of paths.
- */
+/* Tell of one transfer, if it is still running. */
 static int tftpk_dump_transfer(struct sk_buff *skb,
 			       struct netlink_callback *cb,
-			       struct tftpk_transfer *t, char *buf)
+			       struct tftpk_transfer *t)
 {
 	void *hdr = tftpk_dump_entry(skb, cb, TFTPK_CMD_TRANSFER_GET);
 	bool dead, opened = false;
@@ -169,17 +124,22 @@ static int tftpk_dump_transfer(struct sk_buff *skb,
 	spin_lock_bh(&t->lock);
 	dead = t->dead;
 	if (!dead) {
-		err = tftpk_put_transfer(skb, t);
-		opened = !err && t->phase != TFTPK_PHASE_OPENING;
+		opened = t->phase != TFTPK_PHASE_OPENING;
+		err = tftpk_put_transfer(skb, t) ||
+		      nla_put_u32(skb, TFTPK_A_TRANSFER_STATE,
+				  tftpk_state(t)) ||
+		      nla_put_be16(skb, TFTPK_A_TRANSFER_SERVER_PORT,
+				   t->peer.tid.key.port->port) ||
+		      (opened && nla_put_u32(skb, TFTPK_A_TRANSFER_EXPORT_ID,
+					     t->source.export->id));
 		atomic_add(opened, &t->source.readers);
 	}
 	spin_unlock_bh(&t->lock);
 
 	if (opened) {
-		char *name = d_path(&t->source.file->f_path, buf, PATH_MAX);
-
-		err = !IS_ERR(name) &&
-		      nla_put_string(skb, TFTPK_A_TRANSFER_FILE, name);
+		if (!err)
+			err = tftpk_put_path(skb, TFTPK_A_TRANSFER_FILE,
+					     t->source.file);
 		if (atomic_dec_and_test(&t->source.readers))
 			wake_up_var(&t->source.readers);
 	}
@@ -198,31 +158,25 @@ int tftpk_nl_transfer_get_dumpit(struct sk_buff *skb,
 {
 	struct tftpk_net *tn = tftpk_net(sock_net(cb->skb->sk));
 	struct tftpk_transfer **found;
-	int err = -ENOMEM;
-	char *buf;
+	int err = 0;
 	u32 i, n;
 
-	buf = kmalloc(PATH_MAX, GFP_KERNEL);
 	found = kmalloc_array(TFTPK_DUMP_BATCH, sizeof(*found), GFP_KERNEL);
-	if (!buf || !found)
-		goto out;
+	if (!found)
+		return -ENOMEM;
 
 	do {
-		err = 0;
 		n = tftpk_table_get(tn, cb->args[0], U32_MAX, found,
 				    TFTPK_DUMP_BATCH);
 		for (i = 0; i < n; i++) {
 			if (!err)
-				err = tftpk_dump_transfer(skb, cb, found[i],
-							  buf);
+				err = tftpk_dump_transfer(skb, cb, found[i]);
 			if (!err)
 				cb->args[0] = found[i]->id;
 			tftpk_transfer_put(found[i]);
 		}
 	} while (n && !err);
-out:
 	kfree(found);
-	kfree(buf);
 	return skb->len ?: err;
 }
 
@@ -378,27 +332,18 @@ static int tftpk_put_lookup(struct sk_buff *skb, struct file *file,
 			    const struct tftpk_export *export)
 {
 	const char *reason;
-	char *buf, *name;
 	u16 code;
-	int err;
 
 	if (IS_ERR(file)) {
 		reason = tftpk_file_error(PTR_ERR(file), &code);
 		return nla_put_u32(skb, TFTPK_A_LOOKUP_ERROR_CODE, code) ||
 		       nla_put_string(skb, TFTPK_A_LOOKUP_REASON, reason);
 	}
-	buf = kmalloc(PATH_MAX, GFP_KERNEL);
-	if (!buf)
-		return -ENOMEM;
-	name = d_path(&file->f_path, buf, PATH_MAX);
-	err = IS_ERR(name) ||
-	      nla_put_string(skb, TFTPK_A_LOOKUP_FILE, name) ||
-	      nla_put_u32(skb, TFTPK_A_LOOKUP_EXPORT_ID, export->id) ||
-	      nla_put_u64_64bit(skb, TFTPK_A_LOOKUP_SIZE,
-				i_size_read(file_inode(file)),
-				TFTPK_A_LOOKUP_PAD);
-	kfree(buf);
-	return err;
+	return tftpk_put_path(skb, TFTPK_A_LOOKUP_FILE, file) ||
+	       nla_put_u32(skb, TFTPK_A_LOOKUP_EXPORT_ID, export->id) ||
+	       nla_put_u64_64bit(skb, TFTPK_A_LOOKUP_SIZE,
+				 i_size_read(file_inode(file)),
+				 TFTPK_A_LOOKUP_PAD);
 }
 
 int tftpk_nl_lookup_doit(struct sk_buff *skb, struct genl_info *info)

@@ -13,7 +13,7 @@
  *               who is unverified
  *   file.c      process context: opens files, fills the page ring
  *   output.c    any context: turns ring entries into skbs and sends them
- *   event.c     events to listeners
+ *   event.c     what netlink tells of a transfer: events, and entries of dumps
  *   export.c    folders, and what a name stands for below them
  *   window.c    pure: what an ACK means, what to send next, how long to wait
  *   proto.c     pure: packets to structures and back
