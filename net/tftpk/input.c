@@ -96,12 +96,30 @@ static void tftpk_input_refuse(const struct tftpk_key *key, const char *name,
 		tftpk_stats_inc(tn, TFTPK_A_STATS_REQUESTS_LIMITED);
 }
 
+/* Why a mode is not served, or NULL; RFC 1123 section 4.2.2.1 has no mail. */
+static const char *tftpk_input_bad_mode(enum tftpk_mode mode)
+{
+	switch (mode) {
+	case TFTPK_MODE_OCTET:
+	case TFTPK_MODE_NETASCII:
+		return NULL;
+	case TFTPK_MODE_MAIL:
+		return "no mail here";
+	case TFTPK_MODE_UNKNOWN:
+		return "unknown mode";
+	case TFTPK_MODE_MISSING:
+		break;
+	}
+	return "no mode";
+}
+
 /* RRQ or WRQ; consumes @skb. */
 static void tftpk_input_request(struct tftpk_key *key, struct sk_buff *skb,
 				u16 op)
 {
 	struct tftpk_net *tn = key->port->listener->tn;
 	struct tftpk_request req;
+	const char *bad_mode;
 	u32 len, hash;
 
 	len = skb->len - sizeof(struct udphdr);
@@ -117,12 +135,15 @@ static void tftpk_input_request(struct tftpk_key *key, struct sk_buff *skb,
 		return;
 	}
 
-	if (op == TFTPK_OP_WRQ)
+	bad_mode = tftpk_input_bad_mode(req.mode);
+	if (bad_mode)
+		tftpk_input_refuse(key, req.name, op == TFTPK_OP_WRQ ?
+				   TFTPK_A_STATS_WRITES_REFUSED :
+				   TFTPK_A_STATS_REQUESTS_REFUSED,
+				   TFTPK_ERR_OPERATION, bad_mode);
+	else if (op == TFTPK_OP_WRQ)
 		tftpk_input_refuse(key, req.name, TFTPK_A_STATS_WRITES_REFUSED,
 				   TFTPK_ERR_ACCESS, "read-only server");
-	else if (req.mode == TFTPK_MODE_MAIL)
-		tftpk_input_refuse(key, req.name, TFTPK_A_STATS_REQUESTS_REFUSED,
-				   TFTPK_ERR_OPERATION, "no mail here");
 	else if (req.malformed && READ_ONCE(tn->settings.strict_options))
 		tftpk_input_refuse(key, req.name, TFTPK_A_STATS_REQUESTS_REFUSED,
 				   TFTPK_ERR_OPTION, "bad option value");

@@ -63,8 +63,22 @@ static bool tftpk_parse_number(const char *s, u64 max, u64 *value)
 	return true;
 }
 
-/* An option that is malformed or out of its RFC's range is left out, as if
- * it had not been sent (RFC 2347).
+/* A number of which a server may grant less (RFC 2348, RFC 7440): WinPE is told to
+ * ask for a blksize of 65535. What is above the range is capped and noted.
+ */
+static bool tftpk_take_amount(struct tftpk_request *req, u64 v, u16 min,
+			      u16 max, u16 *amount)
+{
+	if (v < min)
+		return false;
+	if (v > max)
+		req->malformed = true;
+	*amount = min_t(u64, v, max);
+	return true;
+}
+
+/* An option that is malformed, or out of its RFC's range where the answer must not
+ * differ, is left out, as if it had not been sent (RFC 2347).
  */
 static bool tftpk_take_option(struct tftpk_request *req, int opt,
 			      const char *value)
@@ -77,10 +91,8 @@ static bool tftpk_take_option(struct tftpk_request *req, int opt,
 
 	switch (opt) {
 	case TFTPK_OPT_BLKSIZE:
-		if (v < TFTPK_BLKSIZE_MIN || v > TFTPK_BLKSIZE_MAX)
-			return false;
-		req->blksize = v;
-		return true;
+		return tftpk_take_amount(req, v, TFTPK_BLKSIZE_MIN,
+					 TFTPK_BLKSIZE_MAX, &req->blksize);
 	case TFTPK_OPT_TIMEOUT:
 		if (v < 1 || v > 255)
 			return false;
@@ -97,15 +109,22 @@ static bool tftpk_take_option(struct tftpk_request *req, int opt,
 		req->rollover = v;
 		return true;
 	case TFTPK_OPT_WINDOWSIZE:
-		if (v < 1 || v > 65535)
-			return false;
-		req->windowsize = v;
-		return true;
+		return tftpk_take_amount(req, v, 1, U16_MAX, &req->windowsize);
 	case TFTPK_OPT_TSIZE:
 		/* A reader sends 0, some send what they believe; any will do. */
 		return true;
 	}
 	return false;
+}
+
+static enum tftpk_mode tftpk_parse_mode(const char *mode)
+{
+	int i;
+
+	if (!mode)
+		return TFTPK_MODE_MISSING;
+	i = tftpk_match(mode, tftpk_mode_names, ARRAY_SIZE(tftpk_mode_names));
+	return i < 0 ? TFTPK_MODE_UNKNOWN : i;
 }
 
 /**
@@ -118,27 +137,25 @@ static bool tftpk_take_option(struct tftpk_request *req, int opt,
  * repetition). What follows the last complete option is ignored: some boot
  * ROMs pad their requests.
  *
- * Return: 0, or -EBADMSG where this is no request at all.
+ * Return: 0, or -EBADMSG where this is no request at all: it names no file.
  */
 int tftpk_parse_request(const u8 *data, size_t len, struct tftpk_request *req)
 {
 	const u8 *pos = data, *end = data + len;
 	const unsigned int timeouts = BIT(TFTPK_OPT_TIMEOUT) |
 				      BIT(TFTPK_OPT_UTIMEOUT);
-	const char *name, *mode, *value;
+	const char *name, *value;
 	unsigned int seen = 0;
 	int i;
 
 	memset(req, 0, sizeof(*req));
 
 	req->name = tftpk_next_string(&pos, end);
-	mode = req->name ? tftpk_next_string(&pos, end) : NULL;
-	if (!mode || !*req->name)
+	if (!req->name || !*req->name)
 		return -EBADMSG;
-	i = tftpk_match(mode, tftpk_mode_names, ARRAY_SIZE(tftpk_mode_names));
-	if (i < 0)
-		return -EBADMSG;
-	req->mode = i;
+	req->mode = tftpk_parse_mode(tftpk_next_string(&pos, end));
+	if (req->mode >= ARRAY_SIZE(tftpk_mode_names))
+		return 0;
 
 	while ((name = tftpk_next_string(&pos, end)) &&
 	       (value = tftpk_next_string(&pos, end))) {

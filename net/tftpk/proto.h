@@ -36,6 +36,8 @@ enum tftpk_mode {
 	TFTPK_MODE_OCTET,
 	TFTPK_MODE_NETASCII,
 	TFTPK_MODE_MAIL,
+	TFTPK_MODE_UNKNOWN,
+	TFTPK_MODE_MISSING,	/* or without its end */
 };
 
 /* Options that are understood; the order is that of the names in proto.c. */
@@ -68,10 +70,11 @@ enum tftpk_option {
  * @utimeout: value of the timeout or utimeout option in microseconds
  * @mode: transfer mode
  * @rollover: value of the rollover option, 0 or 1
- * @malformed: an option that is understood had a value that is not
+ * @malformed: an option that is understood had a value that is not, or that is out
+ *	of its RFC's range
  * @nopts: how many options follow in @opts
- * @opts: the options that were asked for and are well-formed, in the order
- *	of the request, without repetitions
+ * @opts: the options that were asked for and can be granted, in the order of the
+ *	request, without repetitions
  */
 struct tftpk_request {
 	const char *name;

@@ -61,14 +61,19 @@ static const struct oack_case oack_cases[] = {
 	{ "blksize of 511", "f|octet|blksize|511|", "blksize|511|" },
 	{ "blksize of 65464", "f|octet|blksize|65464|", "blksize|65464|",
 	  { 1, 65464, 1 } },
-	{ "blksize of 65465", "f|octet|blksize|65465|", "", { 1, 65464, 1 } },
-	{ "blksize of 65536", "f|octet|blksize|65536|", "", { 1, 65464, 1 } },
-	{ "blksize beyond 32 bits", "f|octet|blksize|4294967808|", "" },
+	{ "blksize of 65465", "f|octet|blksize|65465|", "blksize|65464|",
+	  { 1, 65464, 1 } },
+	{ "blksize of 65536", "f|octet|blksize|65536|", "blksize|65464|",
+	  { 1, 65464, 1 } },
+	{ "blksize above the range and the limit", "f|octet|blksize|65535|",
+	  "blksize|1428|" },
+	{ "blksize beyond 32 bits", "f|octet|blksize|4294967808|",
+	  "blksize|1428|" },
 	{ "blksize beyond 64 bits",
-	  "f|octet|blksize|18446744073709552128|", "" },
+	  "f|octet|blksize|18446744073709552128|", "blksize|1428|" },
 	{ "blksize of a hundred digits",
 	  "f|octet|blksize|1111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111111|",
-	  "" },
+	  "blksize|1428|" },
 	{ "leading zeros", "f|octet|blksize|00000000001024|", "blksize|1024|" },
 	{ "a sign", "f|octet|blksize|+1024|", "" },
 	{ "a negative number", "f|octet|blksize|-1|", "" },
@@ -109,8 +114,10 @@ static const struct oack_case oack_cases[] = {
 	{ "windowsize of 0", "f|octet|windowsize|0|", "" },
 	{ "windowsize of 65535", "f|octet|windowsize|65535|",
 	  "windowsize|65535|", { 1, 512, 65535 } },
-	{ "windowsize of 65536", "f|octet|windowsize|65536|", "",
-	  { 1, 512, 65535 } },
+	{ "windowsize of 65536", "f|octet|windowsize|65536|",
+	  "windowsize|65535|", { 1, 512, 65535 } },
+	{ "windowsize beyond 32 bits", "f|octet|windowsize|4294967297|",
+	  "windowsize|64|" },
 
 	/* As tftp-hpa has them */
 	{ "rollover to 0", "f|octet|rollover|0|", "rollover|0|" },
@@ -265,6 +272,10 @@ static const struct request_case request_cases[] = {
 	  TFTPK_MODE_OCTET, true },
 	{ "a value out of range is noted", "f|octet|timeout|256|", "f",
 	  TFTPK_MODE_OCTET, true },
+	{ "a value above the range is noted", "f|octet|blksize|65465|", "f",
+	  TFTPK_MODE_OCTET, true },
+	{ "a window above the range is noted", "f|octet|windowsize|65536|", "f",
+	  TFTPK_MODE_OCTET, true },
 	{ "an unknown option is no fault", "f|octet|x|?|", "f",
 	  TFTPK_MODE_OCTET, false },
 	{ "padding is no fault", "f|octet|||||||", "f", TFTPK_MODE_OCTET,
@@ -276,14 +287,18 @@ static const struct request_case request_cases[] = {
 	{ "many NULs", "||||||||||||||||" },
 	{ "no name", "|octet|" },
 	{ "name without its end", "f" },
-	{ "name only", "f|" },
-	{ "no mode", "f||" },
-	{ "mode without its end", "f|octet" },
-	{ "the beginning of a mode", "f|octe|" },
-	{ "more than a mode", "f|octets|" },
-	{ "a mode with a blank", "f|octet |" },
-	{ "an unknown mode", "f|binary|" },
-	{ "an unknown mode before options", "f|x|blksize|512|" },
+
+	{ "name only", "f|", "f", TFTPK_MODE_MISSING },
+	{ "mode without its end", "f|octet", "f", TFTPK_MODE_MISSING },
+	{ "an empty mode", "f||", "f", TFTPK_MODE_UNKNOWN },
+	{ "the beginning of a mode", "f|octe|", "f", TFTPK_MODE_UNKNOWN },
+	{ "more than a mode", "f|octets|", "f", TFTPK_MODE_UNKNOWN },
+	{ "a mode with a blank", "f|octet |", "f", TFTPK_MODE_UNKNOWN },
+	{ "binary", "f|binary|", "f", TFTPK_MODE_UNKNOWN },
+	{ "an unknown mode before options", "f|x|blksize|512|", "f",
+	  TFTPK_MODE_UNKNOWN },
+	{ "options are not read behind it", "f|x|blksize|1k|", "f",
+	  TFTPK_MODE_UNKNOWN, false },
 };
 
 KUNIT_ARRAY_PARAM_DESC(request, request_cases, desc);
@@ -314,8 +329,8 @@ static void proto_truncated_test(struct kunit *test)
 {
 	static const char whole[] =
 		"file|octet|tsize|0|blksize|1024|windowsize|16|";
-	/* Behind the mode, and behind each value. */
-	static const u8 complete[] = { 11, 19, 32, 46 };
+	/* Behind the name, behind the mode, and behind each value. */
+	static const u8 complete[] = { 5, 11, 19, 32, 46 };
 	struct tftpk_request req;
 	size_t len, cut;
 	const u8 *data;
@@ -335,8 +350,10 @@ static void proto_truncated_test(struct kunit *test)
 			continue;
 		}
 		KUNIT_ASSERT_EQ_MSG(test, err, 0, "cut %zu", cut);
-		for (n = 0; n + 1 < ARRAY_SIZE(complete); n++)
-			if (cut < complete[n + 1])
+		KUNIT_EXPECT_EQ_MSG(test, req.mode == TFTPK_MODE_MISSING,
+				    cut < complete[1], "cut %zu", cut);
+		for (n = 0; n + 2 < ARRAY_SIZE(complete); n++)
+			if (cut < complete[n + 2])
 				break;
 		KUNIT_EXPECT_EQ_MSG(test, req.nopts, n, "cut %zu", cut);
 	}

@@ -41,6 +41,9 @@ static const struct {
 	u64 max;
 	enum grant grant;
 } options[] = {
+	/* RFC 2348 and RFC 7440 let a server answer less, so more than the range
+	 * holds is as good as its end.
+	 */
 	[TFTPK_OPT_BLKSIZE]	= { "blksize", 8, 65464, GRANT_LESS },
 	[TFTPK_OPT_TIMEOUT]	= { "timeout", 1, 255, GRANT_AS_ASKED },
 	[TFTPK_OPT_TSIZE]	= { "tsize", 0, UINT64_MAX, GRANT_OTHER },
@@ -54,6 +57,10 @@ static const struct {
 #define N_OPTIONS	((int)ARRAY_SIZE(options))
 
 static const char * const modes[] = { "octet", "netascii", "mail" };
+
+/* Not one of them, and none. */
+#define MODE_UNKNOWN	((int)ARRAY_SIZE(modes))
+#define MODE_MISSING	(MODE_UNKNOWN + 1)
 
 /* A request as the RFCs would have it read. */
 struct wish {
@@ -109,12 +116,16 @@ static bool read_wish(const u8 *data, size_t len, struct wish *wish)
 
 	memset(wish, 0, sizeof(*wish));
 	wish->name = next(&r);
-	mode = next(&r);
-	if (!wish->name || !mode || !*wish->name)
+	if (!wish->name || !*wish->name)
 		return false;
-	while (strcasecmp(mode, modes[wish->mode]))
-		if (++wish->mode == ARRAY_SIZE(modes))
-			return false;
+	mode = next(&r);
+	while (mode && wish->mode < MODE_UNKNOWN &&
+	       strcasecmp(mode, modes[wish->mode]))
+		wish->mode++;
+	if (!mode)
+		wish->mode = MODE_MISSING;
+	if (wish->mode >= MODE_UNKNOWN)
+		return true;
 
 	while ((option = next(&r)) && (text = next(&r))) {
 		int o = find(option);
@@ -126,12 +137,13 @@ static bool read_wish(const u8 *data, size_t len, struct wish *wish)
 		/* They are one option in two units. */
 		if (o == TFTPK_OPT_TIMEOUT || o == TFTPK_OPT_UTIMEOUT)
 			seen[TFTPK_OPT_TIMEOUT] = seen[TFTPK_OPT_UTIMEOUT] = true;
+		if (!number(text, &v) || v < options[o].min ||
+		    v > options[o].max)
+			wish->malformed = true;
 		if (number(text, &v) && v >= options[o].min &&
-		    v <= options[o].max) {
+		    (v <= options[o].max || options[o].grant == GRANT_LESS)) {
 			wish->value[o] = v;
 			wish->order[wish->n++] = o;
-		} else {
-			wish->malformed = true;
 		}
 	}
 	return true;

@@ -161,12 +161,17 @@ def _(server, _, end):
 
 # option, values that are granted as they are, values that are left out
 RANGES = [
-    # 512 in 16, 32 and 64 bits are out of it as well.
-    ("blksize", (8, 9, 512, 1428), (0, 1, 7, 65465, 65536, 2**16 + 512, 2**32 + 512, 2**64 + 512, 10**31)),
+    ("blksize", (8, 9, 512, 1428), (0, 1, 7)),
     ("timeout", (1, 2, 254, 255), (0, 256, 3000, 2**32 + 1)),
     ("utimeout", (10_000, 999_999, 255_000_000), (0, 9_999, 255_000_001, 2**32 + 10_000)),
-    ("windowsize", (1, 2, 63, 64), (0, 65536, 2**32 + 1)),
+    ("windowsize", (1, 2, 63, 64), (0,)),
     ("rollover", (0, 1), (2, 65535, 2**32)),
+]
+# Values above the range of an option of which less may be granted. Cut to 16, 32 or
+# 64 bits they would be small ones.
+ABOVE = [
+    ("blksize", (65465, 65535, 65536, 2**16 + 512, 2**32 + 512, 2**64 + 512, 10**31)),
+    ("windowsize", (65536, 65537, 2**32 + 1, 2**64 + 1)),
 ]
 MALFORMED = (b"", b"-1", b"+8", b" 8", b"8 ", b"0x10", b"1e3", b"8.0", b"8k", b"one", b"\xb2", b"8\n")
 
@@ -178,6 +183,24 @@ def _(server):
             equal(f"{name} {value}", pairs((name, value)), answer(server, (name, value)))
         for value in outside:
             equal(f"{name} {value}", None, answer(server, (name, value)))
+
+
+@test("what is above an option's range is granted as far as it goes")
+def _(server):
+    largest = {"blksize": 1500 - headers(server), "windowsize": 64}
+    for name, values in ABOVE:
+        for value in values:
+            equal(f"{name} {value}", pairs((name, largest[name])), answer(server, (name, value)))
+    # What is sent is what was granted.
+    for netascii in (False, True):
+        with Client(server) as client:
+            transfer = Transfer(client, "file", ("blksize", 65535), mode="netascii" if netascii else "octet")
+            equal("block size", largest["blksize"], transfer.blksize)
+            transfer.finish()
+    with settings(clamp_mtu=False):
+        equal("OACK", pairs(("blksize", 65464)), answer(server, ("blksize", 65535)))
+        with settings(max_blksize=4096):
+            equal("OACK", pairs(("blksize", 4096)), answer(server, ("blksize", 65535)))
 
 
 @test("malformed values are left out")
@@ -228,8 +251,9 @@ def _(server):
     with settings(strict_options=True):
         growth = Growth()
         refused = 0
+        above = dict(ABOVE)
         for name, _, outside in RANGES:
-            for value in outside + MALFORMED[:4]:
+            for value in (*outside, *above.get(name, ()), *MALFORMED[:4]):
                 packet = ask(("tsize", 0), (name, value))
                 equal(f"answer to {name} {value}", (Error, Code.OPTION), (type(packet), packet.code))
                 refused += 1
