@@ -195,7 +195,9 @@ static struct file *tftpk_open_beneath(const struct tftpk_export *export,
 	}
 
 	/* dentry_open() checks neither; opening a FIFO could also block. */
-	if (!S_ISREG(d_inode(path.dentry)->i_mode))
+	if (d_is_dir(path.dentry))
+		err = -EISDIR;
+	else if (!S_ISREG(d_inode(path.dentry)->i_mode))
 		err = -EACCES;
 	else
 		err = path_permission(&path, MAY_OPEN | MAY_READ);
@@ -292,19 +294,11 @@ static struct file *tftpk_open_any(struct tftpk_net *tn, const char *name,
 	return ERR_PTR(-ENOENT);
 }
 
-/**
- * tftpk_export_open() - open what a name stands for
- * @tn: namespace's server
- * @name: path as a client sends it; absolute paths and symbolic links stay
- *	inside the export, as in a chroot
- * @export: takes the export, with a reference
- *
- * Where no file has the very name, backslashes count as slashes.
- *
- * Context: process. Return: the file, or an error pointer.
+/* Open what a name stands for. Where no file has the very name, backslashes count
+ * as slashes.
  */
-struct file *tftpk_export_open(struct tftpk_net *tn, const char *name,
-			       struct tftpk_export **export)
+static struct file *tftpk_open_name(struct tftpk_net *tn, const char *name,
+				    struct tftpk_export **export)
 {
 	struct file *file = tftpk_open_any(tn, name, export);
 	char *copy;
@@ -318,4 +312,46 @@ struct file *tftpk_export_open(struct tftpk_net *tn, const char *name,
 	file = tftpk_open_any(tn, copy, export);
 	kfree(copy);
 	return file;
+}
+
+/* How many bytes of a name come before the first that is no printable ASCII. */
+static size_t tftpk_printable_len(const char *name)
+{
+	size_t len = 0;
+
+	while (name[len] >= ' ' && name[len] <= '~')
+		len++;
+	return len;
+}
+
+/**
+ * tftpk_export_open() - open what a name stands for
+ * @tn: namespace's server
+ * @name: path as a client sends it; absolute paths and symbolic links stay
+ *	inside the export, as in a chroot
+ * @export: takes the export, with a reference
+ *
+ * ROMs that take DHCP's file name for a string that ends with a NUL append what
+ * follows it in the packet: option codes, from 0xff on. So where no file has the
+ * name, one may have what precedes its first byte that is not printable.
+ *
+ * Context: process. Return: the file, or an error pointer; -EISDIR for a folder.
+ */
+struct file *tftpk_export_open(struct tftpk_net *tn, const char *name,
+			       struct tftpk_export **export)
+{
+	struct file *file = tftpk_open_name(tn, name, export), *other;
+	size_t len = tftpk_printable_len(name);
+	char *copy;
+
+	if (!name[len] || !len ||
+	    (PTR_ERR(file) != -ENOENT && PTR_ERR(file) != -ENAMETOOLONG))
+		return file;
+	copy = kmemdup_nul(name, len, GFP_KERNEL);
+	if (!copy)
+		return ERR_PTR(-ENOMEM);
+	other = tftpk_open_name(tn, copy, export);
+	kfree(copy);
+	/* A folder is not what was meant. */
+	return PTR_ERR(other) == -EISDIR ? file : other;
 }

@@ -32,6 +32,7 @@ const char *tftpk_file_error(int err, u16 *code)
 		*code = TFTPK_ERR_NOT_FOUND;
 		return "file not found";
 	case -EACCES:
+	case -EISDIR:
 	case -EPERM:
 	case -EXDEV:
 		*code = TFTPK_ERR_ACCESS;

@@ -351,6 +351,26 @@ def _():
         monitor.tells(f"refused  CLIENT large: {text}")
 
 
+@test("monitor tells what odd clients ask for", ())
+def _():
+    ctl("export", ROOT)
+    monitor = Monitor()
+    with Client(FOUR) as client:
+        client.request(b"file\xff\xd1\x33")
+        client.block(1)
+        client.ack(1)
+        client.peer = None
+    name = '"file\\xff\\xd13"'
+    got = monitor.lines(3)
+    matches("request", f"request  * {name}", got[0])
+    matches("start", f"start    * {ROOT}/file as {name}, *", got[1])
+    for mode, text in ((b"file\0binary\0", "unknown mode"), (b"file\0", "no mode"), (b"file\0octet", "no mode")):
+        with Client(FOUR) as client:
+            client.send(b"\0\1" + mode, client.listener)
+            client.expect(Error, code=Code.OPERATION, text=text)
+        monitor.tells(f"refused  CLIENT file: ERROR 4, {text}")
+
+
 @test("monitor as JSON, an object a line", ())
 def _():
     ctl("export", ROOT)

@@ -15,9 +15,12 @@ import threading
 from lib import (
     SRV, WORK, Client, Code, Data, Error, Growth, Op, Transfer, ack, content, ctl, data, equal,
     error, execute, exported, fetch, libc, make, mounted, quiet, raw, request, run, same, served,
-    test,
+    settings, test,
 )
 from lib.clients import url
+
+RRQ = struct.pack("!H", Op.RRQ)
+WRQ = struct.pack("!H", Op.WRQ)
 
 FILE = make("file", b"what the root holds\n")
 BIG = make("big", content(10_000))
@@ -60,9 +63,12 @@ NOT_FOUND = {
     "behind a link to itself": "loop",
     "behind a backslash": "\\nothing",
     "with a blank": " file",
-    "with a newline": "file\n",
     "of no UTF-8": b"\xff\xfe",
     "of a format string": "%s%n",
+    "of nothing but rubbish": b"\xff\xd1\x33",
+    "before rubbish": b"nothing\xff",
+    "of a folder before rubbish": b"folder\xff",
+    "of a folder's file before rubbish": b"folder/\xfffile",
 }
 
 
@@ -149,6 +155,40 @@ os.rename(SRV / "bound/mounted", ELSEWHERE / "mounted")
 def _(server, name, wanted):
     with Client(server) as client:
         gets(client, name, FILE if wanted == "file" else b"what is in " + raw(wanted))
+
+
+# What follows a name in DHCP's packet, where a ROM takes that for a string.
+RUBBISH = {
+    "the end of the options": b"\xff",
+    "that and more": b"\xff\xd1\x33\x2a\x47",
+    "an option": b"\x06\x04\xc0\x00\x02\x01\xff",
+    "a newline": b"\n",
+    "a tab": b"\t2",
+    "DEL": b"\x7f",
+    "the first byte beyond ASCII": b"\x80",
+    "UTF-8": "\xe4.0".encode(),
+    "slashes": b"\xff/../x\\y",
+    "more than a name may have": b"\x01" + b"x" * 300,
+    "as much as a packet holds": b"\xff" * 1300,
+}
+
+
+@test("a name with rubbish behind it: {0}", cases=RUBBISH.items())
+def _(server, _, rubbish):
+    for name in ("file", "folder/file", "with blank"):
+        wanted = FILE if name == "file" else b"what is in " + raw(name)
+        for other in (name, f"/{name}", "\\" + name.replace("/", "\\")):
+            with Client(server) as client:
+                gets(client, raw(other) + rubbish, wanted)
+    # A file of the very name comes first.
+    whole = os.fsdecode(b"file" + rubbish)
+    if len(rubbish) < 100 and "/" not in whole:
+        make(whole, b"the very name")
+        with Client(server) as client:
+            gets(client, raw(whole), b"the very name")
+        (SRV / whole).unlink()
+    # What may not be read is told as such.
+    refused(server, request(b"secret" + rubbish), Code.ACCESS, requests_refused=1)
 
 
 # ---- who may read ----
@@ -275,6 +315,41 @@ def _(server):
         refused(server, request("user", mode=mode), Code.OPERATION, requests_refused=1)
 
 
+BAD_MODES = {
+    "binary": b"binary\0",
+    "nothing at all": b"",
+    "an empty mode": b"\0",
+    "half a mode": b"octe\0",
+    "a mode that continues": b"octets\0",
+    "a mode with a blank": b"octet \0",
+    "a mode without end": b"octet",
+    "octet with rubbish": b"octet\xff\0",
+    "a mode of no ASCII": b"\xff\xfe\0",
+    "a mode and options": b"binary\0blksize\0" b"1024\0",
+    "an endless mode": b"o" * 1000,
+}
+
+
+@test("a mode that is none gets ERROR 4: {0}", cases=BAD_MODES.items())
+def _(server, _, mode):
+    for name in (b"file\0", b"nothing\0"):
+        refused(server, RRQ + name + mode, Code.OPERATION, requests_refused=1, packets_malformed=0)
+    refused(server, WRQ + b"file\0" + mode, Code.OPERATION, writes_refused=1, packets_malformed=0)
+
+
+@test("a mode that is none is answered within what its source may be sent")
+def _(server):
+    with settings(source_burst=4, source_rate=1), Client(server) as client:
+        growth = Growth()
+        for _ in range(10):
+            client.send(RRQ + b"file\0binary\0", client.listener)
+        for _ in range(4):
+            client.expect(Error, code=Code.OPERATION)
+        growth.expect(requests_refused=10, requests_limited=6)
+        client.expect_silence(0.1)
+        client.peer = None
+
+
 def netascii(octets):
     """RFC 764: what the network's virtual terminal makes of it."""
     return octets.replace(b"\r", b"\r\0").replace(b"\n", b"\r\n")
@@ -392,9 +467,6 @@ def _(server):
 
 # ---- packets ----
 
-RRQ = struct.pack("!H", Op.RRQ)
-WRQ = struct.pack("!H", Op.WRQ)
-
 MALFORMED = {
     "nothing": b"",
     "one byte": b"\0",
@@ -407,14 +479,7 @@ MALFORMED = {
     "opcode 65535": b"\xff" * 600,
     "an opcode in the other byte order": struct.pack("<H", Op.RRQ) + b"file\0octet\0",
     "a name without end": RRQ + b"file",
-    "no mode": RRQ + b"file\0",
-    "a mode without end": RRQ + b"file\0octet",
     "an empty name": RRQ + b"\0octet\0",
-    "an empty mode": RRQ + b"file\0\0",
-    "an unknown mode": RRQ + b"file\0binary\0",
-    "half a mode": RRQ + b"file\0octe\0",
-    "a mode that continues": RRQ + b"file\0octets\0",
-    "a write without mode": WRQ + b"file\0",
     "a write to an empty name": WRQ + b"\0octet\0",
     "nothing but zeros": b"\0" * 512,
     "a request that never ends": RRQ + b"a" * 1400 + b"\0octet\0",
