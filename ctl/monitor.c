@@ -105,6 +105,8 @@ static void print_end(const json_t *event, const char *why)
 	print_options(event);
 	if (code >= 0)
 		printf(": ERROR %lld, %s", code, reason);
+	else if (json_is_string(look_up(event, "reason")))
+		printf(": %s", reason);
 	else if (why)
 		printf(": %s", why);
 	free(reason);

@@ -317,6 +317,16 @@ static const struct field settings[] = {
 	  .doc = "what all untrusted sources get together at single ports",
 	  .min = 1, .max = 4194304, .preset = TFTPK_DEFAULT_UNTRUSTED_TOTAL,
 	  .unit = "KiB/s" },
+	{ .attr = TFTPK_A_SETTINGS_DISCOVER_MTU, .type = FIELD_BOOLEAN,
+	  .name = "discover-mtu",
+	  .doc = "set DF to learn of smaller MTUs; some boot ROMs drop that",
+	  .min = 0, .max = 1, .preset = TFTPK_DEFAULT_DISCOVER_MTU },
+	{ .attr = TFTPK_A_SETTINGS_MIN_TIMEOUT, .type = FIELD_NUMBER,
+	  .name = "min-timeout",
+	  .doc = "silence of a client before anything is sent again",
+	  .min = 0, .max = 60000, .preset = TFTPK_DEFAULT_MIN_TIMEOUT,
+	  .unit = "ms",
+	  .zero = "as the client's round trips and pauses call for" },
 };
 
 #endif /* SPEC_H */

@@ -140,7 +140,8 @@ static int tftpk_put_reason(struct sk_buff *skb, const struct tftpk_transfer *t,
 	    nla_put_u32(skb, TFTPK_A_TRANSFER_OUTCOME, t->outcome))
 		return -EMSGSIZE;
 	if (t->reason &&
-	    (nla_put_u32(skb, TFTPK_A_TRANSFER_ERROR_CODE, t->error_code) ||
+	    ((!t->hint && nla_put_u32(skb, TFTPK_A_TRANSFER_ERROR_CODE,
+				      t->error_code)) ||
 	     nla_put_string(skb, TFTPK_A_TRANSFER_REASON, t->reason)))
 		return -EMSGSIZE;
 	return 0;

@@ -62,6 +62,10 @@ static const struct netlink_range_validation tftpk_a_settings_untrusted_total_ra
 	.max	= 4194304ULL,
 };
 
+static const struct netlink_range_validation tftpk_a_settings_min_timeout_range = {
+	.max	= 60000ULL,
+};
+
 /* TFTPK_CMD_EXPORT_ADD - do */
 static const struct nla_policy tftpk_export_add_nl_policy[TFTPK_A_EXPORT_NO_SYMLINKS + 1] = {
 	[TFTPK_A_EXPORT_PATH] = { .type = NLA_NUL_STRING, .len = TFTPK_PATH_MAX, },
@@ -94,7 +98,7 @@ static const struct nla_policy tftpk_listener_del_nl_policy[TFTPK_A_LISTENER_IFI
 };
 
 /* TFTPK_CMD_SETTINGS_SET - do */
-static const struct nla_policy tftpk_settings_set_nl_policy[TFTPK_A_SETTINGS_UNTRUSTED_TOTAL + 1] = {
+static const struct nla_policy tftpk_settings_set_nl_policy[TFTPK_A_SETTINGS_MIN_TIMEOUT + 1] = {
 	[TFTPK_A_SETTINGS_ZEROCOPY] = NLA_POLICY_MAX(NLA_U8, 1),
 	[TFTPK_A_SETTINGS_GSO] = NLA_POLICY_MAX(NLA_U8, 1),
 	[TFTPK_A_SETTINGS_DETECT_CHANGES] = NLA_POLICY_MAX(NLA_U8, 1),
@@ -116,6 +120,8 @@ static const struct nla_policy tftpk_settings_set_nl_policy[TFTPK_A_SETTINGS_UNT
 	[TFTPK_A_SETTINGS_PROGRESS] = NLA_POLICY_MAX(NLA_U32, 100),
 	[TFTPK_A_SETTINGS_UNTRUSTED_RATE] = NLA_POLICY_FULL_RANGE(NLA_U32, &tftpk_a_settings_untrusted_rate_range),
 	[TFTPK_A_SETTINGS_UNTRUSTED_TOTAL] = NLA_POLICY_FULL_RANGE(NLA_U32, &tftpk_a_settings_untrusted_total_range),
+	[TFTPK_A_SETTINGS_DISCOVER_MTU] = NLA_POLICY_MAX(NLA_U8, 1),
+	[TFTPK_A_SETTINGS_MIN_TIMEOUT] = NLA_POLICY_FULL_RANGE(NLA_U32, &tftpk_a_settings_min_timeout_range),
 };
 
 /* TFTPK_CMD_TRUST_ADD - do */
@@ -203,7 +209,7 @@ static const struct genl_split_ops tftpk_nl_ops[] = {
 		.cmd		= TFTPK_CMD_SETTINGS_SET,
 		.doit		= tftpk_nl_settings_set_doit,
 		.policy		= tftpk_settings_set_nl_policy,
-		.maxattr	= TFTPK_A_SETTINGS_UNTRUSTED_TOTAL,
+		.maxattr	= TFTPK_A_SETTINGS_MIN_TIMEOUT,
 		.flags		= GENL_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{

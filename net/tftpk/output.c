@@ -232,12 +232,43 @@ u32 tftpk_output_size(const struct tftpk_peer *peer, u32 blksize)
 	return blksize + tftpk_overhead(&peer->tid.key);
 }
 
+/* Does a packet that fits its route say that nobody may cut it? Some boot ROMs drop
+ * such packets, and a server that never exceeds its route's MTU has little to learn
+ * from them: so only where that is wanted, as sockets do then, see
+ * ip_dont_fragment().
+ */
+static bool tftpk_dont_fragment(struct net *net, const struct tftpk_key *key,
+				const struct dst_entry *dst)
+{
+	return READ_ONCE(key->port->listener->tn->settings.discover_mtu) &&
+	       !READ_ONCE(net->ipv4.sysctl_ip_no_pmtu_disc) &&
+	       !dst_metric_locked(dst, RTAX_MTU);
+}
+
+/* Number what a router may cut, so that nobody puts parts of two packets together
+ * (RFC 6864): a train takes as many numbers as it has packets. A transfer counts by
+ * itself, as connected sockets do. What is cut here, or belongs to no transfer, takes
+ * what all share that go to this address.
+ */
+static void tftpk_identify(struct net *net, struct sk_buff *skb, u16 *ident)
+{
+	u16 segs = skb_shinfo(skb)->gso_segs ?: 1;
+
+	if (!ident || skb->ignore_df) {
+		ip_select_ident_segs(net, skb, NULL, segs);
+		return;
+	}
+	ip_hdr(skb)->id = htons(*ident);
+	*ident += segs;
+}
+
 /* Put UDP and IP headers in front of what @skb holds. Checksums are left to
- * the device, or to the stack on its behalf.
+ * the device, or to the stack on its behalf. @ident numbers the packets of a
+ * transfer.
  */
 static void tftpk_push_headers(struct net *net, const struct tftpk_key *key,
 			       struct dst_entry *dst, u32 mtu,
-			       struct sk_buff *skb)
+			       struct sk_buff *skb, u16 *ident)
 {
 	bool gso = skb_is_gso(skb);
 	struct udphdr *uh;
@@ -267,13 +298,13 @@ static void tftpk_push_headers(struct net *net, const struct tftpk_key *key,
 		iph->version = 4;
 		iph->ihl = sizeof(*iph) / 4;
 		iph->tos = 0;
-		iph->frag_off = fits ? htons(IP_DF) : 0;
+		iph->frag_off = fits && tftpk_dont_fragment(net, key, dst) ?
+				htons(IP_DF) : 0;
 		iph->ttl = ip4_dst_hoplimit(dst);
 		iph->protocol = IPPROTO_UDP;
 		iph->saddr = key->local.s6_addr32[3];
 		iph->daddr = key->client.s6_addr32[3];
-		ip_select_ident_segs(net, skb, NULL,
-				     skb_shinfo(skb)->gso_segs ?: 1);
+		tftpk_identify(net, skb, ident);
 		uh->check = ~csum_tcpudp_magic(iph->saddr, iph->daddr, len,
 					       IPPROTO_UDP, 0);
 		skb->protocol = htons(ETH_P_IP);
@@ -595,7 +626,8 @@ u32 tftpk_output_blocks(struct tftpk_transfer *t, u64 first, u32 n,
 		if (!skb)
 			break;
 		bytes += skb->len - k * TFTPK_HDR_LEN;
-		tftpk_push_headers(t->tn->net, &t->peer.tid.key, dst, mtu, skb);
+		tftpk_push_headers(t->tn->net, &t->peer.tid.key, dst, mtu, skb,
+				   &t->peer.ident);
 		skb_dst_set_noref(skb, dst);
 		__skb_queue_tail(out, skb);
 		done += k;
@@ -615,14 +647,15 @@ u32 tftpk_output_blocks(struct tftpk_transfer *t, u64 first, u32 n,
 static struct sk_buff *tftpk_build_packet(struct net *net,
 					  const struct tftpk_key *key,
 					  struct dst_entry *dst,
-					  const void *data, size_t len)
+					  const void *data, size_t len,
+					  u16 *ident)
 {
 	struct sk_buff *skb = tftpk_alloc(key, dst, len, 0);
 
 	if (!skb)
 		return NULL;
 	skb_put_data(skb, data, len);
-	tftpk_push_headers(net, key, dst, dst_mtu(dst), skb);
+	tftpk_push_headers(net, key, dst, dst_mtu(dst), skb, ident);
 	return skb;
 }
 
@@ -645,7 +678,8 @@ int tftpk_output_packet(struct net *net, struct tftpk_peer *peer,
 
 	if (!dst)
 		return -ENETUNREACH;
-	skb = tftpk_build_packet(net, &peer->tid.key, dst, data, len);
+	skb = tftpk_build_packet(net, &peer->tid.key, dst, data, len,
+				 &peer->ident);
 	if (!skb)
 		return -ENOMEM;
 	skb_dst_set_noref(skb, dst);
@@ -693,7 +727,7 @@ void tftpk_output_error(const struct tftpk_key *key, struct net *net, u16 code,
 	if (!dst)
 		return;
 	skb = tftpk_build_packet(net, key, dst, buf,
-				 tftpk_put_error(buf, code, text));
+				 tftpk_put_error(buf, code, text), NULL);
 	if (!skb) {
 		dst_release(dst);
 		return;

@@ -413,6 +413,17 @@ void tftpk_send_refill(struct tftpk_transfer *t)
 	} while (again);
 }
 
+/* Its client acknowledges to the port that it asked: say what helps. */
+static void tftpk_send_hint(struct tftpk_transfer *t)
+{
+	lockdep_assert_held(&t->lock);
+
+	t->hint = true;
+	t->reason = t->peer.request.key.port->port == htons(TFTPK_PORT) ?
+		"the client acknowledges to port 69: listen --single-port" :
+		"the client acknowledges to the port that it asked: listen --single-port";
+}
+
 /* An ACK that belongs to no transfer gets ERROR 5 (RFC 1350 section 4), unless
  * it is merely late. One from a client whose transfer has another port is a
  * guess by somebody who never saw our answer: that transfer ends.
@@ -434,6 +445,8 @@ static void tftpk_send_unknown_tid(const struct tftpk_key *key)
 		spin_lock(&t->lock);
 		if (!t->dead && !tftpk_transfer_verified(t)) {
 			tftpk_limit_guessed(tn);
+			if (key->port->requests)
+				tftpk_send_hint(t);
 			tftpk_transfer_end(t, TFTPK_OUTCOME_ABORTED);
 		}
 		spin_unlock(&t->lock);
@@ -464,6 +477,19 @@ static void tftpk_send_oack_accepted(struct tftpk_transfer *t, u16 block,
 	t->phase = TFTPK_PHASE_SENDING;
 	t->progress = jiffies;
 	tftpk_send_push(t, now_ns, out);
+}
+
+/* A proved client acknowledged new data, so the way to it is good (RFC 1122 section
+ * 2.3.2.1, RFC 4861 section 7.3.1): its neighbour need not be asked, which may be a
+ * ROM that answers no ARP while it loads. At a single port a stranger proves nothing.
+ */
+static void tftpk_send_confirm(const struct tftpk_transfer *t,
+			       struct sk_buff_head *out)
+{
+	struct sk_buff *skb = skb_peek(out);
+
+	if (skb && !t->peer.bounded)
+		skb_set_dst_pending_confirm(skb, 1);
 }
 
 /**
@@ -537,6 +563,8 @@ void tftpk_send_ack(const struct tftpk_key *key, u16 block)
 	case TFTPK_ACK_PROGRESS:
 	case TFTPK_ACK_GAP:
 		tftpk_send_push(t, now_ns, &out);
+		if (acked && t->window.acked != acked)
+			tftpk_send_confirm(t, &out);
 		break;
 	}
 out:

@@ -36,4 +36,6 @@ const struct tftpk_setting tftpk_setting[__TFTPK_A_SETTINGS_MAX] = {
 	TFTPK_NUMBER(PROGRESS, progress),
 	TFTPK_NUMBER(UNTRUSTED_RATE, untrusted_rate),
 	TFTPK_NUMBER(UNTRUSTED_TOTAL, untrusted_total),
+	TFTPK_SWITCH(DISCOVER_MTU, discover_mtu),
+	TFTPK_NUMBER(MIN_TIMEOUT, min_timeout),
 };

@@ -126,6 +126,7 @@ int tftpk_table_add(struct tftpk_transfer *t)
 
 	lockdep_assert_held(&t->lock);
 
+	t->peer.ident = start >> 16;
 	err = tftpk_table_add_request(t);
 	if (err)
 		return err;

@@ -103,6 +103,7 @@ struct tftpk_settings {
 	u32 progress;		/* percent */
 	u32 untrusted_rate;	/* KiB per second */
 	u32 untrusted_total;	/* the same */
+	u32 min_timeout;	/* milliseconds */
 	bool zerocopy;
 	bool gso;
 	bool detect_changes;
@@ -110,6 +111,7 @@ struct tftpk_settings {
 	bool clamp_mtu;
 	bool reply_at_limit;
 	bool draining;
+	bool discover_mtu;
 };
 
 /**

@@ -130,6 +130,7 @@ struct tftpk_peer {
 				 * which has one for each CPU
 				 */
 	u32 dst_cookie;		/* see dst_check() */
+	u16 ident;		/* of the next IPv4 packet */
 	struct tftpk_rtt rtt;
 };
 
@@ -207,6 +208,7 @@ struct tftpk_transfer {
 
 	/* How it ended, where it did: under the lock. */
 	const char *reason;	/* for people, or NULL */
+	bool hint;		/* there was no ERROR: @reason says what may help */
 	u16 error_code;		/* of the ERROR sent or received, with @reason */
 	u8 outcome;		/* enum tftpk_outcome */
 

@@ -14,12 +14,13 @@ import contextlib
 import random
 import socket
 import struct
+import time
 
 from lib import (
     CLIENTS, FAR, SERVERS, Client, Code, Error, Growth, Oack, Op, Transfer, ack, between, command,
-    content, defer, during, equal, family, fence, fetch, headers, inside, ip, listening, make,
-    namespaces, netem, nft, quiet, reach, request, routed, run, same, served, settings, sysctl,
-    test,
+    content, ctl, defer, during, equal, family, fence, fetch, headers, inside, ip, listening, mac,
+    make, namespaces, netem, nft, quiet, reach, request, routed, run, same, served, settings,
+    sysctl, test,
 )
 
 FILE = make("file", content(200_000))
@@ -211,6 +212,7 @@ def _(server):
     defer(command, "ip", "-n", "server", "-6", "route", "flush", "cache")
     with inside("far"):
         client = Sizes(server)
+    during(settings(discover_mtu=True))
     with client:
         transfer = Transfer(client, "file", ("blksize", 1400), ("windowsize", 8))
         transfer.step(23)
@@ -225,6 +227,179 @@ def _(server):
     # Whoever comes next gets blocks that fit.
     got = sized(server, ("blksize", 1400), ("windowsize", 8), netns="far")
     equal("block size, fragments", (1280 - headers(server), 0), got)
+
+
+@test("a path MTU that shrinks during a transfer: without discover-mtu the router cuts", ["IPv4"])
+def _(server):
+    with inside("far"):
+        client = Sizes(server)
+    with client:
+        transfer = Transfer(client, "file", ("blksize", 1400), ("windowsize", 8))
+        transfer.step(24)
+        equal("fragments", 0, client.largest)
+        mtus(1280, ("client", "to-far"), ("far", "to-client"))
+        same(FILE, transfer.finish())
+        between("largest fragment", 1000, client.largest, 1280)
+
+
+# ---- DF and identifications ----
+
+IP_DF, IP_MF, IP_OFFSET = 0x4000, 0x2000, 0x1FFF
+IP_HEADER = struct.Struct("!BBHHHBBH4s4s")
+
+
+class Headers:
+    """IPv4 headers of what the server sends to the client, as (identification, flags
+    and offset, length).
+    """
+
+    def __init__(self, server, device="to-server"):
+        self.server = socket.inet_aton(server)
+        self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800))
+        self.socket.bind((device, 0x0800))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def taken(self):
+        """Those that have come."""
+        fence()
+        got = []
+        self.socket.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                packet = self.socket.recv(IP_HEADER.size)
+                _, _, length, ident, fragment, _, protocol, _, source, _ = IP_HEADER.unpack(packet)
+                if source == self.server and protocol == socket.IPPROTO_UDP:
+                    got.append((ident, fragment, length))
+        return got
+
+
+@contextlib.contextmanager
+def unsegmented():
+    """Trains are cut apart before they leave, so that each packet is seen."""
+    command("ethtool", "-K", "to-client", "tx-udp-segmentation", "off", netns="server")
+    try:
+        yield
+    finally:
+        command("ethtool", "-K", "to-client", "tx-udp-segmentation", "on", netns="server")
+
+
+def of_all_kinds(server):
+    """OACKs, ERRORs and DATA: headers of all."""
+    with Headers(server) as headers_seen, Client(server) as client:
+        same(OTHER, fetch(client, "other"))
+        same(OTHER, fetch(client, "other", ("blksize", 1024), ("windowsize", 16)))
+        same(OTHER, fetch(client, "other", ("windowsize", 4), mode="netascii").replace(b"\r\n", b"\n").replace(b"\r\0", b"\r"))
+        with settings(zerocopy=False):
+            same(OTHER, fetch(client, "other", ("blksize", 1400)))
+        refused(client, server)
+        return headers_seen.taken()
+
+
+@test("DF is not set: some boot ROMs drop such packets", ["IPv4"])
+def _(server):
+    during(unsegmented())
+    got = of_all_kinds(server)
+    between("packets", 200, len(got), 1000)
+    equal("flags", {0}, {fragment for _, fragment, _ in got})
+
+
+@test("DF is set where discover-mtu, ip_no_pmtu_disc and the route's MTU want it", ["IPv4"])
+def _(server):
+    during(unsegmented())
+    during(settings(discover_mtu=True))
+    equal("flags", {IP_DF}, {fragment for _, fragment, _ in of_all_kinds(server)})
+    sysctl("server", "ipv4/ip_no_pmtu_disc", 1)
+    defer(sysctl, "server", "ipv4/ip_no_pmtu_disc", 0)
+    equal("flags with ip_no_pmtu_disc", {0}, {fragment for _, fragment, _ in of_all_kinds(server)})
+    sysctl("server", "ipv4/ip_no_pmtu_disc", 0)
+    route("server", f"{CLIENTS['IPv4']} dev to-client mtu lock 1500")
+    equal("flags with a locked MTU", {0}, {fragment for _, fragment, _ in of_all_kinds(server)})
+
+
+@test("without DF identifications count, in trains as well", ["IPv4"])
+def _(server):
+    during(unsegmented())
+    with Headers(server) as seen, Client(server) as client:
+        transfer = Transfer(client, "large", ("blksize", 512), ("windowsize", 64))
+        same(LARGE, transfer.finish())
+        got = [ident for ident, _, length in seen.taken() if length == 20 + 8 + 4 + 512]
+        between("packets", 970, len(got), 980)
+        equal("steps", {1}, {after - before & 0xFFFF for before, after in zip(got, got[1:])})
+    # Another transfer begins elsewhere.
+    firsts = set()
+    for _ in range(8):
+        with Headers(server) as seen, Client(server) as client:
+            client.open("large", ("blksize", 512))
+            firsts.add(seen.taken()[0][0])
+    between("first identifications", 7, len(firsts), 8)
+
+
+@test("what is cut here has an identification of its own", ["IPv4"])
+def _(server):
+    during(settings(clamp_mtu=False))
+    with Headers(server) as seen, Client(server) as client:
+        transfer = Transfer(client, "large", ("blksize", 4096), ("windowsize", 4))
+        same(LARGE, transfer.finish())
+        got = [(ident, fragment) for ident, fragment, _ in seen.taken() if fragment]
+    equal("DF", 0, max(fragment & IP_DF for _, fragment in got))
+    parts = {}
+    for ident, fragment in got:
+        parts.setdefault(ident, []).append(fragment & IP_OFFSET)
+    equal("offsets", {(0, 185, 370)}, {tuple(sorted(offsets)) for offsets in parts.values()})
+
+
+# ---- clients that answer no ARP ----
+
+
+def mute_neighbours(server):
+    """From now on the client tells nobody where it is; the server asks often."""
+    kind, other = ("ipv6", CLIENTS["IPv6"]) if ":" in server else ("ipv4", CLIENTS["IPv4"])
+    for key, value in (("base_reachable_time_ms", 1000), ("delay_first_probe_time", 1), ("retrans_time_ms", 100)):
+        path = f"{kind}/neigh/to-client/{key}"
+        with inside("server"), open(f"/proc/sys/net/{path}", encoding="ascii") as file:
+            defer(sysctl, "server", path, file.read().strip())
+        sysctl("server", path, value)
+    ip("client", f"neigh replace {server} lladdr {mac('server', 'to-client').hex(':')} dev to-server nud permanent")
+    defer(ip, "client", f"neigh del {server} dev to-server")
+    match = "icmpv6 type { nd-neighbor-advert, nd-neighbor-solicit }" if ":" in server else ""
+    table = "ip6" if ":" in server else "arp"
+    nft("client", f"table {table} mute {{ chain out {{ type filter hook output priority 0; {match} drop; }} }}\n")
+    defer(nft, "client", f"delete table {table} mute\n")
+    return other
+
+
+def neighbour(other):
+    return command("ip", "-n", "server", "neigh", "show", other)
+
+
+@test("a client that answers no ARP while it loads", timed=True)
+def _(server):
+    reach(server)
+    other = mute_neighbours(server)
+    # Without anything that confirms it the server forgets where it is.
+    with inside("server"), socket.socket(socket.AF_INET6 if ":" in other else socket.AF_INET, socket.SOCK_DGRAM) as plain:
+        for _ in range(40):
+            with contextlib.suppress(OSError):
+                plain.sendto(b"", (other, 9))
+            time.sleep(0.2)
+    assert "lladdr" not in neighbour(other), neighbour(other)
+    ip("server", f"neigh replace {other} lladdr {mac('client', 'to-server').hex(':')} dev to-client nud reachable")
+    defer(ip, "server", f"neigh del {other} dev to-client")
+    growth = Growth()
+    with Client(server) as client:
+        transfer = Transfer(client, "file", ("blksize", 1024))
+        for _ in range(40):
+            transfer.step()
+            time.sleep(0.2)
+        client.peer = None
+    assert "lladdr" in neighbour(other), neighbour(other)
+    growth.expect(transfers_started=1)
+    ctl("kill", other)
 
 
 # ---- addresses and interfaces ----

@@ -5,14 +5,16 @@ when packets are sent again, and how it ends. RFC 1350 and 7440.
 """
 
 import contextlib
+import json
 import socket
 import struct
+import subprocess
 import time
 
 from lib import (
     Client, Code, Data, Error, Growth, Oack, Transfer, ack, between, content, data, equal, error,
-    fence, fetch, idle, make, netem, note, quiet, request, run, same, served, settings, test,
-    transfers,
+    fence, fetch, idle, make, netem, note, quiet, request, run, same, served, settings, start,
+    subscribed, test, transfers, wait_for,
 )
 from lib.forge import checksum
 
@@ -111,6 +113,23 @@ def _(server, when):
         quiet(other)
         other.ack(16)
         same(part(17, 24), other.blocks(17, 24))
+
+
+@test("a client that acknowledges to the port that it asked is told of")
+def _(server):
+    words = (("tftpkctl", "-n", "server", "-j", "monitor"))
+    monitor = start(*words, stdout=subprocess.PIPE)
+    wait_for("the monitor to listen", subscribed)
+    with Client(server) as client:
+        client.request("file", WINDOW)
+        client.expect(Oack)
+        client.send(ack(0), client.listener)
+        client.peer = None
+    while (event := json.loads(monitor.stdout.readline()))["type"] != "end":
+        pass
+    equal("outcome", "aborted", event["outcome"])
+    equal("reason", "the client acknowledges to port 69: listen --single-port", event["reason"])
+    equal("ERROR", None, event["error_code"])
 
 
 # ---- requests from one port ----
