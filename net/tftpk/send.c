@@ -250,7 +250,7 @@ static void tftpk_send_probe(struct tftpk_transfer *t, struct sk_buff_head *out)
 		return;
 	trace_tftpk_retransmit(t, true);
 	t->peer.tries += !verified;
-	tftpk_window_probe(&t->window, &t->peer.rtt, verified);
+	tftpk_window_probe(&t->window, &t->peer.rtt, verified, ktime_get_ns());
 	if (tftpk_output_blocks(t, t->window.next - 1, 1, out)) {
 		t->retransmitted++;
 		tftpk_stats_inc(t->tn, TFTPK_A_STATS_PROBES);

@@ -105,6 +105,25 @@ void tftpk_window_back(struct tftpk_window *w)
  * disorder, as in TCP: it goes back if nothing more comes within a round trip.
  */
 
+/* A quarter more than the latest round trip: neither probe nor timeout is shorter.
+ * Blocks that were sent twice give no sample (Karn's rule). If round trips outgrew the
+ * timeout, every block would be sent twice, and the estimate would never learn of it.
+ */
+static u32 tftpk_rtt_latest_padded(const struct tftpk_rtt *rtt)
+{
+	return rtt->latest + rtt->latest / 4;
+}
+
+/* When a tail-loss probe of a steady client is due. Only silence reports the loss of a
+ * flight's last block or of its ACK, so it waits for two round trips, and longer in
+ * lock step, where clients write to a disk before each ACK.
+ */
+static u32 tftpk_rtt_due(const struct tftpk_rtt *rtt, u32 inflight)
+{
+	return max3(2 * rtt->srtt + rtt->rttvar, tftpk_rtt_latest_padded(rtt),
+		    inflight > 1 ? TFTPK_PROBE_MIN : TFTPK_PROBE_LONE);
+}
+
 /* Take an ACK of a block that is acknowledged already. It may report a loss at the
  * beginning of this flight.
  */
@@ -117,11 +136,18 @@ static enum tftpk_ack tftpk_window_take_repeat(struct tftpk_window *w,
 			now_ns - w->flight_ns >=
 			rtt->min * (NSEC_PER_USEC / 2);
 
-	/* In lock step a repeated ACK reports nothing: the client has timed
-	 * out, and this side will do so, too.
-	 */
-	if (w->size == 1 || !tftpk_window_inflight(w) || w->disorder)
+	if (!tftpk_window_inflight(w) || w->disorder)
 		return TFTPK_ACK_STALE;
+	/* In lock step a repeated ACK reports nothing: the client has timed
+	 * out, and this side will do so, too. But if this side is patient and
+	 * the client is not, it does not pause.
+	 */
+	if (w->size == 1) {
+		w->disorder = rtt->patience &&
+			now_ns - max(w->flight_ns, w->copy_ns) >=
+			tftpk_rtt_due(rtt, 1) * (u64)NSEC_PER_USEC;
+		return w->disorder ? TFTPK_ACK_SUSPECT : TFTPK_ACK_STALE;
+	}
 	if (no_echo || w->probed) {
 		tftpk_window_back(w);
 		return TFTPK_ACK_GAP;
@@ -139,6 +165,99 @@ static bool tftpk_window_is_echo(const struct tftpk_window *w,
 {
 	return w->acked + 1 == w->recover ||
 	       now_ns - w->flight_ns < rtt->min * (u64)NSEC_PER_USEC;
+}
+
+/*
+ * A client that pauses, say to write to a flash, looks like a loss until its ACK
+ * comes. A copy costs it time, and makes some lose count for good (the second stage of
+ * Raspberry Pi 4). The ACK tells whether the client needed the copy: then it comes a
+ * round trip after that. If it comes sooner it answers what was sent before; if it
+ * comes later the client paused, copy or not.
+ *
+ * After the first needless copy nothing is sent again until twice that pause is over.
+ * A client that is steady for a while is believed to be so once more. After the second
+ * one the server waits as long as it ever does for the rest of the transfer, or less if
+ * the client needs copies again and again.
+ */
+
+/* Flights after which a client is steady: where it is not known whether it paused,
+ * and where it did.
+ */
+#define TFTPK_CALM		16
+#define TFTPK_CALM_AGAIN	64
+
+/* Twice the longest pause, within limits. */
+static u32 tftpk_rtt_pause_padded(const struct tftpk_rtt *rtt)
+{
+	return clamp(2 * rtt->pause, (u32)TFTPK_PAUSE_MIN, (u32)TFTPK_RTO_MAX);
+}
+
+/* A flight of which nothing was sent again took @us; a probe of a steady client would
+ * have been due after @due.
+ */
+static void tftpk_rtt_undisturbed(struct tftpk_rtt *rtt, u32 us, u32 due)
+{
+	if (us >= due) {
+		rtt->calm = 0;
+		rtt->pause = max(rtt->pause, us);
+		if (rtt->patience)
+			rtt->patience = max(rtt->patience,
+					    tftpk_rtt_pause_padded(rtt));
+		return;
+	}
+	if (rtt->calm < U8_MAX)
+		rtt->calm++;
+	if (rtt->needless < 2 && rtt->calm >= (rtt->needless ?
+					       TFTPK_CALM_AGAIN : TFTPK_CALM))
+		rtt->patience = 0;
+}
+
+/* The client needed a copy. By chance a pause may have ended just then; two such copies
+ * in a row are losses.
+ */
+static void tftpk_rtt_needed(struct tftpk_rtt *rtt, u32 us)
+{
+	if (rtt->needless > 1)
+		rtt->patience = tftpk_rtt_pause_padded(rtt);
+	else if (!rtt->lossy)
+		rtt->patience = max(rtt->patience, 2 * us);
+	else if (!rtt->needless)
+		rtt->patience = 0;
+	rtt->lossy = true;
+}
+
+/* The client did not need it, but paused. */
+static void tftpk_rtt_not_needed(struct tftpk_rtt *rtt, u32 us)
+{
+	rtt->pause = max(rtt->pause, us);
+	if (rtt->needless < U8_MAX)
+		rtt->needless++;
+	rtt->patience = rtt->needless > 1 && !rtt->lossy ?
+			TFTPK_RTO_MAX : tftpk_rtt_pause_padded(rtt);
+	rtt->lossy = false;
+}
+
+/* Judge the copies of a flight by the ACK of all of it, @us after the flight. Of a
+ * window that went back, that tells nothing: the client may have lacked any block. Nor
+ * does long silence: a client that does not answer copies is heard again when its own
+ * timer expires.
+ */
+static void tftpk_window_judge(const struct tftpk_window *w,
+			       struct tftpk_rtt *rtt, u32 us, u64 now_ns)
+{
+	u64 since = div_u64(now_ns - w->copy_ns, NSEC_PER_USEC);
+	bool lone = w->high == w->acked + 2;
+
+	if (!w->copy_ns || !rtt->srtt || (w->went_back && !lone))
+		return;
+	rtt->calm = 0;
+	if (since >= rtt->min &&
+	    since <= rtt->srtt + 4ULL * rtt->rttvar + USEC_PER_MSEC) {
+		if (lone)
+			tftpk_rtt_needed(rtt, us);
+	} else if (us < TFTPK_PAUSE_MAX) {
+		tftpk_rtt_not_needed(rtt, us);
+	}
 }
 
 /**
@@ -169,6 +288,8 @@ enum tftpk_ack tftpk_window_ack(struct tftpk_window *w, struct tftpk_rtt *rtt,
 	us = min_t(u64, div_u64(now_ns - w->high_ns, NSEC_PER_USEC),
 		   TFTPK_RTT_MAX);
 	if (w->rtt_block && acked >= w->rtt_block) {
+		tftpk_rtt_undisturbed(rtt, us, tftpk_rtt_due(rtt,
+						tftpk_window_inflight(w)));
 		tftpk_rtt_sample(rtt, us);
 		w->rtt_block = 0;
 		rtt->backoff = 0;
@@ -177,11 +298,13 @@ enum tftpk_ack tftpk_window_ack(struct tftpk_window *w, struct tftpk_rtt *rtt,
 		 * bound. If the probe already waited this long, the path is
 		 * lossy, not slower: discard the bound.
 		 */
+		tftpk_window_judge(w, rtt, us, now_ns);
 		lost = w->probed && rtt->latest_probed;
 		rtt->latest = lost ? 0 : us;
 		rtt->latest_probed = w->probed && !lost;
 	}
 	w->acked = acked;
+	w->copy_ns = 0;
 	w->resent_before = w->went_back || w->probed;
 	w->went_back = false;
 	w->probed = false;
@@ -232,6 +355,8 @@ u32 tftpk_window_sent(struct tftpk_window *w, u32 n, u64 now_ns)
 
 	if (w->next == w->acked + 1)
 		w->flight_ns = now_ns;
+	if (again)
+		w->copy_ns = now_ns;
 	if (again && w->rtt_block >= w->next)
 		w->rtt_block = 0;
 	if (end > w->high) {
@@ -272,32 +397,32 @@ static void tftpk_rtt_backoff(struct tftpk_rtt *rtt)
 		rtt->backoff++;
 }
 
-/* A quarter more than the latest round trip: neither probe nor timeout is shorter.
- * Blocks that were sent twice give no sample (Karn's rule). If round trips outgrew the
- * timeout, every block would be sent twice, and the estimate would never learn of it.
+/* The retransmission timeout. The option (RFC 2349) never delays the first
+ * retransmission. It caps the backoff, but neither below the latest round trip nor
+ * below the floor.
  */
-static u32 tftpk_rtt_latest_padded(const struct tftpk_rtt *rtt)
-{
-	return rtt->latest + rtt->latest / 4;
-}
-
-/**
- * tftpk_rtt_rto() - retransmission timeout in microseconds
- * @rtt: estimate
- * @utimeout: the client's timeout option in microseconds, 0 if it sent none
- *
- * The option (RFC 2349) never delays the first retransmission. It caps the backoff,
- * but neither below the latest round trip nor below the floor.
- */
-u32 tftpk_rtt_rto(const struct tftpk_rtt *rtt, u32 utimeout)
+static u32 tftpk_rtt_rto(const struct tftpk_rtt *rtt, u32 utimeout, u32 floor)
 {
 	u64 rto = TFTPK_RTO_FIRST;
 
 	if (rtt->srtt)
-		rto = max_t(u64, rtt->srtt + 4ULL * rtt->rttvar, TFTPK_RTO_MIN);
+		rto = max_t(u64, rtt->srtt + 4ULL * rtt->rttvar, floor);
+	rto = max_t(u64, rto, rtt->patience);
 	return min_t(u64, rto << rtt->backoff,
 		     max3(utimeout ?: TFTPK_RTO_MAX, (u32)TFTPK_RTO_MIN,
 			  tftpk_rtt_latest_padded(rtt)));
+}
+
+/* The least timeout of a flight. RFC 6298 section 2.4 has a second; with a window the
+ * client reports most losses, and the timeout is for the few others. In lock step it
+ * follows upon the probe, and a client that is not known to lose packets may pause.
+ */
+static u32 tftpk_window_rto_min(const struct tftpk_window *w,
+				const struct tftpk_rtt *rtt)
+{
+	if (tftpk_window_inflight(w) > 1 || rtt->lossy)
+		return TFTPK_RTO_MIN;
+	return w->probed && w->acked ? 2 * TFTPK_RTO_FIRST : TFTPK_RTO_FIRST;
 }
 
 /* How long to wait in disorder: until the answer to the last burst would be here. If
@@ -310,17 +435,14 @@ static u32 tftpk_rtt_disorder_wait(const struct tftpk_rtt *rtt)
 	return max3(rtt->srtt + 4 * rtt->rttvar, last, TFTPK_PROBE_MIN);
 }
 
-/* When to send a tail-loss probe, or 0 for not before the timeout. Only silence
- * reports the loss of a flight's last block or of its ACK, so the probe waits for
- * two round trips, and longer in lock step, where clients write to a disk before
- * each ACK. After a timeout the estimate does not count until there is a new sample.
+/* When to send a tail-loss probe, or 0 for not before the timeout. After a timeout
+ * the estimate does not count until there is a new sample.
  */
 static u32 tftpk_rtt_probe_wait(const struct tftpk_rtt *rtt, u32 inflight)
 {
 	if (!rtt->srtt || rtt->backoff)
 		return 0;
-	return max3(2 * rtt->srtt + rtt->rttvar, tftpk_rtt_latest_padded(rtt),
-		    inflight > 1 ? TFTPK_PROBE_MIN : TFTPK_PROBE_LONE);
+	return max(tftpk_rtt_due(rtt, inflight), rtt->patience);
 }
 
 /**
@@ -337,14 +459,14 @@ static u32 tftpk_rtt_probe_wait(const struct tftpk_rtt *rtt, u32 inflight)
 u32 tftpk_window_wait(const struct tftpk_window *w, const struct tftpk_rtt *rtt,
 		      u32 utimeout)
 {
-	u32 wait = tftpk_rtt_rto(rtt, utimeout);
+	u32 wait = tftpk_rtt_rto(rtt, utimeout, tftpk_window_rto_min(w, rtt));
 	u32 probe = tftpk_rtt_probe_wait(rtt, tftpk_window_inflight(w));
 
 	if (probe && !w->probed)
 		wait = min(wait, probe);
 	if (w->disorder)
 		wait = min(wait, tftpk_rtt_disorder_wait(rtt));
-	return wait;
+	return max(wait, rtt->floor);
 }
 
 /**
@@ -386,12 +508,14 @@ enum tftpk_expired tftpk_window_expired(const struct tftpk_window *w,
  * @w: window
  * @rtt: round-trip estimate; backs off from an unverified client's second probe on
  * @verified: the client has acknowledged a block
+ * @now_ns: the time
  */
 void tftpk_window_probe(struct tftpk_window *w, struct tftpk_rtt *rtt,
-			bool verified)
+			bool verified, u64 now_ns)
 {
 	if (!verified && w->probed)
 		tftpk_rtt_backoff(rtt);
 	w->probed = true;
+	w->copy_ns = now_ns;
 	w->rtt_block = 0;
 }

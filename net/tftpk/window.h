@@ -24,6 +24,8 @@
 #define TFTPK_RTT_MAX		10000000	/* longer ones count as this */
 #define TFTPK_PROBE_MIN		20000
 #define TFTPK_PROBE_LONE	50000	/* of a flight of one block */
+#define TFTPK_PAUSE_MIN		400000	/* after the first needless copy */
+#define TFTPK_PAUSE_MAX		4000000	/* longer silence is no pause */
 #define TFTPK_DISORDER_MAX	1000000	/* by a round trip that is inexact */
 
 /**
@@ -36,6 +38,7 @@
  * @recover: @high when the window last went back (RFC 6582)
  * @high_ns: when @high last moved, so when the block before it was first sent
  * @rtt_block: block whose ACK gives a round-trip sample, 0 for none
+ * @copy_ns: when a block of this flight was last sent again, 0 for never
  * @size: blocks that may be in flight
  * @rollover: number on the wire of the block after 65535, 0 or 1
  * @went_back: go-back-N: this flight holds blocks that were sent before
@@ -52,6 +55,7 @@ struct tftpk_window {
 	u64 recover;
 	u64 high_ns;
 	u64 rtt_block;
+	u64 copy_ns;
 	u16 size;
 	u8 rollover;
 	bool went_back;
@@ -68,6 +72,12 @@ struct tftpk_window {
  * @backoff: timeouts in a row
  * @latest: the latest round trip, or an upper bound of it; 0 if unknown
  * @latest_probed: @latest comes from a flight that was probed
+ * @calm: flights in a row that were answered before a probe was due
+ * @needless: copies of which the client had no need
+ * @lossy: the client needed the latest copy
+ * @floor: nothing is sent again sooner, as the administrator has it
+ * @pause: longest pause of the client that is known
+ * @patience: nothing is sent again sooner, as these call for; 0 for a steady client
  */
 struct tftpk_rtt {
 	u32 srtt;
@@ -76,6 +86,12 @@ struct tftpk_rtt {
 	u8 backoff;
 	bool latest_probed;
 	u32 latest;
+	u8 calm;
+	u8 needless;
+	bool lossy;
+	u32 floor;
+	u32 pause;
+	u32 patience;
 };
 
 /**
@@ -126,11 +142,10 @@ enum tftpk_expired tftpk_window_expired(const struct tftpk_window *w,
 					bool verified);
 void tftpk_window_back(struct tftpk_window *w);
 void tftpk_window_probe(struct tftpk_window *w, struct tftpk_rtt *rtt,
-			bool verified);
+			bool verified, u64 now_ns);
 void tftpk_window_timeout(struct tftpk_window *w, struct tftpk_rtt *rtt);
 
 void tftpk_rtt_sample(struct tftpk_rtt *rtt, u32 us);
-u32 tftpk_rtt_rto(const struct tftpk_rtt *rtt, u32 utimeout);
 
 /** tftpk_window_inflight() - blocks sent and not acknowledged */
 static inline u32 tftpk_window_inflight(const struct tftpk_window *w)

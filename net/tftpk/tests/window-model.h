@@ -260,7 +260,7 @@ static inline void model_server_timer(struct model *m)
 	switch (tftpk_window_expired(w, &m->rtt, true)) {
 	case TFTPK_EXPIRED_PROBE:
 		m->probes++;
-		tftpk_window_probe(w, &m->rtt, true);
+		tftpk_window_probe(w, &m->rtt, true, m->now_ns);
 		model_send(m, w->next - 1);
 		model_await(m);
 		return;

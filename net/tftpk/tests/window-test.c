@@ -459,21 +459,21 @@ static void window_probe_test(struct kunit *test)
 	tftpk_window_sent(&w, 4, 200 * MS);
 	KUNIT_EXPECT_EQ(test, tftpk_window_ack(&w, &rtt, 0, 201 * MS),
 			TFTPK_ACK_SUSPECT);
-	tftpk_window_probe(&w, &rtt, true);
+	tftpk_window_probe(&w, &rtt, true, 202 * MS);
 	KUNIT_EXPECT_EQ(test, w.next, 5);
 	/* What stays in doubt is decided by the timer. */
 	KUNIT_EXPECT_EQ(test, tftpk_window_ack(&w, &rtt, 0, 203 * MS),
 			TFTPK_ACK_STALE);
 	tftpk_window_back(&w);
 	tftpk_window_sent(&w, 4, 203 * MS);
-	tftpk_window_probe(&w, &rtt, true);
+	tftpk_window_probe(&w, &rtt, true, 203 * MS);
 	KUNIT_EXPECT_EQ(test, tftpk_window_ack(&w, &rtt, 0, 204 * MS),
 			TFTPK_ACK_GAP);
 	tftpk_window_sent(&w, 4, 204 * MS);
 	KUNIT_EXPECT_EQ(test, tftpk_window_ack(&w, &rtt, 0, 205 * MS),
 			TFTPK_ACK_SUSPECT);
 	/* An answer that tells more than was asked */
-	tftpk_window_probe(&w, &rtt, true);
+	tftpk_window_probe(&w, &rtt, true, 205 * MS);
 	KUNIT_EXPECT_EQ(test, tftpk_window_ack(&w, &rtt, 4, 206 * MS),
 			TFTPK_ACK_PROGRESS);
 	KUNIT_EXPECT_FALSE(test, w.probed);
@@ -515,7 +515,7 @@ static void rtt_karn_test(struct kunit *test)
 
 	/* Nor does a probed block give a time. */
 	tftpk_window_sent(&w, 4, 3000 * MS);
-	tftpk_window_probe(&w, &rtt, true);
+	tftpk_window_probe(&w, &rtt, true, 3000 * MS);
 	tftpk_window_ack(&w, &rtt, 8, 3001 * MS);
 	KUNIT_EXPECT_EQ(test, rtt.srtt, 0);
 
@@ -628,7 +628,8 @@ static void rtt_rto_test(struct kunit *test)
 {
 	const struct rto_case *c = test->param_value;
 
-	KUNIT_EXPECT_EQ(test, tftpk_rtt_rto(&c->rtt, c->utimeout), c->rto);
+	KUNIT_EXPECT_EQ(test, tftpk_rtt_rto(&c->rtt, c->utimeout, TFTPK_RTO_MIN),
+			c->rto);
 }
 
 /* Timeouts double, eight times at most; the next sample puts an end to that. */
@@ -689,11 +690,11 @@ static void window_probe_backoff_test(struct kunit *test)
 
 	tftpk_window_init(&w, 8000, 8, 4, 0);
 	tftpk_window_sent(&w, 4, MS);
-	tftpk_window_probe(&w, &rtt, false);
+	tftpk_window_probe(&w, &rtt, false, 2 * MS);
 	KUNIT_EXPECT_EQ(test, rtt.backoff, 0);
-	tftpk_window_probe(&w, &rtt, false);
+	tftpk_window_probe(&w, &rtt, false, 2 * MS);
 	KUNIT_EXPECT_EQ(test, rtt.backoff, 1);
-	tftpk_window_probe(&w, &rtt, true);
+	tftpk_window_probe(&w, &rtt, true, 2 * MS);
 	KUNIT_EXPECT_EQ(test, rtt.backoff, 1);
 }
 
@@ -724,7 +725,7 @@ static void rtt_backoff_test(struct kunit *test)
 
 	tftpk_window_init(&w, 8000, 8, 4, 0);
 	for (i = 0; i < 20; i++) {
-		KUNIT_EXPECT_EQ(test, tftpk_rtt_rto(&rtt, U32_MAX),
+		KUNIT_EXPECT_EQ(test, tftpk_rtt_rto(&rtt, U32_MAX, TFTPK_RTO_MIN),
 				TFTPK_RTO_MIN << min(i, 8));
 		tftpk_window_sent(&w, 4, i * NSEC_PER_SEC);
 		tftpk_window_timeout(&w, &rtt);
@@ -770,25 +771,25 @@ static void rtt_last_test(struct kunit *test)
 
 	tftpk_window_init(&w, 512 * 100, 512, 4, 0);
 	tftpk_rtt_sample(&rtt, 1000);
-	KUNIT_EXPECT_EQ(test, tftpk_rtt_probe_wait(&rtt, 4), TFTPK_PROBE_MIN);
+	KUNIT_EXPECT_EQ(test, tftpk_rtt_due(&rtt, 4), TFTPK_PROBE_MIN);
 	KUNIT_EXPECT_EQ(test, tftpk_rtt_disorder_wait(&rtt), TFTPK_PROBE_MIN);
 
 	tftpk_window_sent(&w, 4, 1 * NSEC_PER_SEC);
-	tftpk_window_probe(&w, &rtt, true);
+	tftpk_window_probe(&w, &rtt, true, 1 * NSEC_PER_SEC);
 	tftpk_window_ack(&w, &rtt, 4, 3 * NSEC_PER_SEC);
 	KUNIT_EXPECT_EQ(test, rtt.srtt, 1000);
 	KUNIT_EXPECT_EQ(test, rtt.latest, 2000000);
-	KUNIT_EXPECT_EQ(test, tftpk_rtt_probe_wait(&rtt, 4), 2500000);
+	KUNIT_EXPECT_EQ(test, tftpk_rtt_due(&rtt, 4), 2500000);
 	KUNIT_EXPECT_EQ(test, tftpk_rtt_disorder_wait(&rtt), TFTPK_DISORDER_MAX);
 
 	/* To have waited did not help: what was lost is lost each time. */
 	tftpk_window_sent(&w, 4, 3 * NSEC_PER_SEC);
-	tftpk_window_probe(&w, &rtt, true);
+	tftpk_window_probe(&w, &rtt, true, 3 * NSEC_PER_SEC);
 	tftpk_window_ack(&w, &rtt, 8, 6 * NSEC_PER_SEC);
 	KUNIT_EXPECT_EQ(test, rtt.latest, 0);
-	KUNIT_EXPECT_EQ(test, tftpk_rtt_probe_wait(&rtt, 4), TFTPK_PROBE_MIN);
+	KUNIT_EXPECT_EQ(test, tftpk_rtt_due(&rtt, 4), TFTPK_PROBE_MIN);
 	tftpk_window_sent(&w, 4, 6 * NSEC_PER_SEC);
-	tftpk_window_probe(&w, &rtt, true);
+	tftpk_window_probe(&w, &rtt, true, 6 * NSEC_PER_SEC);
 	tftpk_window_ack(&w, &rtt, 12, 8 * NSEC_PER_SEC);
 	KUNIT_EXPECT_EQ(test, rtt.latest, 2000000);
 
@@ -806,6 +807,128 @@ static void rtt_last_test(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, rtt.latest, 500);
 	tftpk_rtt_sample(&rtt, 20 * USEC_PER_SEC);
 	KUNIT_EXPECT_EQ(test, rtt.latest, TFTPK_RTT_MAX);
+}
+
+/* ---- clients that pause ---- */
+
+struct pause_case {
+	const char *desc;
+	u32 rtt_us;
+	u32 pause_us;
+	u32 longer;		/* each one by that many percent */
+	u32 every;		/* blocks from one to the next */
+	u32 lose;		/* the block that is lost, and each so many later */
+	u32 needless;		/* copies, at most */
+	u32 recovered_us;	/* when a lost block arrives, at most */
+};
+
+static const struct pause_case pause_cases[] = {
+	{ "10 of 150 ms", 300, 150000, 0, 20, .needless = 1 },
+	{ "30 of 60 ms", 300, 60000, 0, 6, .needless = 1 },
+	{ "far away", 20000, 150000, 0, 20, .needless = 1 },
+	{ "of a second", 300, 1000000, 0, 20, .needless = 1 },
+	{ "of 3 s", 300, 3000000, 0, 20, .needless = 2 },
+	{ "ever longer", 300, 60000, 40, 20, .needless = 2 },
+	{ "ever longer, seldom", 300, 60000, 40, 90, .needless = 2 },
+	{ "shorter than a probe takes", 300, 40000, 0, 5, .needless = 0 },
+	{ "none, and losses", 300, 0, 0, 0, 40, 0, 61000 },
+	{ "none, and many losses", 300, 0, 0, 0, 5, 0, 140000 },
+	{ "none, and losses far away", 40000, 0, 0, 0, 40, 0, 140000 },
+};
+
+KUNIT_ARRAY_PARAM_DESC(pause, pause_cases, desc);
+
+/* A client in lock step, and the timer of the server, which is late by up to two
+ * ticks. It gets 1,000 blocks.
+ */
+static void window_pause_test(struct kunit *test)
+{
+	const struct pause_case *c = test->param_value;
+	u64 now = NSEC_PER_SEC, due, acked, arrives;
+	u32 pause = c->pause_us, needless = 0, i;
+	struct tftpk_rtt rtt = {};
+	struct tftpk_window w;
+
+	tftpk_window_init(&w, 8 * 1000, 8, 1, 0);
+	tftpk_rtt_sample(&rtt, c->rtt_us);
+	for (i = 1; i <= 1000; i++) {
+		bool pauses = c->every && i % c->every == 0;
+		bool lost = c->lose && i % c->lose == 0;
+		u64 sent = now;
+
+		tftpk_window_sent(&w, 1, now);
+		acked = lost ? U64_MAX : now + (c->rtt_us +
+			(pauses ? pause : 0)) * (u64)NSEC_PER_USEC;
+		for (;;) {
+			due = now + tftpk_window_wait(&w, &rtt, 0) *
+				    (u64)NSEC_PER_USEC + 8 * MS;
+			if (acked <= due)
+				break;
+			now = due;
+			if (tftpk_window_expired(&w, &rtt, true) ==
+			    TFTPK_EXPIRED_PROBE) {
+				tftpk_window_probe(&w, &rtt, true, now);
+			} else {
+				tftpk_window_timeout(&w, &rtt);
+				tftpk_window_sent(&w, 1, now);
+			}
+			arrives = now + c->rtt_us * (u64)NSEC_PER_USEC;
+			needless += !lost;
+			if (lost)
+				acked = min(acked, arrives);
+		}
+		now = acked;
+		tftpk_window_ack(&w, &rtt, i, now);
+		KUNIT_ASSERT_EQ(test, w.acked, i);
+		if (lost)
+			KUNIT_EXPECT_LE(test, now - sent, c->recovered_us *
+					(u64)NSEC_PER_USEC);
+		if (pauses)
+			pause = min_t(u32, pause + pause / 100 * c->longer,
+				      4 * USEC_PER_SEC - 1000);
+	}
+	KUNIT_EXPECT_LE(test, needless, c->needless);
+}
+
+/* A patient server still hears a client that is not: its repeated ACK reports a loss,
+ * if it comes late enough.
+ */
+static void window_patience_test(struct kunit *test)
+{
+	struct tftpk_rtt rtt = { .srtt = 1000, .min = 1000,
+				 .patience = TFTPK_RTO_MAX };
+	struct tftpk_window w;
+
+	tftpk_window_init(&w, 8000, 8, 1, 0);
+	tftpk_window_sent(&w, 1, 1000 * MS);
+	tftpk_window_ack(&w, &rtt, 1, 1001 * MS);
+	tftpk_window_sent(&w, 1, 1001 * MS);
+	KUNIT_EXPECT_EQ(test, tftpk_window_wait(&w, &rtt, 0), TFTPK_RTO_MAX);
+	KUNIT_EXPECT_EQ(test, tftpk_window_ack(&w, &rtt, 1, 1010 * MS),
+			TFTPK_ACK_STALE);
+	KUNIT_EXPECT_EQ(test, tftpk_window_ack(&w, &rtt, 1, 1100 * MS),
+			TFTPK_ACK_SUSPECT);
+	KUNIT_EXPECT_LE(test, tftpk_window_wait(&w, &rtt, 0), TFTPK_RTO_MIN);
+	KUNIT_EXPECT_EQ(test, tftpk_window_expired(&w, &rtt, true),
+			TFTPK_EXPIRED_LOSS);
+}
+
+/* What the administrator has set counts in any case. */
+static void window_floor_test(struct kunit *test)
+{
+	struct tftpk_rtt rtt = { .srtt = 1000, .min = 1000, .floor = 700000 };
+	struct tftpk_window w;
+
+	tftpk_window_init(&w, 8000, 8, 4, 0);
+	tftpk_window_sent(&w, 4, MS);
+	KUNIT_EXPECT_EQ(test, tftpk_window_wait(&w, &rtt, 0), 700000);
+	w.disorder = true;
+	KUNIT_EXPECT_EQ(test, tftpk_window_wait(&w, &rtt, 0), 700000);
+	rtt.floor = 7000000;
+	KUNIT_EXPECT_EQ(test, tftpk_window_wait(&w, &rtt, 1000000), 7000000);
+	rtt.floor = 1000;
+	w.disorder = false;
+	KUNIT_EXPECT_EQ(test, tftpk_window_wait(&w, &rtt, 0), TFTPK_PROBE_MIN);
 }
 
 static struct kunit_case window_cases[] = {
@@ -828,6 +951,9 @@ static struct kunit_case window_cases[] = {
 	KUNIT_CASE(rtt_backoff_test),
 	KUNIT_CASE(rtt_probe_test),
 	KUNIT_CASE(rtt_last_test),
+	KUNIT_CASE_PARAM(window_pause_test, pause_gen_params),
+	KUNIT_CASE(window_patience_test),
+	KUNIT_CASE(window_floor_test),
 	{}
 };
 

@@ -11,6 +11,7 @@
 #define fallthrough	__attribute__((__fallthrough__))
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define BIT(n)		(1UL << (n))
+#define U8_MAX		UINT8_MAX
 #define U16_MAX		0xffffU
 #define U32_MAX		0xffffffffU
 #define U64_MAX		(~0ULL)

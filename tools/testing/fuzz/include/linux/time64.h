@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
+#define USEC_PER_MSEC	1000L
 #define USEC_PER_SEC	1000000L
 #define NSEC_PER_USEC	1000L
 #define NSEC_PER_MSEC	1000000L
