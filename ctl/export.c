@@ -19,6 +19,28 @@ static const struct field export_fields[] = {
 	FIELD(TFTPK_A_EXPORT_UID, FIELD_NUMBER, "uid"),
 	FIELD(TFTPK_A_EXPORT_GID, FIELD_NUMBER, "gid"),
 	FIELD(TFTPK_A_EXPORT_NO_SYMLINKS, FIELD_FLAG, "no-symlinks"),
+	FIELD(TFTPK_A_EXPORT_MAX_BLKSIZE, FIELD_NUMBER, "max-blksize"),
+	FIELD(TFTPK_A_EXPORT_MIN_TIMEOUT, FIELD_NUMBER, "min-timeout"),
+	FIELD(TFTPK_A_EXPORT_ROLLOVER, FIELD_NUMBER, "rollover"),
+	FIELD(TFTPK_A_EXPORT_NO_TSIZE, FIELD_FLAG, "no-tsize"),
+};
+
+/* Options of an export that are the same as words, as JSON and as attributes; flags
+ * have no range.
+ */
+static const struct {
+	enum command_option option;
+	uint16_t attr;
+	const char *name;
+	uint32_t min, max;
+} switches[] = {
+	{ OPTION_NO_SYMLINKS, TFTPK_A_EXPORT_NO_SYMLINKS, "no-symlinks", 0, 0 },
+	{ OPTION_MAX_BLKSIZE, TFTPK_A_EXPORT_MAX_BLKSIZE, "max-blksize", 512,
+	  65464 },
+	{ OPTION_MIN_TIMEOUT, TFTPK_A_EXPORT_MIN_TIMEOUT, "min-timeout", 0,
+	  60000 },
+	{ OPTION_ROLLOVER, TFTPK_A_EXPORT_ROLLOVER, "rollover", 0, 1 },
+	{ OPTION_NO_TSIZE, TFTPK_A_EXPORT_NO_TSIZE, "no-tsize", 0, 0 },
 };
 
 int dump_exports(struct ctl *ctl, json_t **list)
@@ -49,9 +71,41 @@ static char *user_column(const json_t *row, const char *name)
 	return user;
 }
 
+/* The options that an export has, each after @before and followed by its value. */
+static char *options_text(const json_t *export, const char *before,
+			  const char *between)
+{
+	char *all = text("%s", "");
+	size_t i;
+
+	for (i = 0; i < COUNT(switches); i++) {
+		const json_t *value = look_up(export, switches[i].name);
+		char *longer;
+
+		if (json_is_true(value))
+			longer = text("%s%s%s%s", all, *all ? between : "",
+				      before, switches[i].name);
+		else if (json_is_integer(value))
+			longer = text("%s%s%s%s %lld", all, *all ? between : "",
+				      before, switches[i].name,
+				      (long long)json_integer_value(value));
+		else
+			continue;
+		free(all);
+		all = longer;
+	}
+	return all;
+}
+
 static char *options_column(const json_t *row, const char *name)
 {
-	return text("%s", json_is_true(look_up(row, name)) ? name : "-");
+	char *all = options_text(row, "", ", ");
+
+	(void)name;
+	if (*all)
+		return all;
+	free(all);
+	return text("-");
 }
 
 void print_exports(const json_t *list)
@@ -60,7 +114,7 @@ void print_exports(const json_t *list)
 		{ "ID", true, number_text, "id" },
 		{ "PREFIX", false, prefix_column, "prefix" },
 		{ "UID:GID", false, user_column, "" },
-		{ "OPTIONS", false, options_column, "no-symlinks" },
+		{ "OPTIONS", false, options_column, "" },
 		{ "FOLDER", false, string_text, "path" },
 	};
 
@@ -172,6 +226,41 @@ bad:
 	return NULL;
 }
 
+/* Read the options that are the same everywhere. Returns 0, or an exit code after a
+ * complaint.
+ */
+static int parse_switches(const struct ctl *ctl, json_t *export)
+{
+	const char *rest;
+	uint64_t value;
+	size_t i;
+
+	for (i = 0; i < COUNT(switches); i++) {
+		const char *word = ctl->option[switches[i].option];
+
+		if (!switches[i].max) {
+			put(export, switches[i].name, json_boolean(word));
+			continue;
+		}
+		if (!word) {
+			put(export, switches[i].name, json_null());
+			continue;
+		}
+		if (!parse_number(word, &rest, &value) || *rest ||
+		    value < switches[i].min || value > switches[i].max) {
+			blame(word);
+			return usage_error("export: --%s %s: must be %u to %u",
+					   switches[i].name, word,
+					   switches[i].min, switches[i].max);
+		}
+		/* The kernel does not tell of what is so by default. */
+		put(export, switches[i].name,
+		    switches[i].option == OPTION_ROLLOVER && !value ?
+			    json_null() : json_integer((json_int_t)value));
+	}
+	return 0;
+}
+
 /**
  * parse_export() - read the arguments of an export
  * @ctl: its options
@@ -189,6 +278,7 @@ int parse_export(const struct ctl *ctl, const char *dir, json_t **export)
 	const char *group = ctl->option[OPTION_GID];
 	uint32_t uid = UNPRIVILEGED, gid = UNPRIVILEGED;
 	char *path, *prefix;
+	int ret;
 
 	if (user && !parse_id(user, false, &uid)) {
 		blame(user);
@@ -212,11 +302,12 @@ int parse_export(const struct ctl *ctl, const char *dir, json_t **export)
 	put(*export, "prefix", json_bytes(prefix, strlen(prefix)));
 	put(*export, "uid", json_integer(uid));
 	put(*export, "gid", json_integer(gid));
-	put(*export, "no-symlinks",
-	    json_boolean(ctl->option[OPTION_NO_SYMLINKS]));
 	free(prefix);
 	free(path);
-	return 0;
+	ret = parse_switches(ctl, *export);
+	if (ret)
+		json_decref(*export);
+	return ret;
 }
 
 /**
@@ -231,12 +322,12 @@ char *export_words(const json_t *export)
 	char *raw = raw_text(export, "path"), *path = quoted(raw);
 	char *as = raw_text(export, "prefix"), *prefix = quoted(as);
 	char *user = text(" --uid %lld", uid), *group = text(" --gid %lld", gid);
+	char *options = options_text(export, " --", "");
 	char *words = text("%s%s%s%s%s%s", path, *as ? " --as " : "",
 			   *as ? prefix : "", uid == UNPRIVILEGED ? "" : user,
-			   gid == UNPRIVILEGED ? "" : group,
-			   json_is_true(look_up(export, "no-symlinks")) ?
-				   " --no-symlinks" : "");
+			   gid == UNPRIVILEGED ? "" : group, options);
 
+	free(options);
 	free(group);
 	free(user);
 	free(prefix);
@@ -259,6 +350,7 @@ static void put_string(struct nlmsghdr *nlh, uint16_t attr, const json_t *object
 int add_export(struct ctl *ctl, const json_t *export, json_t **reply)
 {
 	struct nlmsghdr *nlh = nl_request(ctl, TFTPK_CMD_EXPORT_ADD);
+	size_t i;
 
 	put_string(nlh, TFTPK_A_EXPORT_PATH, export, "path");
 	put_string(nlh, TFTPK_A_EXPORT_PREFIX, export, "prefix");
@@ -266,8 +358,17 @@ int add_export(struct ctl *ctl, const json_t *export, json_t **reply)
 			 (uint32_t)number(export, "uid"));
 	mnl_attr_put_u32(nlh, TFTPK_A_EXPORT_GID,
 			 (uint32_t)number(export, "gid"));
-	if (json_is_true(look_up(export, "no-symlinks")))
-		mnl_attr_put(nlh, TFTPK_A_EXPORT_NO_SYMLINKS, 0, NULL);
+	for (i = 0; i < COUNT(switches); i++) {
+		const json_t *value = look_up(export, switches[i].name);
+		uint32_t number = (uint32_t)json_integer_value(value);
+
+		if (json_is_true(value))
+			mnl_attr_put(nlh, switches[i].attr, 0, NULL);
+		else if (json_is_integer(value) && switches[i].max == 1)
+			mnl_attr_put_u8(nlh, switches[i].attr, (uint8_t)number);
+		else if (json_is_integer(value))
+			mnl_attr_put_u32(nlh, switches[i].attr, number);
+	}
 	return nl_do(ctl, export_fields, COUNT(export_fields), reply);
 }
 

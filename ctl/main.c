@@ -19,7 +19,7 @@ static int run_help(struct ctl *ctl, int argc, char **argv);
 static const struct command commands[] = {
 	{
 		.name = "export",
-		.args = "DIR [--as PREFIX] [--uid USER] [--gid GROUP] [--no-symlinks]",
+		.args = "DIR [--as PREFIX] [--uid USER] [--gid GROUP] [OPTION]...",
 		.summary = "serve the files beneath a folder",
 		.details =
 "The first export listens on UDP port 69 of all addresses, IPv4 and IPv6,\n"
@@ -31,9 +31,15 @@ static const struct command commands[] = {
 "(nobody) by default: what these may not read is not served. Others than these and\n"
 "one's own take CAP_SETUID and CAP_SETGID.\n"
 "--no-symlinks follows no symbolic links. Else they are followed, and stay\n"
-"beneath DIR as in a chroot.\n",
+"beneath DIR as in a chroot.\n"
+"--max-blksize BYTES grants no larger blocks, and --min-timeout MS sends nothing\n"
+"again sooner; both instead of the setting of that name. --rollover 1 lets the\n"
+"number 1 follow block 65535, for clients that do not say. --no-tsize does not\n"
+"tell the size of files.\n",
 		.options = BIT(OPTION_AS) | BIT(OPTION_UID) | BIT(OPTION_GID) |
-			   BIT(OPTION_NO_SYMLINKS),
+			   BIT(OPTION_NO_SYMLINKS) | BIT(OPTION_MAX_BLKSIZE) |
+			   BIT(OPTION_MIN_TIMEOUT) | BIT(OPTION_ROLLOVER) |
+			   BIT(OPTION_NO_TSIZE),
 		.min_args = 1, .max_args = 1, .run = run_export,
 		.configure = configure_export,
 	}, {
@@ -204,6 +210,10 @@ static const struct option long_options[] = {
 	{ "uid", required_argument, NULL, 256 + OPTION_UID },
 	{ "gid", required_argument, NULL, 256 + OPTION_GID },
 	{ "no-symlinks", no_argument, NULL, 256 + OPTION_NO_SYMLINKS },
+	{ "max-blksize", required_argument, NULL, 256 + OPTION_MAX_BLKSIZE },
+	{ "min-timeout", required_argument, NULL, 256 + OPTION_MIN_TIMEOUT },
+	{ "rollover", required_argument, NULL, 256 + OPTION_ROLLOVER },
+	{ "no-tsize", no_argument, NULL, 256 + OPTION_NO_TSIZE },
 	{ "single-port", no_argument, NULL, 256 + OPTION_SINGLE_PORT },
 	{ "broadcast", no_argument, NULL, 256 + OPTION_BROADCAST },
 	{ "wait", optional_argument, NULL, 256 + OPTION_WAIT },

@@ -11,7 +11,8 @@
 
 /* An export with its options is another one. */
 static const char *const whole_export[] = {
-	"path", "prefix", "uid", "gid", "no-symlinks", NULL
+	"path", "prefix", "uid", "gid", "no-symlinks", "max-blksize", "min-timeout",
+	"rollover", "no-tsize", NULL
 };
 
 static const char *const whole_listener[] = {

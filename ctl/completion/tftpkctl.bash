@@ -34,7 +34,8 @@ _tftpkctl()
 	COMPREPLY=()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		-n | --netns | --as | --uid | --gid | --from) ((i++)) ;;
+		-n | --netns | --as | --uid | --gid | --from | \
+			--max-blksize | --min-timeout | --rollover) ((i++)) ;;
 		-*) ;;
 		*)
 			if [[ $command ]]; then
@@ -52,7 +53,8 @@ _tftpkctl()
 		;;
 	--uid:*) words=$(compgen -u) ;;
 	--gid:*) words=$(compgen -g) ;;
-	--as:* | --from:*) ;;
+	--rollover:*) words='0 1' ;;
+	--as:* | --from:* | --max-blksize:* | --min-timeout:*) ;;
 	*)
 		if [[ $cur == -* ]]; then
 			words=$(_tftpkctl_words option "$command")

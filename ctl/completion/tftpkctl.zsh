@@ -25,6 +25,10 @@ _tftpkctl()
 		'--uid[user that files are opened as]:user:_users' \
 		'--gid[group that files are opened as]:group:_groups' \
 		'--no-symlinks[follow no symbolic links]' \
+		'--max-blksize[largest block size granted]:bytes:' \
+		'--min-timeout[silence before anything is sent again]:milliseconds:' \
+		'--rollover[number of the block after 65535]:number:(0 1)' \
+		'--no-tsize[do not tell the size of files]' \
 		'--single-port[answer from the listening port]' \
 		'--broadcast[answer requests to a broadcast address, too]' \
 		'--wait=-[wait until no transfer is running]::time:' \

@@ -22,6 +22,7 @@
 static int tftpk_put_export(struct sk_buff *skb,
 			    const struct tftpk_export *export)
 {
+	const struct tftpk_export_options *options = &export->options;
 	const struct cred *cred = export->cred;
 
 	return nla_put_u32(skb, TFTPK_A_EXPORT_ID, export->id) ||
@@ -31,8 +32,18 @@ static int tftpk_put_export(struct sk_buff *skb,
 	       nla_put_u32(skb, TFTPK_A_EXPORT_GID,
 			   from_kgid_munged(&init_user_ns, cred->fsgid)) ||
 	       nla_put_string(skb, TFTPK_A_EXPORT_PREFIX, export->prefix) ||
-	       (export->no_symlinks &&
-		nla_put_flag(skb, TFTPK_A_EXPORT_NO_SYMLINKS));
+	       (options->no_symlinks &&
+		nla_put_flag(skb, TFTPK_A_EXPORT_NO_SYMLINKS)) ||
+	       (options->max_blksize != TFTPK_UNSET &&
+		nla_put_u32(skb, TFTPK_A_EXPORT_MAX_BLKSIZE,
+			    options->max_blksize)) ||
+	       (options->min_timeout != TFTPK_UNSET &&
+		nla_put_u32(skb, TFTPK_A_EXPORT_MIN_TIMEOUT,
+			    options->min_timeout)) ||
+	       (options->rollover &&
+		nla_put_u8(skb, TFTPK_A_EXPORT_ROLLOVER, options->rollover)) ||
+	       (options->no_tsize &&
+		nla_put_flag(skb, TFTPK_A_EXPORT_NO_TSIZE));
 }
 
 /* Attributes are checked to be terminated, not where their string ends. */
@@ -74,7 +85,10 @@ int tftpk_nl_export_add_doit(struct sk_buff *skb, struct genl_info *info)
 	u32 uid = TFTPK_UNPRIVILEGED, gid = TFTPK_UNPRIVILEGED;
 	struct tftpk_export_options options = {
 		.prefix = tftpk_get_string(info, TFTPK_A_EXPORT_PREFIX),
+		.max_blksize = TFTPK_UNSET,
+		.min_timeout = TFTPK_UNSET,
 		.no_symlinks = info->attrs[TFTPK_A_EXPORT_NO_SYMLINKS],
+		.no_tsize = info->attrs[TFTPK_A_EXPORT_NO_TSIZE],
 	};
 	struct tftpk_export *export;
 	struct sk_buff *reply;
@@ -87,6 +101,15 @@ int tftpk_nl_export_add_doit(struct sk_buff *skb, struct genl_info *info)
 		uid = nla_get_u32(info->attrs[TFTPK_A_EXPORT_UID]);
 	if (info->attrs[TFTPK_A_EXPORT_GID])
 		gid = nla_get_u32(info->attrs[TFTPK_A_EXPORT_GID]);
+	if (info->attrs[TFTPK_A_EXPORT_MAX_BLKSIZE])
+		options.max_blksize =
+			nla_get_u32(info->attrs[TFTPK_A_EXPORT_MAX_BLKSIZE]);
+	if (info->attrs[TFTPK_A_EXPORT_MIN_TIMEOUT])
+		options.min_timeout =
+			nla_get_u32(info->attrs[TFTPK_A_EXPORT_MIN_TIMEOUT]);
+	if (info->attrs[TFTPK_A_EXPORT_ROLLOVER])
+		options.rollover =
+			nla_get_u8(info->attrs[TFTPK_A_EXPORT_ROLLOVER]);
 	options.uid = make_kuid(&init_user_ns, uid);
 	options.gid = make_kgid(&init_user_ns, gid);
 	if (!uid_valid(options.uid) || !gid_valid(options.gid)) {

@@ -138,7 +138,8 @@ tftpk_export_make(const char *name, const struct tftpk_export_options *options,
 	if (!export)
 		return ERR_PTR(-ENOMEM);
 	refcount_set(&export->ref, 1);
-	export->no_symlinks = options->no_symlinks;
+	export->options = *options;
+	export->options.prefix = NULL;
 	export->prefix_len = len;
 	memcpy(export->prefix, prefix, len);
 
@@ -179,7 +180,8 @@ static struct file *tftpk_open_beneath(const struct tftpk_export *export,
 				       const char *name)
 {
 	unsigned int flags = LOOKUP_FOLLOW | LOOKUP_IN_ROOT |
-			     (export->no_symlinks ? LOOKUP_NO_SYMLINKS : 0);
+			     (export->options.no_symlinks ?
+			      LOOKUP_NO_SYMLINKS : 0);
 	const struct cred *old = override_creds(export->cred);
 	int err, tries = 0;
 	struct file *file;

@@ -11,6 +11,15 @@
 #include <uapi/linux/tftpk.h>
 
 /* Integer value ranges */
+static const struct netlink_range_validation tftpk_a_export_max_blksize_range = {
+	.min	= 512ULL,
+	.max	= 65464ULL,
+};
+
+static const struct netlink_range_validation tftpk_a_export_min_timeout_range = {
+	.max	= 60000ULL,
+};
+
 static const struct netlink_range_validation tftpk_a_settings_max_transfers_range = {
 	.min	= 1ULL,
 	.max	= 1000000ULL,
@@ -67,12 +76,16 @@ static const struct netlink_range_validation tftpk_a_settings_min_timeout_range 
 };
 
 /* TFTPK_CMD_EXPORT_ADD - do */
-static const struct nla_policy tftpk_export_add_nl_policy[TFTPK_A_EXPORT_NO_SYMLINKS + 1] = {
+static const struct nla_policy tftpk_export_add_nl_policy[TFTPK_A_EXPORT_NO_TSIZE + 1] = {
 	[TFTPK_A_EXPORT_PATH] = { .type = NLA_NUL_STRING, .len = TFTPK_PATH_MAX, },
 	[TFTPK_A_EXPORT_UID] = { .type = NLA_U32, },
 	[TFTPK_A_EXPORT_GID] = { .type = NLA_U32, },
 	[TFTPK_A_EXPORT_PREFIX] = { .type = NLA_NUL_STRING, .len = TFTPK_PATH_MAX, },
 	[TFTPK_A_EXPORT_NO_SYMLINKS] = { .type = NLA_FLAG, },
+	[TFTPK_A_EXPORT_MAX_BLKSIZE] = NLA_POLICY_FULL_RANGE(NLA_U32, &tftpk_a_export_max_blksize_range),
+	[TFTPK_A_EXPORT_MIN_TIMEOUT] = NLA_POLICY_FULL_RANGE(NLA_U32, &tftpk_a_export_min_timeout_range),
+	[TFTPK_A_EXPORT_ROLLOVER] = NLA_POLICY_MAX(NLA_U8, 1),
+	[TFTPK_A_EXPORT_NO_TSIZE] = { .type = NLA_FLAG, },
 };
 
 /* TFTPK_CMD_EXPORT_DEL - do */
@@ -154,7 +167,7 @@ static const struct genl_split_ops tftpk_nl_ops[] = {
 		.cmd		= TFTPK_CMD_EXPORT_ADD,
 		.doit		= tftpk_nl_export_add_doit,
 		.policy		= tftpk_export_add_nl_policy,
-		.maxattr	= TFTPK_A_EXPORT_NO_SYMLINKS,
+		.maxattr	= TFTPK_A_EXPORT_NO_TSIZE,
 		.flags		= GENL_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{

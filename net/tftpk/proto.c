@@ -195,6 +195,7 @@ void tftpk_negotiate(const struct tftpk_request *req,
 	opt->size = limits->size;
 	opt->blksize = TFTPK_BLKSIZE_DEFAULT;
 	opt->windowsize = 1;
+	opt->rollover = limits->rollover;
 
 	for (i = 0; i < req->nopts; i++) {
 		switch (req->opts[i]) {
@@ -210,7 +211,8 @@ void tftpk_negotiate(const struct tftpk_request *req,
 			opt->rollover = req->rollover;
 			break;
 		case TFTPK_OPT_TSIZE:
-			if (!limits->size || req->mode != TFTPK_MODE_OCTET)
+			if (!limits->size || limits->no_tsize ||
+			    req->mode != TFTPK_MODE_OCTET)
 				continue;
 			break;
 		case TFTPK_OPT_WINDOWSIZE:

@@ -93,11 +93,15 @@ struct tftpk_request {
  * @size: size of the file in bytes
  * @blksize: largest block in bytes
  * @windowsize: largest window in blocks
+ * @rollover: number of the block after 65535 if the client does not say
+ * @no_tsize: the size is not told
  */
 struct tftpk_limits {
 	u64 size;
 	u32 blksize;
 	u32 windowsize;
+	u8 rollover;
+	bool no_tsize;
 };
 
 /**

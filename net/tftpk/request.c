@@ -83,13 +83,21 @@ one:
 	return 1;
 }
 
+/* What the export has, or else the setting. */
+#define tftpk_request_choose(option, setting) \
+	((option) != TFTPK_UNSET ? (option) : READ_ONCE(setting))
+
 static int tftpk_request_negotiate(struct tftpk_transfer *t,
 				   const struct tftpk_request *req)
 {
+	const struct tftpk_export_options *options = &t->source.export->options;
 	const struct tftpk_settings *set = &t->tn->settings;
 	struct tftpk_limits limits = {
 		.size		= t->source.size,
-		.blksize	= READ_ONCE(set->max_blksize),
+		.blksize	= tftpk_request_choose(options->max_blksize,
+						       set->max_blksize),
+		.rollover	= options->rollover,
+		.no_tsize	= options->no_tsize,
 	};
 	struct sk_buff_head out;
 	struct dst_entry *dst;
@@ -123,6 +131,9 @@ static int tftpk_request_negotiate(struct tftpk_transfer *t,
 
 	t->blksize = blksize;
 	t->utimeout = t->options.utimeout;
+	t->peer.rtt.floor = tftpk_request_choose(options->min_timeout,
+						 set->min_timeout) *
+			    USEC_PER_MSEC;
 	tftpk_netascii_init(&t->text[0]);
 	tftpk_window_init(&t->window, t->source.size, blksize, t->options.windowsize,
 			  t->options.rollover);

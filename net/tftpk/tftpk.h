@@ -114,6 +114,30 @@ struct tftpk_settings {
 	bool discover_mtu;
 };
 
+#define TFTPK_UNSET	U32_MAX
+
+/**
+ * struct tftpk_export_options - how a folder is to be served
+ * @prefix: folder that it appears as; slashes at its ends do not matter
+ * @uid: whom files are opened as
+ * @gid: and with which group
+ * @max_blksize: largest block in bytes, or TFTPK_UNSET to go by the setting
+ * @min_timeout: milliseconds, or TFTPK_UNSET
+ * @rollover: number of the block after 65535, for clients that do not say
+ * @no_symlinks: follow none
+ * @no_tsize: do not grant that option
+ */
+struct tftpk_export_options {
+	const char *prefix;
+	kuid_t uid;
+	kgid_t gid;
+	u32 max_blksize;
+	u32 min_timeout;
+	u8 rollover;
+	bool no_symlinks;
+	bool no_tsize;
+};
+
 /**
  * struct tftpk_setting - what an attribute of the set "settings" sets
  * @offset: of the member of struct tftpk_settings
@@ -135,7 +159,7 @@ struct tftpk_setting {
  * @path: the folder; pins its mount
  * @cred: whom files are opened as
  * @name: absolute path when it was exported
- * @no_symlinks: follow none
+ * @options: how it is served; without its prefix
  * @rcu: frees it
  * @prefix_len: length of @prefix
  * @prefix: folder that it appears as, without slashes at its ends
@@ -148,24 +172,10 @@ struct tftpk_export {
 	struct path path;
 	const struct cred *cred;
 	char *name;
-	bool no_symlinks;
+	struct tftpk_export_options options;
 	struct rcu_head rcu;
 	u32 prefix_len;
 	char prefix[];
-};
-
-/**
- * struct tftpk_export_options - how a folder is to be served
- * @prefix: folder that it appears as; slashes at its ends do not matter
- * @uid: whom files are opened as
- * @gid: and with which group
- * @no_symlinks: follow none
- */
-struct tftpk_export_options {
-	const char *prefix;
-	kuid_t uid;
-	kgid_t gid;
-	bool no_symlinks;
 };
 
 /**

@@ -131,6 +131,16 @@ static const struct oack_case oack_cases[] = {
 	  "utimeout|255000000|" },
 	{ "utimeout too long", "f|octet|utimeout|255000001|", "" },
 
+	/* What an export says otherwise */
+	{ "tsize is not to be told", "f|octet|tsize|0|blksize|512|",
+	  "blksize|512|", { 1000000, 1428, 64, .no_tsize = true } },
+	{ "only tsize, which is not to be told", "f|octet|tsize|0|", "",
+	  { 1000000, 1428, 64, .no_tsize = true } },
+	{ "rollover as asked", "f|octet|rollover|0|", "rollover|0|",
+	  { 1000000, 1428, 64, .rollover = 1 } },
+	{ "rollover is not told to who did not ask", "f|octet|blksize|512|",
+	  "blksize|512|", { 1000000, 1428, 64, .rollover = 1 } },
+
 	/* RFC 2347: several options */
 	{ "in the order of the request",
 	  "f|octet|windowsize|4|tsize|0|timeout|5|blksize|1024|",

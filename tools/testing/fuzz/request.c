@@ -204,7 +204,8 @@ static void check_oack(const struct wish *wish, const struct tftpk_limits *lim,
 			break;
 		case TFTPK_OPT_TSIZE:
 			/* curl takes 0 for a failure; a text is converted. */
-			CHECK(v && v == lim->size && !wish->mode);
+			CHECK(v && v == lim->size && !wish->mode &&
+			      !lim->no_tsize);
 			break;
 		}
 	}
@@ -251,7 +252,8 @@ int LLVMFuzzerTestOneInput(const u8 *input, size_t size)
 	u16 windowsize;
 	u8 *data, *oack;
 	size_t len;
-	int err;
+	int err, i;
+	bool asked = false;
 
 	if (size < LIMITS_LEN)
 		return 0;
@@ -262,6 +264,9 @@ int LLVMFuzzerTestOneInput(const u8 *input, size_t size)
 	/* What settings and route can make of them. */
 	limits.blksize = clamp(limits.blksize, 8U, 65464U);
 	limits.windowsize = max(windowsize, 1U);
+	/* What exports can: by bits that nobody needs. */
+	limits.no_tsize = limits.size >> 63;
+	limits.rollover = limits.size >> 62 & 1;
 
 	/* Just as large as the packet: any byte beyond is found. */
 	data = malloc(len ?: 1);
@@ -278,6 +283,10 @@ int LLVMFuzzerTestOneInput(const u8 *input, size_t size)
 		check_oack(&wish, &limits, &opt, oack,
 			   tftpk_put_oack(oack, &opt));
 		free(oack);
+		for (i = 0; i < wish.n; i++)
+			asked |= wish.order[i] == TFTPK_OPT_ROLLOVER;
+		CHECK(opt.rollover == (asked ? wish.value[TFTPK_OPT_ROLLOVER] :
+				       limits.rollover));
 		check_error(req.name);
 		check_data(windowsize);
 	}

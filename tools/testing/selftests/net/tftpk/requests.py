@@ -161,7 +161,7 @@ def _(server, name, wanted):
 RUBBISH = {
     "the end of the options": b"\xff",
     "that and more": b"\xff\xd1\x33\x2a\x47",
-    "an option": b"\x06\x04\xc0\x00\x02\x01\xff",
+    "an option": b"\x06\x04\xc0\xa8\x02\x01\xff",
     "a newline": b"\n",
     "a tab": b"\t2",
     "DEL": b"\x7f",
