@@ -487,6 +487,7 @@ def _():
     how = {"single_port": False, "broadcast": False}
     implicit = [where | how | {"address": address, "implicit": True} for address in ("0.0.0.0", "::")]
     export = {"path": str(ONE), "prefix": "", "uid": 65534, "gid": 65534, "no_symlinks": False}
+    export |= {"max_blksize": None, "min_timeout": None, "rollover": None, "no_tsize": False}
 
     done = told("export", ONE)
     export["id"] = done["export"]["id"]

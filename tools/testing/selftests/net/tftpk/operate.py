@@ -497,7 +497,8 @@ def _():
     odd = SRV / 'a "b\\\tc\n\udcff'
     odd.mkdir()
     ctl("export", ROOT)
-    ctl("export", odd, "--as", "x y", "--uid", 0, "--gid", 0, "--no-symlinks")
+    words = ("--no-symlinks", "--max-blksize", 1024, "--min-timeout", 0, "--rollover", 1, "--no-tsize")
+    ctl("export", odd, "--as", "x y", "--uid", 0, "--gid", 0, *words)
     for line in (
         "listen * --single-port --broadcast",
         f"listen [{SIX}]:1069",

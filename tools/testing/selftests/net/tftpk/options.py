@@ -5,13 +5,14 @@
 import random
 
 from lib import (
-    SRV, Client, Code, Data, Error, Growth, Oack, Transfer, content, equal, fetch, headers, make,
-    quiet, request, run, same, served, settings, test,
+    SRV, Client, Code, Data, Error, Growth, Oack, Transfer, content, ctl, defer, equal, exported, fetch,
+    headers, make, quiet, request, run, same, served, settings, test,
 )
 
 FILE = make("file", content(100_000))
 make("empty", b"")
 make("one", b"x")
+make("other/file", FILE)
 
 # Every option, with a value that is granted as it is.
 GRANTED = [
@@ -308,6 +309,48 @@ def _(server):
     equal("OACK", None, answer(server, ("tsize", 0), mode="netascii"))
     got = answer(server, ("tsize", 0), ("blksize", 600), mode="netascii")
     equal("OACK", pairs(("blksize", 600)), got)
+
+
+# ---- what an export has otherwise ----
+
+
+def exporting(*words):
+    """The folder, with these options, for the rest of the test."""
+    ctl("unexport", SRV)
+    ctl("export", SRV, *words)
+    defer(ctl, "export", SRV)
+    defer(ctl, "unexport", SRV)
+
+
+@test("export --max-blksize: instead of the setting")
+def _(server):
+    exporting("--max-blksize", 1000)
+    for asked, granted in ((1400, 1000), (65535, 1000), (1000, 1000), (999, 999)):
+        equal(f"blksize {asked}", pairs(("blksize", granted)), answer(server, ("blksize", asked)))
+    with settings(max_blksize=700):
+        equal("blksize 1400", pairs(("blksize", 1000)), answer(server, ("blksize", 1400)))
+    # Others are not concerned.
+    with exported(SRV / "other", "--as", "other"):
+        equal("blksize", pairs(("blksize", 1400)), answer(server, ("blksize", 1400), name="other/file"))
+
+
+@test("export --no-tsize: the size is not told")
+def _(server):
+    exporting("--no-tsize")
+    equal("OACK", None, answer(server, ("tsize", 0)))
+    got = answer(server, ("tsize", 0), ("blksize", 600))
+    equal("OACK", pairs(("blksize", 600)), got)
+
+
+@test("export --rollover 1: for clients that do not say", ["IPv4"])
+def _(server):
+    exporting("--rollover", 1)
+    for options, rollover in (((), 1), ((("rollover", 0),), 0)):
+        with Client(server) as client:
+            options = (("blksize", 8), ("windowsize", 64), *options)
+            transfer = Transfer(client, "65540 blocks of 8", *options, rollover=rollover)
+            equal("is rollover told", not rollover, "rollover" in transfer.oack)
+            same(LONG, transfer.hurry())
 
 
 # ---- more than 65,535 blocks ----

@@ -12,7 +12,7 @@ import subprocess
 import time
 
 from lib import (
-    Client, Code, Data, Error, Growth, Oack, Transfer, ack, between, content, data, equal, error,
+    SRV, Client, Code, Data, Error, Growth, Oack, Transfer, ack, between, content, ctl, data, equal, error,
     fence, fetch, idle, make, netem, note, quiet, request, run, same, served, settings, start,
     subscribed, test, transfers, wait_for,
 )
@@ -610,6 +610,74 @@ def _(server):
         client.arrived(4)
         client.ack(0)
         client.expect_silence(1)
+
+
+PAUSES = {
+    "ten of 150 ms": [0.15] * 10,
+    "thirty of 60 ms": [0.06] * 30,
+    "five of a second": [1.0] * 5,
+    "three of 3 s": [3.0] * 3,
+    "ever longer ones": [0.06 * 1.5**n for n in range(9)],
+    "a short one after long ones": [0.3, 0.6, 0.1, 0.06, 1.0],
+}
+
+
+@test("a client in lock step that pauses gets no more than two copies: {0}", cases=PAUSES.items(), timed=True)
+def _(server, _, pauses):
+    growth = Growth()
+    with Client(server) as client:
+        Unhurried(client, pauses, every=200 // len(pauses))
+    between("copies", 0, growth["blocks_retransmitted"], 2)
+
+
+class Unhurried:
+    """Fetches 200 blocks one by one, and pauses before some ACKs."""
+
+    def __init__(self, client, pauses, every):
+        client.request("file")
+        pauses = list(pauses)
+        for block in range(1, 201):
+            # Whatever came while it paused: copies are not answered.
+            while client.expect(Data).block != block & 0xFFFF:
+                pass
+            if block % every == every // 2 and pauses:
+                time.sleep(pauses.pop(0))
+            client.ack(block)
+        equal("pauses left", [], pauses)
+        client.error()
+        client.peer = None
+
+
+@test("a client in lock step that is steady: a lost block is found soon", timed=True)
+def _(server):
+    with Client(server) as client:
+        client.request("file")
+        for block in range(1, 400):
+            client.block(block)
+            if block % 40 == 0:
+                # As if that block were lost: what comes next is a copy.
+                lost = client.at
+                client.block(block)
+                between("seconds", 0.04, client.at - lost, 0.1)
+            client.ack(block)
+
+
+@test("min-timeout: nothing is sent again sooner", timed=True)
+def _(server):
+    for setting, words, soonest in ((1500, (), 1.5), (0, ("--min-timeout", 2500), 2.5), (3000, ("--min-timeout", 0), 0.02)):
+        ctl("unexport", SRV)
+        ctl("export", SRV, *words)
+        try:
+            for options, window in (((), 1), (WINDOW, 8)):
+                with settings(min_timeout=setting), Client(server) as client:
+                    transfer = Transfer(client, "file", *options).step(32)
+                    begun = client.at
+                    came = [at - begun for at, packet in client.arrived(4) if packet.block == transfer.blocks + window]
+                    note(f"after {', '.join(f'{at:.2f}' for at in came)} s")
+                    between("first copy", soonest, came[1], max(soonest * 9 / 8 + 0.05, 0.1))
+        finally:
+            ctl("unexport", SRV)
+            ctl("export", SRV)
 
 
 @test("progress ends the backoff", timed=True)
