@@ -8,15 +8,17 @@
 
 #include "tftpkctl.h"
 
-static const char *const listener_name[] = { "address", "port", "ifindex", NULL };
+static const char *const listener_name[] = { "address", "port", "interface", NULL };
 
 static const struct field listener_fields[] = {
 	FIELD(TFTPK_A_LISTENER_ADDRESS, FIELD_ADDRESS, "address"),
 	FIELD(TFTPK_A_LISTENER_PORT, FIELD_PORT, "port"),
 	FIELD(TFTPK_A_LISTENER_IFINDEX, FIELD_INTERFACE, "ifindex"),
+	FIELD(TFTPK_A_LISTENER_INTERFACE, FIELD_STRING, "interface"),
 	FIELD(TFTPK_A_LISTENER_IMPLICIT, FIELD_FLAG, "implicit"),
 	FIELD(TFTPK_A_LISTENER_SINGLE_PORT, FIELD_FLAG, "single-port"),
 	FIELD(TFTPK_A_LISTENER_BROADCAST, FIELD_FLAG, "broadcast"),
+	FIELD(TFTPK_A_LISTENER_WAITING, FIELD_FLAG, "waiting"),
 };
 
 int dump_listeners(struct ctl *ctl, json_t **list)
@@ -35,13 +37,16 @@ static char *options_column(const json_t *row, const char *name)
 {
 	bool single_port = json_is_true(look_up(row, "single-port"));
 	bool broadcast = json_is_true(look_up(row, "broadcast"));
+	bool waiting = json_is_true(look_up(row, "waiting"));
 
 	(void)name;
-	if (!single_port && !broadcast)
+	if (!single_port && !broadcast && !waiting)
 		return text("-");
-	return text("%s%s%s", single_port ? "single-port" : "",
+	return text("%s%s%s%s%s", single_port ? "single-port" : "",
 		    single_port && broadcast ? ", " : "",
-		    broadcast ? "broadcast" : "");
+		    broadcast ? "broadcast" : "",
+		    (single_port || broadcast) && waiting ? ", " : "",
+		    waiting ? "waiting for the interface" : "");
 }
 
 void print_listeners(const json_t *list)
@@ -68,20 +73,24 @@ static int parse_port(const char *string, uint16_t *port)
 	return 0;
 }
 
-/* The index of an interface, which must not contradict the one found before. */
-static int parse_interface(const char *name, uint32_t *ifindex)
+/* Take the name of an interface, which must not contradict the one found before. */
+static int parse_interface(const char *name, struct endpoint *endpoint)
 {
 	uint32_t found = if_nametoindex(name);
 
-	if (!found) {
+	if (!*name || strlen(name) >= IFNAMSIZ || strpbrk(name, "/ \t\n"))
+		return usage_error("'%s' cannot be the name of an interface",
+				   name);
+	if (!found && !endpoint->may_wait) {
 		complain("no interface %s in this network namespace ('ip link' lists them)",
 			 name);
 		return EXIT_FAILURE;
 	}
-	if (*ifindex && *ifindex != found)
+	if (*endpoint->interface && strcmp(endpoint->interface, name) != 0)
 		return usage_error("dev %s: not the interface of the address",
 				   name);
-	*ifindex = found;
+	strcpy(endpoint->interface, name);
+	endpoint->ifindex = found;
 	return 0;
 }
 
@@ -132,7 +141,7 @@ int parse_endpoint(const char *string, struct endpoint *endpoint)
 	if (port)
 		ret = parse_port(port, &endpoint->port);
 	if (!ret && scope)
-		ret = parse_interface(scope, &endpoint->ifindex);
+		ret = parse_interface(scope, endpoint);
 	free(copy);
 	return ret;
 bad:
@@ -153,11 +162,11 @@ static int parse_args(int argc, char **argv, struct endpoint *endpoint)
 	ret = parse_endpoint(argv[0], endpoint);
 	if (!ret && argc == 3) {
 		blame(argv[2]);
-		ret = parse_interface(argv[2], &endpoint->ifindex);
+		ret = parse_interface(argv[2], endpoint);
 	}
 	blame(argv[0]);
 	if (!ret && endpoint->len == sizeof(struct in6_addr) &&
-	    IN6_IS_ADDR_LINKLOCAL(&endpoint->address) && !endpoint->ifindex)
+	    IN6_IS_ADDR_LINKLOCAL(&endpoint->address) && !*endpoint->interface)
 		ret = usage_error("%s: a link-local address needs its interface: add 'dev IF'",
 				  argv[0]);
 	return ret;
@@ -171,7 +180,10 @@ static json_t *listener_json(const struct endpoint *endpoint,
 
 	put(object, "address", json_address(&endpoint->address, endpoint->len));
 	put(object, "port", json_integer(endpoint->port));
-	put_interface(object, endpoint->ifindex);
+	put(object, "ifindex", json_integer(endpoint->ifindex));
+	put(object, "interface", *endpoint->interface ?
+	    json_bytes(endpoint->interface, strlen(endpoint->interface)) :
+	    json_null());
 	put(object, "single-port",
 	    json_boolean(ctl->option[OPTION_SINGLE_PORT]));
 	put(object, "broadcast",
@@ -193,7 +205,7 @@ static json_t *listener_json(const struct endpoint *endpoint,
  */
 int parse_listeners(const struct ctl *ctl, int argc, char **argv, json_t **list)
 {
-	struct endpoint endpoint = { .port = TFTP_PORT };
+	struct endpoint endpoint = { .port = TFTP_PORT, .may_wait = true };
 	int ret = parse_args(argc, argv, &endpoint);
 	bool both = !endpoint.len;
 
@@ -247,7 +259,7 @@ static int request(struct ctl *ctl, uint8_t command, const json_t *listener,
 		   const char *address)
 {
 	struct nlmsghdr *nlh = nl_request(ctl, command);
-	uint32_t ifindex = (uint32_t)number(listener, "ifindex");
+	char *interface = raw_text(listener, "interface");
 	struct in6_addr binary = { 0 };
 	bool v6 = address && strchr(address, ':');
 
@@ -259,8 +271,9 @@ static int request(struct ctl *ctl, uint8_t command, const json_t *listener,
 	}
 	mnl_attr_put_u16(nlh, TFTPK_A_LISTENER_PORT,
 			 htons((uint16_t)number(listener, "port")));
-	if (ifindex)
-		mnl_attr_put_u32(nlh, TFTPK_A_LISTENER_IFINDEX, ifindex);
+	if (*interface)
+		mnl_attr_put_strz(nlh, TFTPK_A_LISTENER_INTERFACE, interface);
+	free(interface);
 	if (command == TFTPK_CMD_LISTENER_ADD &&
 	    json_is_true(look_up(listener, "single-port")))
 		mnl_attr_put(nlh, TFTPK_A_LISTENER_SINGLE_PORT, 0, NULL);
@@ -342,8 +355,13 @@ static json_t *those_there(struct ctl *ctl, const json_t *wanted)
 	for (i = 0; i < json_array_size(wanted); i++) {
 		json_t *listener = json_array_get(wanted, i);
 
-		if (find_entry(there, listener, listener_name))
-			append(done, json_incref(listener));
+		json_t *found = find_entry(there, listener, listener_name);
+
+		if (!found)
+			continue;
+		put(listener, "waiting", json_boolean(json_is_true(
+					look_up(found, "waiting"))));
+		append(done, json_incref(listener));
 	}
 	json_decref(there);
 	return done;
@@ -386,6 +404,7 @@ static int change(struct ctl *ctl, int argc, char **argv, bool listen)
 	for (i = 0; !listen && i < json_array_size(done); i++) {
 		json_object_del(json_array_get(done, i), "single_port");
 		json_object_del(json_array_get(done, i), "broadcast");
+		json_object_del(json_array_get(done, i), "waiting");
 	}
 	json_decref(list);
 	return report(ctl, listen, done);
@@ -409,7 +428,7 @@ int run_unlisten(struct ctl *ctl, int argc, char **argv)
 json_t *other_half(const json_t *list, const json_t *listener)
 {
 	static const char *const alike[] = {
-		"address", "port", "ifindex", "single-port", NULL
+		"address", "port", "interface", "single-port", NULL
 	};
 	const char *address = json_string_value(look_up(listener, "address"));
 	bool v6 = !strcmp(address, "::");

@@ -16,7 +16,7 @@ static const char *const whole_export[] = {
 };
 
 static const char *const whole_listener[] = {
-	"address", "port", "ifindex", "single-port", "broadcast", NULL
+	"address", "port", "interface", "single-port", "broadcast", NULL
 };
 
 struct sync {

@@ -8,6 +8,7 @@
 #error "apt-get install libmnl-dev libjansson-dev libncurses-dev"
 #endif
 
+#include <net/if.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -112,7 +113,9 @@ struct command {
 struct endpoint {
 	struct in6_addr address;	/* of an IPv4 address the first 4 bytes */
 	size_t len;			/* 4 or 16, 0 for any of both families */
-	uint32_t ifindex;		/* 0 for any */
+	char interface[IFNAMSIZ];	/* empty for any */
+	uint32_t ifindex;		/* its number, 0 if there is none yet */
+	bool may_wait;			/* then that is no fault */
 	uint16_t port;
 };
 

@@ -9,6 +9,7 @@
 #include <linux/fs.h>
 #include <linux/namei.h>
 #include <linux/net.h>
+#include <linux/netdevice.h>
 #include <linux/uidgid.h>
 #include <net/genetlink.h>
 #include <net/ipv6.h>
@@ -196,6 +197,19 @@ int tftpk_nl_export_get_dumpit(struct sk_buff *skb,
 
 /* ---- listeners ---- */
 
+/* The name of an interface, if it exists. */
+static bool tftpk_interface_name(struct net *net, int ifindex, char *name)
+{
+	const struct net_device *dev;
+
+	rcu_read_lock();
+	dev = dev_get_by_index_rcu(net, ifindex);
+	if (dev)
+		strscpy(name, dev->name, IFNAMSIZ);
+	rcu_read_unlock();
+	return dev;
+}
+
 /* Where a request wants to listen: on one address, or on any of both
  * families, IPv6 first. Returns how many there are, or a negative errno.
  */
@@ -215,9 +229,16 @@ static int tftpk_get_listeners(struct genl_info *info,
 			return -EINVAL;
 		}
 	}
-	attr = info->attrs[TFTPK_A_LISTENER_IFINDEX];
+	attr = info->attrs[TFTPK_A_LISTENER_INTERFACE];
 	if (attr)
-		name.ifindex = nla_get_u32(attr);
+		nla_strscpy(name.interface, attr, sizeof(name.interface));
+	attr = info->attrs[TFTPK_A_LISTENER_IFINDEX];
+	if (attr && !*name.interface && nla_get_u32(attr) &&
+	    !tftpk_interface_name(genl_info_net(info), nla_get_u32(attr),
+				  name.interface)) {
+		NL_SET_ERR_MSG_ATTR(info->extack, attr, "no such interface");
+		return -ENODEV;
+	}
 
 	if (!info->attrs[TFTPK_A_LISTENER_ADDRESS]) {
 		name.family = AF_INET6;
@@ -231,7 +252,7 @@ static int tftpk_get_listeners(struct genl_info *info,
 	if (err)
 		return err;
 	name.family = ipv6_addr_v4mapped(&name.addr) ? AF_INET : AF_INET6;
-	if (name.family == AF_INET6 && !name.ifindex &&
+	if (name.family == AF_INET6 && !*name.interface &&
 	    (ipv6_addr_type(&name.addr) & IPV6_ADDR_LINKLOCAL)) {
 		NL_SET_ERR_MSG(info->extack,
 			       "a link-local address needs an interface");
@@ -281,6 +302,11 @@ static int tftpk_put_listener(struct sk_buff *skb,
 	       nla_put_be16(skb, TFTPK_A_LISTENER_PORT, name->port) ||
 	       (name->ifindex &&
 		nla_put_u32(skb, TFTPK_A_LISTENER_IFINDEX, name->ifindex)) ||
+	       (*name->interface &&
+		nla_put_string(skb, TFTPK_A_LISTENER_INTERFACE,
+			       name->interface)) ||
+	       (*name->interface && !name->ifindex &&
+		nla_put_flag(skb, TFTPK_A_LISTENER_WAITING)) ||
 	       (listener->implicit &&
 		nla_put_flag(skb, TFTPK_A_LISTENER_IMPLICIT)) ||
 	       (listener->single_port &&

@@ -8,12 +8,14 @@
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/namei.h>
+#include <linux/netdevice.h>
 #include <linux/netlink.h>
 #include <linux/ratelimit.h>
 #include <linux/rculist.h>
 #include <linux/sched/task.h>
 #include <linux/slab.h>
 #include <linux/wait_bit.h>
+#include <linux/workqueue.h>
 #include <net/ip.h>
 #include <net/ipv6.h>
 
@@ -94,19 +96,25 @@ static void tftpk_listener_mute(struct tftpk_listener *listener)
 	int i;
 
 	WRITE_ONCE(listener->dead, true);
-	rcu_assign_sk_user_data(listener->main.sock->sk, NULL);
+	if (listener->main.sock)
+		rcu_assign_sk_user_data(listener->main.sock->sk, NULL);
 	for (i = 0; i < listener->pool_size; i++)
 		rcu_assign_sk_user_data(listener->pool[i].sock->sk, NULL);
+}
+
+/* Close the sockets, to which no transfer refers any more. */
+static void tftpk_listener_unbind(struct tftpk_listener *listener)
+{
+	tftpk_port_close(&listener->main);
+	while (listener->pool_size)
+		tftpk_port_close(&listener->pool[--listener->pool_size]);
+	listener->name.ifindex = 0;
 }
 
 /* Close the sockets and free. Nothing refers to the listener any more. */
 static void tftpk_listener_free(struct tftpk_listener *listener)
 {
-	int i;
-
-	tftpk_port_close(&listener->main);
-	for (i = 0; i < listener->pool_size; i++)
-		tftpk_port_close(&listener->pool[i]);
+	tftpk_listener_unbind(listener);
 	/* A packet may still be on its way through tftpk_input(). */
 	kfree_rcu(listener, rcu);
 }
@@ -136,6 +144,58 @@ static int tftpk_pool_open(struct tftpk_listener *listener)
 	return listener->pool_size ? 0 : err;
 }
 
+/* Has it an interface, and that does not exist? */
+static bool tftpk_listener_waits(const struct tftpk_listener *listener)
+{
+	return *listener->name.interface && !listener->name.ifindex;
+}
+
+/* The number of an interface, or 0 if there is none of that name. */
+static int tftpk_interface_index(struct net *net, const char *name)
+{
+	const struct net_device *dev;
+	int ifindex;
+
+	rcu_read_lock();
+	dev = dev_get_by_name_rcu(net, name);
+	ifindex = dev ? dev->ifindex : 0;
+	rcu_read_unlock();
+	return ifindex;
+}
+
+/* Is there that family at all? */
+static int tftpk_family_check(struct net *net, u16 family)
+{
+	struct socket *sock;
+	int err = sock_create_kern(net, family, SOCK_DGRAM, IPPROTO_UDP, &sock);
+
+	if (!err)
+		sock_release(sock);
+	return err;
+}
+
+/* Open the sockets on the interface that has the listener's name now, if it has one
+ * and that exists. The pool first: requests find it complete.
+ */
+static int tftpk_listener_bind(struct tftpk_listener *listener)
+{
+	struct tftpk_listener_name *name = &listener->name;
+	struct net *net = listener->tn->net;
+	int err = 0;
+
+	if (*name->interface)
+		name->ifindex = tftpk_interface_index(net, name->interface);
+	if (tftpk_listener_waits(listener))
+		return tftpk_family_check(net, name->family);
+	if (!listener->single_port)
+		err = tftpk_pool_open(listener);
+	if (!err)
+		err = tftpk_port_open(&listener->main, listener, name->port);
+	if (err)
+		tftpk_listener_unbind(listener);
+	return err;
+}
+
 static struct tftpk_listener *
 tftpk_listener_make(struct tftpk_net *tn,
 		    const struct tftpk_listener_name *name, bool single_port,
@@ -156,34 +216,32 @@ tftpk_listener_make(struct tftpk_net *tn,
 	/* IPv6 has none. */
 	listener->broadcast = broadcast && name->family == AF_INET;
 
-	/* The pool first: requests find it complete. */
-	if (!single_port) {
-		err = tftpk_pool_open(listener);
-		if (err)
-			goto err_free;
-	}
 	listener->main.requests = true;
-	err = tftpk_port_open(&listener->main, listener, name->port);
-	if (err)
-		goto err_free;
+	err = tftpk_listener_bind(listener);
+	if (err) {
+		tftpk_listener_free(listener);
+		return ERR_PTR(err);
+	}
 	return listener;
-
-err_free:
-	tftpk_listener_free(listener);
-	return ERR_PTR(err);
 }
 
-static void tftpk_listener_close(struct tftpk_listener *listener)
+/* Take no packets any more, and end the transfers. */
+static void tftpk_listener_stop(struct tftpk_listener *listener)
 {
 	const struct tftpk_match match = { .listener = listener };
 
-	list_del(&listener->list);
-	listener->tn->generation++;
 	tftpk_listener_mute(listener);
 	/* Requests that came before have become transfers after this. */
 	synchronize_rcu();
 	tftpk_transfers_kill(listener->tn, &match);
 	wait_var_event(&listener->users, !atomic_read(&listener->users));
+}
+
+static void tftpk_listener_close(struct tftpk_listener *listener)
+{
+	list_del_rcu(&listener->list);
+	listener->tn->generation++;
+	tftpk_listener_stop(listener);
 	tftpk_listener_free(listener);
 }
 
@@ -223,7 +281,7 @@ static int tftpk_implicit_open(struct tftpk_net *tn)
 			return PTR_ERR(listener);
 		}
 		listener->implicit = true;
-		list_add_tail(&listener->list, &tn->listeners);
+		list_add_tail_rcu(&listener->list, &tn->listeners);
 		tn->generation++;
 	}
 	return 0;
@@ -239,7 +297,7 @@ tftpk_listener_find(struct tftpk_net *tn,
 		if (listener->name.family == name->family &&
 		    ipv6_addr_equal(&listener->name.addr, &name->addr) &&
 		    listener->name.port == name->port &&
-		    listener->name.ifindex == name->ifindex)
+		    !strcmp(listener->name.interface, name->interface))
 			return listener;
 	return NULL;
 }
@@ -307,8 +365,13 @@ int tftpk_listener_add(struct tftpk_net *tn,
 	err = tftpk_listeners_make(tn, names, n, single_port, broadcast,
 				   &made);
 	if (!err) {
-		list_splice_tail(&made, &tn->listeners);
+		list_for_each_entry_safe(listener, next, &made, list) {
+			list_del(&listener->list);
+			list_add_tail_rcu(&listener->list, &tn->listeners);
+		}
 		tn->generation++;
+		/* An interface may have come or gone meanwhile, unseen. */
+		schedule_work(&tn->follow);
 		return 0;
 	}
 
@@ -365,7 +428,7 @@ static int tftpk_pools_renew(struct tftpk_net *tn)
 	list_for_each_entry(listener, &tn->listeners, list) {
 		const struct tftpk_match match = { .listener = listener };
 
-		if (listener->single_port)
+		if (listener->single_port || tftpk_listener_waits(listener))
 			continue;
 		WRITE_ONCE(listener->dead, true);
 		synchronize_rcu();
@@ -417,6 +480,72 @@ int tftpk_listeners_reopen(struct tftpk_net *tn, u32 low, u32 high,
 	}
 	return err;
 }
+
+/* ---- interfaces ---- */
+
+/* Bind those listeners anew whose interface is another one than before, or none. */
+static void tftpk_server_follow(struct work_struct *work)
+{
+	struct tftpk_net *tn = container_of(work, struct tftpk_net, follow);
+	struct tftpk_listener *listener;
+
+	mutex_lock(&tn->mutex);
+	list_for_each_entry(listener, &tn->listeners, list) {
+		const struct tftpk_listener_name *name = &listener->name;
+
+		if (!*name->interface ||
+		    (name->ifindex == tftpk_interface_index(tn->net,
+							    name->interface) &&
+		     (!name->ifindex || !READ_ONCE(listener->dead))))
+			continue;
+		tftpk_listener_stop(listener);
+		tftpk_listener_unbind(listener);
+		/* Where that fails it waits on. */
+		tftpk_listener_bind(listener);
+		/* Pairs with tftpk_request_refusal(): its sockets are open. */
+		smp_store_release(&listener->dead, false);
+		tn->generation++;
+	}
+	mutex_unlock(&tn->mutex);
+}
+
+/* An interface came, went or has another name. Whoever configures the server may wait
+ * for transfers to end with the mutex held, and they for RTNL: so nothing waits here.
+ * A listener whose interface is not its own any more takes no requests from now on;
+ * the work does the rest.
+ */
+static int tftpk_server_notify(struct notifier_block *nb, unsigned long event,
+			       void *info)
+{
+	const struct net_device *dev = netdev_notifier_info_to_dev(info);
+	struct net *net = dev_net(dev);
+	struct tftpk_net *tn = tftpk_net(net);
+	struct tftpk_listener *listener;
+	bool any = false;
+
+	if ((event != NETDEV_REGISTER && event != NETDEV_UNREGISTER &&
+	     event != NETDEV_CHANGENAME) || !check_net(net))
+		return NOTIFY_DONE;
+	rcu_read_lock();
+	list_for_each_entry_rcu(listener, &tn->listeners, list) {
+		const struct tftpk_listener_name *name = &listener->name;
+
+		any |= *name->interface;
+		if (*name->interface &&
+		    READ_ONCE(name->ifindex) == dev->ifindex &&
+		    (event == NETDEV_UNREGISTER ||
+		     dev_get_by_name_rcu(net, name->interface) != dev))
+			WRITE_ONCE(listener->dead, true);
+	}
+	rcu_read_unlock();
+	if (any)
+		schedule_work(&tn->follow);
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block tftpk_server_notifier = {
+	.notifier_call = tftpk_server_notify,
+};
 
 /**
  * tftpk_server_export() - serve the files beneath a folder
@@ -541,6 +670,7 @@ static int __net_init tftpk_net_init(struct net *net)
 	/* What is left out is counted, not printed. */
 	ratelimit_set_flags(&tn->refusals, RATELIMIT_MSG_ON_RELEASE);
 	INIT_LIST_HEAD(&tn->listeners);
+	INIT_WORK(&tn->follow, tftpk_server_follow);
 	INIT_LIST_HEAD(&tn->trusted);
 	xa_init_flags(&tn->transfers, XA_FLAGS_ALLOC1 | XA_FLAGS_LOCK_BH);
 	INIT_LIST_HEAD(&tn->unverified[false]);
@@ -559,6 +689,8 @@ static void __net_exit tftpk_net_pre_exit(struct net *net)
 	struct tftpk_net *tn = tftpk_net(net);
 	struct tftpk_listener *listener;
 
+	/* Nothing queues it any more: the namespace goes, or the notifier has gone. */
+	cancel_work_sync(&tn->follow);
 	list_for_each_entry(listener, &tn->listeners, list)
 		tftpk_listener_mute(listener);
 }
@@ -603,7 +735,16 @@ int tftpk_server_init(void)
 		return -ENOMEM;
 	err = register_pernet_subsys(&tftpk_net_ops);
 	if (err)
-		put_cred(tftpk_kernel_cred);
+		goto err_pernet;
+	err = register_netdevice_notifier(&tftpk_server_notifier);
+	if (err)
+		goto err_notifier;
+	return 0;
+
+err_notifier:
+	unregister_pernet_subsys(&tftpk_net_ops);
+err_pernet:
+	put_cred(tftpk_kernel_cred);
 	return err;
 }
 
@@ -614,6 +755,7 @@ int tftpk_server_init(void)
  */
 void tftpk_server_exit(void)
 {
+	unregister_netdevice_notifier(&tftpk_server_notifier);
 	unregister_pernet_subsys(&tftpk_net_ops);
 	put_cred(tftpk_kernel_cred);
 	/* Exports and listeners are freed by RCU. */

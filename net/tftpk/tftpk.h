@@ -34,7 +34,8 @@
  *
  * Locks, outermost first:
  *
- *   tftpk_net.mutex   configuration: exports, listeners, settings
+ *   tftpk_net.mutex   configuration: exports, listeners, settings; never under
+ *                     RTNL, as its owner may wait for transfers to end
  *   tftpk_net.transfers' own: transfers by id (BH)
  *   tftpk_transfer.lock (BH)
  *   tftpk_net.unverified_lock (BH), tftpk_limit.lock (softirq)
@@ -47,6 +48,7 @@
 #ifndef _TFTPK_H
 #define _TFTPK_H
 
+#include <linux/if.h>
 #include <linux/in6.h>
 #include <linux/kernel.h>
 #include <linux/mutex.h>
@@ -59,6 +61,7 @@
 #include <linux/spinlock.h>
 #include <linux/types.h>
 #include <linux/uidgid.h>
+#include <linux/workqueue.h>
 #include <linux/xarray.h>
 #include <net/net_namespace.h>
 #include <net/netns/generic.h>
@@ -183,12 +186,14 @@ struct tftpk_export {
  * @addr: local address; any one of a family is that of zeros
  * @family: AF_INET or AF_INET6
  * @port: UDP port of the requests
- * @ifindex: interface or VRF that all its sockets are bound to, or 0
+ * @interface: name of the interface or VRF that all its sockets are bound to, or ""
+ * @ifindex: its number; 0 while there is none of that name
  */
 struct tftpk_listener_name {
 	struct in6_addr addr;
 	u16 family;
 	__be16 port;
+	char interface[IFNAMSIZ];
 	int ifindex;
 };
 
@@ -215,7 +220,7 @@ struct tftpk_port {
  * @single_port: its transfers have no port of their own
  * @broadcast: takes requests to a broadcast address, too
  * @dead: no transfer may begin any more
- * @main: takes the requests
+ * @main: takes the requests; without a socket while there is no interface
  * @pool_size: how many @pool has
  * @users: transfers; waited for with wait_var_event()
  * @rcu: frees it
@@ -241,7 +246,8 @@ struct tftpk_listener {
  * @net: the namespace
  * @mutex: protects the configuration
  * @exports: struct tftpk_export; changed under @mutex, read under RCU
- * @listeners: struct tftpk_listener, under @mutex
+ * @listeners: struct tftpk_listener; changed under @mutex, read under RCU
+ * @follow: work that binds listeners to the interfaces that there are
  * @settings: written under @mutex
  * @trusted: networks; changed under @mutex, read under RCU
  * @limit: admission state, from the first listener on
@@ -266,6 +272,7 @@ struct tftpk_net {
 	struct mutex mutex;	/* configuration */
 	struct list_head exports;
 	struct list_head listeners;
+	struct work_struct follow;
 	struct list_head trusted;
 	struct tftpk_limit *limit;
 	struct tftpk_settings settings;

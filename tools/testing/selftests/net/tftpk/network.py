@@ -18,9 +18,9 @@ import time
 
 from lib import (
     CLIENTS, FAR, SERVERS, Client, Code, Error, Growth, Oack, Op, Transfer, ack, between, command,
-    content, ctl, defer, during, equal, family, fence, fetch, headers, inside, ip, listening, mac,
+    content, ctl, defer, during, equal, execute, family, fence, fetch, headers, inside, ip, listening, mac,
     make, namespaces, netem, nft, quiet, reach, request, routed, run, same, served, settings,
-    sysctl, test,
+    shows, sysctl, test, told, wait_for,
 )
 
 FILE = make("file", content(200_000))
@@ -493,6 +493,95 @@ def _(server):
         with address("server", "to-client", late):
             for closed in (Client(late), Client(server, port=6969)):
                 unheard(closed, Client(late, port=6969))
+
+
+# ---- interfaces that come and go ----
+
+
+@contextlib.contextmanager
+def gadget(name="usb0", index=()):
+    """A link of the server like that to a USB gadget, meanwhile; its other end is in
+    the namespace "second".
+    """
+    ip("server", " ".join(("link add", name, *index, "type veth peer name gadget netns second")))
+    ip("server", "addr add 198.18.0.1/24 dev " + name, f"addr add 2001:db8:18::1/64 dev {name} nodad", f"link set {name} up")
+    ip("second", "addr add 198.18.0.2/24 dev gadget", "addr add 2001:db8:18::2/64 dev gadget nodad", "link set gadget up")
+    try:
+        yield
+    finally:
+        # It may have gone with its other end.
+        execute("ip", "-n", "second", "link", "del", "gadget")
+
+
+GADGET = {"IPv4": "198.18.0.1", "IPv6": "2001:db8:18::1"}
+
+
+def listed(waiting, name="usb0"):
+    """Do the listeners of that name wait?"""
+
+    def found():
+        listeners = told("show")["listeners"]
+        return [entry["waiting"] for entry in listeners if entry["interface"] == name] == [waiting] * 2
+
+    wait_for(f"listeners that wait: {waiting}", found)
+
+
+def serves(server, name="other"):
+    listed(False)
+    with inside("second"):
+        reach(GADGET[family(server)], "second")
+    with at("second", GADGET[family(server)]) as client:
+        same(OTHER, fetch(client, name, *WINDOW))
+
+
+@test("a listener's interface is deleted and made anew")
+def _(server):
+    with gadget():
+        during(listening("* dev usb0"))
+        serves(server)
+        # What runs ends, and the interface goes at once.
+        with at("second", GADGET[family(server)]) as client:
+            Transfer(client, "file", *WINDOW).step(8)
+            client.peer = None
+            command("ip", "-n", "server", "link", "del", "usb0")
+        listed(True)
+        equal("transfers", [], told("transfers"))
+    ip("server", "link add usb1 type veth peer name dummy2")
+    defer(ip, "server", "link del usb1")
+    listed(True)
+    for index in ((), ("index", "4711"), ("index", "4711")):
+        with gadget(index=index):
+            serves(server)
+        listed(True)
+
+
+@test("a listener's interface need not exist yet, and follows its name")
+def _(server):
+    during(listening("* dev usb0"))
+    listed(True)
+    with gadget("other0"):
+        listed(True)
+        ip("server", "link set other0 down", "link set other0 name usb0", "link set usb0 up", "addr replace 2001:db8:18::1/64 dev usb0 nodad")
+        serves(server)
+        ip("server", "link set usb0 down", "link set usb0 name other0", "link set other0 up", "addr replace 2001:db8:18::1/64 dev other0 nodad")
+        listed(True)
+    # A port that somebody else has there: it waits on.
+    with inside("server"):
+        taken = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with taken:
+        taken.bind(("", 69))
+        with gadget():
+            time.sleep(0.1)
+            waiting = [x["waiting"] for x in told("show")["listeners"] if x["interface"] == "usb0" and x["address"] == "0.0.0.0"]
+            equal("waits", [True], waiting)
+
+
+@test("a waiting listener: port-range, unlisten and unloading do not mind", ["IPv4"])
+def _(_):
+    during(listening("* dev usb0"))
+    with settings(port_range="30100-30110"):
+        listed(True)
+    shows("*usb0*waiting for the interface*")
 
 
 # ---- VRF ----
