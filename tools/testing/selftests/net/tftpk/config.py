@@ -348,7 +348,7 @@ def _():
     with inside("server"):
         serves(FIRST, "127.0.0.1", 1069)
     silent(FOUR, 1069)
-    refuses("*no interface no-such*", "listen", "*", "dev", "no-such")
+    refuses("*cannot be the name of an interface*", "listen", "*", "dev", "no/such", status=2)
 
 
 @test("listen on an address before it is there", ())
