@@ -119,8 +119,11 @@ static struct dst_entry *tftpk_route_v6(struct net *net,
 	return IS_ERR(dst) ? NULL : dst;
 }
 
-/* What a block's packet holds besides its payload. */
-static u32 tftpk_overhead(const struct tftpk_key *key)
+/**
+ * tftpk_output_overhead() - bytes of a block's packet besides its payload
+ * @key: client
+ */
+u32 tftpk_output_overhead(const struct tftpk_key *key)
 {
 	return tftpk_headers_len(key) + TFTPK_HDR_LEN;
 }
@@ -206,30 +209,6 @@ int tftpk_output_source(struct net *net, struct tftpk_key *key, int ifindex)
 	ip_rt_put(rt);
 	key->local.s6_addr32[3] = fl4.saddr;
 	return 0;
-}
-
-/**
- * tftpk_output_mtu_blksize() - largest block that goes out in one packet
- * @peer: client
- * @dst: its route
- *
- * Return: bytes of payload, at least TFTPK_BLKSIZE_MIN.
- */
-u32 tftpk_output_mtu_blksize(const struct tftpk_peer *peer,
-			     const struct dst_entry *dst)
-{
-	return max_t(int, dst_mtu(dst) - tftpk_overhead(&peer->tid.key),
-		     TFTPK_BLKSIZE_MIN);
-}
-
-/**
- * tftpk_output_size() - bytes of a full block's packet, its IP header included
- * @peer: client
- * @blksize: bytes of payload
- */
-u32 tftpk_output_size(const struct tftpk_peer *peer, u32 blksize)
-{
-	return blksize + tftpk_overhead(&peer->tid.key);
 }
 
 /* Does a packet that fits its route say that nobody may cut it? Some boot ROMs drop
@@ -604,7 +583,7 @@ u32 tftpk_output_blocks(struct tftpk_transfer *t, u64 first, u32 n,
 		return 0;
 	mtu = dst_mtu(dst);
 	zc = READ_ONCE(set->zerocopy) && !t->netascii &&
-	     t->blksize + tftpk_overhead(&t->peer.tid.key) <= mtu;
+	     t->blksize + tftpk_output_overhead(&t->peer.tid.key) <= mtu;
 	/* What udp_send_skb() wants for a segmented datagram. */
 	if (zc && READ_ONCE(set->gso) && !dst_xfrm(dst))
 		max = min_t(u32, UDP_MAX_SEGMENTS, TFTPK_TRAIN_MAX /

@@ -87,11 +87,20 @@ one:
 #define tftpk_request_choose(option, setting) \
 	((option) != TFTPK_UNSET ? (option) : READ_ONCE(setting))
 
+/* The largest block that goes out in one packet. */
+static u32 tftpk_request_mtu_blksize(const struct tftpk_key *key,
+				     const struct dst_entry *dst)
+{
+	return max_t(int, dst_mtu(dst) - tftpk_output_overhead(key),
+		     TFTPK_BLKSIZE_MIN);
+}
+
 static int tftpk_request_negotiate(struct tftpk_transfer *t,
 				   const struct tftpk_request *req)
 {
 	const struct tftpk_export_options *options = &t->source.export->options;
 	const struct tftpk_settings *set = &t->tn->settings;
+	const struct tftpk_key *key = &t->peer.request.key;
 	struct tftpk_limits limits = {
 		.size		= t->source.size,
 		.blksize	= tftpk_request_choose(options->max_blksize,
@@ -107,13 +116,13 @@ static int tftpk_request_negotiate(struct tftpk_transfer *t,
 	tftpk_transfer_lock(t, &out);
 	dst = tftpk_output_route(t->tn->net, &t->peer);
 	limits.windowsize = min(READ_ONCE(set->max_windowsize),
-				tftpk_limit_window(t->peer.request.key.port->listener,
+				tftpk_limit_window(key->port->listener,
 						   t->peer.known));
 	if (t->peer.bounded && req->windowsize > 1)
 		tftpk_send_note_bounded(t);
 	if (dst && READ_ONCE(set->clamp_mtu))
 		limits.blksize = min(limits.blksize,
-				     tftpk_output_mtu_blksize(&t->peer, dst));
+				     tftpk_request_mtu_blksize(key, dst));
 	tftpk_transfer_unlock_send(t, &out);
 	if (!dst)
 		return -ENETUNREACH;
@@ -135,8 +144,8 @@ static int tftpk_request_negotiate(struct tftpk_transfer *t,
 						 set->min_timeout) *
 			    USEC_PER_MSEC;
 	tftpk_netascii_init(&t->text[0]);
-	tftpk_window_init(&t->window, t->source.size, blksize, t->options.windowsize,
-			  t->options.rollover);
+	tftpk_window_init(&t->window, t->source.size, blksize,
+			  t->options.windowsize, t->options.rollover);
 	if (t->netascii)
 		t->window.last = U64_MAX;
 	return 0;

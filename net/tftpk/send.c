@@ -141,14 +141,15 @@ void tftpk_send_tell_bounded(struct tftpk_transfer *t)
  */
 static bool tftpk_send_charge(struct tftpk_transfer *t)
 {
+	const struct tftpk_key *key = &t->peer.request.key;
 	u64 wait;
 
 	lockdep_assert_held(&t->lock);
 
 	if (likely(!t->peer.bounded))
 		return true;
-	wait = tftpk_limit_bytes(t->tn, &t->peer.request.key,
-				 tftpk_output_size(&t->peer, t->blksize));
+	wait = tftpk_limit_bytes(t->tn, key,
+				 t->blksize + tftpk_output_overhead(key));
 	tftpk_transfer_hold(t, wait);
 	if (!wait)
 		return true;
@@ -492,6 +493,17 @@ static void tftpk_send_confirm(const struct tftpk_transfer *t,
 		skb_set_dst_pending_confirm(skb, 1);
 }
 
+/* Note that blocks were acknowledged, for the first time if @first says so. */
+static void tftpk_send_advance(struct tftpk_transfer *t, bool first)
+{
+	t->text[0] = t->text[1];
+	if (first)
+		tftpk_unverified_del(t);
+	t->phase = TFTPK_PHASE_SENDING;
+	t->progress = jiffies;
+	tftpk_file_release(&t->source, tftpk_transfer_acked_bytes(t));
+}
+
 /**
  * tftpk_send_ack() - an ACK arrived
  * @key: client, and the transfer identifier
@@ -537,15 +549,10 @@ void tftpk_send_ack(const struct tftpk_key *key, u16 block)
 	ack = tftpk_window_ack(&t->window, &t->peer.rtt, block, now_ns);
 	trace_tftpk_ack(t, block, ack);
 	if (t->window.acked != acked) {
-		t->text[0] = t->text[1];
-		if (!acked) {
-			tftpk_unverified_del(t);
-			first = true;
+		first = !acked;
+		if (first)
 			request = t->peer.request.key;
-		}
-		t->phase = TFTPK_PHASE_SENDING;
-		t->progress = jiffies;
-		tftpk_file_release(&t->source, tftpk_transfer_acked_bytes(t));
+		tftpk_send_advance(t, first);
 	} else if (!acked && t->phase == TFTPK_PHASE_SENDING) {
 		/* It asks for the first window, and may be asked again. */
 		t->peer.tries = 0;

@@ -286,9 +286,7 @@ void tftpk_output_exit(void);
 struct dst_entry *tftpk_output_route(struct net *net, struct tftpk_peer *peer);
 bool tftpk_output_onlink(struct net *net, const struct tftpk_key *key);
 int tftpk_output_source(struct net *net, struct tftpk_key *key, int ifindex);
-u32 tftpk_output_mtu_blksize(const struct tftpk_peer *peer,
-			     const struct dst_entry *dst);
-u32 tftpk_output_size(const struct tftpk_peer *peer, u32 blksize);
+u32 tftpk_output_overhead(const struct tftpk_key *key);
 u32 tftpk_output_blocks(struct tftpk_transfer *t, u64 first, u32 n,
 			struct sk_buff_head *out);
 int tftpk_output_packet(struct net *net, struct tftpk_peer *peer,
