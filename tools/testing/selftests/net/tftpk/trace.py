@@ -22,10 +22,10 @@ HELD = 100
 PATIENT = 600
 
 
-def load(window):
+def load(window, file="file", *options):
     """A client that compares every byte."""
-    options = ("--blksize", 1428, "--windowsize", window, "--patience", 10)
-    return HERE / "tftpload", "--data", SRV / "file", *options, SERVER, "file"
+    options += ("--blksize", 1428, "--windowsize", window, "--patience", 10)
+    return HERE / "tftpload", "--data", SRV / file, *options, SERVER, file
 
 
 def begin(client):
@@ -55,8 +55,7 @@ def _(what, window):
 @test("a node of the table of ids is for 64 transfers, one after the other", ())
 def _():
     during(settings(source_burst=0))
-    small = ("--data", SRV / "small", "--transfers", 200, "--patience", 10)
-    verdict("PASS", "allocations", HERE / "tftpload", *small, SERVER, "small")
+    verdict("PASS", "allocations", *load(16, "small", "--transfers", 200))
 
 
 @test("single packets cost an skb each, and that is seen", ())
@@ -115,5 +114,5 @@ if sys.argv[1:] == ["hold"]:
     hold()
     sys.exit()
 make("file", os.urandom(4_000_000))
-make("small", os.urandom(1000))
+make("small", os.urandom(20_000))
 run(served())
