@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Differences between the kernels that tftpk builds for. Everything else is
- * written for the newest of them. Included before anything else by the build.
+ * written for the newest of them, and builds there without this file (see
+ * scripts/mainline). Included before anything else by the build. Headers that
+ * older kernels lack are in include/compat/.
  */
 #ifndef _TFTPK_COMPAT_H
 #define _TFTPK_COMPAT_H
@@ -10,10 +12,9 @@
 #include <linux/fs.h>
 #include <linux/slab.h>
 
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
-#include <asm/unaligned.h>
-#else
-#include <linux/unaligned.h>
+/* For want of Kconfig: depends on 64BIT. */
+#ifndef CONFIG_64BIT
+#error "tftpk wants a 64-bit kernel"
 #endif
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
@@ -26,22 +27,22 @@
 #define n_split_ops	n_ops
 #endif
 
-/* encap_err_rcv() of a socket, in the form of
- * void handler(struct sock *sk, struct sk_buff *skb, const struct udphdr *uh).
- */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
-#define TFTPK_ENCAP_ERR_RCV(name, handler)				\
-static void name(struct sock *sk, struct sk_buff *skb, unsigned int off) \
+/*
+ * Until 6.2 encap_err_rcv() of a socket got the offset of the UDP header. This
+ * stands between the name of the function and its parameters, and defines one of
+ * the old form by the same name, which calls it.
+ */
+#define tftpk_encap_err_rcv(...)					\
+	tftpk_encap_err_rcv_6_2(__VA_ARGS__);				\
+static void tftpk_encap_err_rcv(struct sock *sk, struct sk_buff *skb,	\
+				unsigned int off)			\
 {									\
-	handler(sk, skb, (const struct udphdr *)(skb->data + off));	\
-}
-#else
-#define TFTPK_ENCAP_ERR_RCV(name, handler)				\
-static void name(struct sock *sk, struct sk_buff *skb, int err,		\
-		 __be16 port, u32 info, u8 *payload)			\
-{									\
-	handler(sk, skb, (const struct udphdr *)payload - 1);		\
-}
+	const struct udphdr *uh = (const void *)(skb->data + off);	\
+									\
+	tftpk_encap_err_rcv_6_2(sk, skb, 0, uh->dest, 0, (u8 *)(uh + 1)); \
+}									\
+static void tftpk_encap_err_rcv_6_2(__VA_ARGS__)
 #endif
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
@@ -79,21 +80,22 @@ static inline struct timespec64 inode_get_mtime(const struct inode *inode)
 }
 #endif
 
-/*
- * A cache of our own must not share slabs with others of its size, or its
- * counts in /proc/slabinfo would not be ours. Before 6.5 no flag says so,
- * but a cache with a constructor is never merged.
- */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
+/* No flag says so, but a cache with a constructor is never merged. */
 static inline void tftpk_cache_ctor(void *object)
 {
 }
 
-#define tftpk_cache_create(name, size, align, flags) \
-	kmem_cache_create(name, size, align, flags, tftpk_cache_ctor)
-#else
-#define tftpk_cache_create(name, size, align, flags) \
-	kmem_cache_create(name, size, align, (flags) | SLAB_NO_MERGE, NULL)
+static inline struct kmem_cache *
+tftpk_cache_create(const char *name, unsigned int size, unsigned int align,
+		   slab_flags_t flags, void (*ctor)(void *))
+{
+	return kmem_cache_create(name, size, align, flags,
+				 ctor ?: tftpk_cache_ctor);
+}
+
+#define SLAB_NO_MERGE	0
+#define kmem_cache_create tftpk_cache_create
 #endif
 
 #endif /* _TFTPK_COMPAT_H */

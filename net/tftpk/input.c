@@ -222,11 +222,11 @@ malformed:
  * counts: the client's own host sends that. Errors of routers may be temporary. A
  * forger would have to guess both ports.
  */
-static void tftpk_input_icmp(struct sock *sk, struct sk_buff *skb,
-			     const struct udphdr *uh)
+static void tftpk_encap_err_rcv(struct sock *sk, struct sk_buff *skb, int err,
+				__be16 client_port, u32 info, u8 *payload)
 {
 	const struct tftpk_port *port = rcu_dereference_sk_user_data(sk);
-	struct tftpk_key key = { .port = port, .client_port = uh->dest };
+	struct tftpk_key key = { .port = port, .client_port = client_port };
 
 	if (!port)
 		return;
@@ -251,8 +251,6 @@ static void tftpk_input_icmp(struct sock *sk, struct sk_buff *skb,
 	}
 	tftpk_transfer_unreachable(&key);
 }
-
-TFTPK_ENCAP_ERR_RCV(tftpk_encap_err_rcv, tftpk_input_icmp)
 
 /**
  * tftpk_input_attach() - take the packets of a socket

@@ -7,11 +7,6 @@
 
 #include "transfer.h"
 
-/* Softirq reads sizes of files and counts, with loads that must be atomic. */
-#ifndef CONFIG_64BIT
-#error "tftpk wants a 64-bit kernel"
-#endif
-
 static int __init tftpk_init(void)
 {
 	int err;

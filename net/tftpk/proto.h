@@ -8,6 +8,7 @@
 #define _TFTPK_PROTO_H
 
 #include <linux/types.h>
+#include <linux/unaligned.h>
 
 /* RFC 1350 section 5, RFC 2347 */
 enum tftpk_opcode {

@@ -497,10 +497,11 @@ int tftpk_transfer_init(void)
 	BUILD_BUG_ON(sizeof(struct tftpk_request) >
 		     sizeof_field(struct sk_buff, cb));
 
+	/* Its counts in /proc/slabinfo are to be those of transfers. */
 	tftpk_transfer_cache =
-		tftpk_cache_create("tftpk_transfer",
-				   sizeof(struct tftpk_transfer), 0,
-				   SLAB_HWCACHE_ALIGN);
+		kmem_cache_create("tftpk_transfer",
+				  sizeof(struct tftpk_transfer), 0,
+				  SLAB_HWCACHE_ALIGN | SLAB_NO_MERGE, NULL);
 	if (!tftpk_transfer_cache)
 		return -ENOMEM;
 	err = -ENOMEM;
