@@ -7,7 +7,7 @@ KDIR ?= /lib/modules/$(KVER)/build
 export TESTS V
 
 .PHONY: all modules tools modules_install install clean check quick fuzz soak \
-	torture bench demo lint help
+	torture bench demo lint mainline help
 
 all: modules tools
 
@@ -44,7 +44,7 @@ quick:
 	@tools/testing/check --quick $(SUITES)
 
 torture:
-	@scripts/install-deps build vm debug
+	@scripts/install-deps build vm debug mainline
 	@tools/testing/vm/kernels 6.1 6.12 >/dev/null
 	@tools/testing/check --torture $(SUITES)
 
@@ -77,6 +77,10 @@ lint:
 	@scripts/install-deps build lint
 	@scripts/lint
 
+mainline:
+	@scripts/install-deps build mainline
+	@scripts/mainline
+
 help:
 	@echo 'make                   build the module, and tftpkctl'
 	@echo 'make modules           the module only, for the running kernel or KDIR='
@@ -94,11 +98,14 @@ help:
 	@echo 'make quick             for between two changes: the core tests in one VM,'
 	@echo '                       and the linters on what is not committed yet'
 	@echo 'make torture           bad networks in all combinations, with atftpd for'
-	@echo '                       comparison; 200 rounds of teardown; hours'
+	@echo '                       comparison; 200 rounds of teardown; make mainline;'
+	@echo '                       hours'
 	@echo 'make bench             what a block costs, beside other servers: hours;'
 	@echo '                       SECTIONS="cost" for some, see scripts/bench/run;'
 	@echo '                       tables and plots come into build/bench'
 	@echo 'make lint              the linters'
+	@echo 'make mainline          in the tree of Linux, as a part of it: W=1, sparse,'
+	@echo '                       KUnit'
 	@echo 'make fuzz              all fuzzers for an hour, HOURS=N for more'
 	@echo 'make soak              mixed clients for an hour: does anything grow?'
 	@echo 'tools/testing/vm/run --shell   a VM to try things in; --help for more'
