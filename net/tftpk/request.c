@@ -84,8 +84,10 @@ one:
 }
 
 /* What the export has, or else the setting. */
-#define tftpk_request_choose(option, setting) \
-	((option) != TFTPK_UNSET ? (option) : READ_ONCE(setting))
+static u32 tftpk_request_choose(u32 option, const u32 *setting)
+{
+	return option != TFTPK_UNSET ? option : READ_ONCE(*setting);
+}
 
 /* The largest block that goes out in one packet. */
 static u32 tftpk_request_mtu_blksize(const struct tftpk_key *key,
@@ -104,7 +106,7 @@ static int tftpk_request_negotiate(struct tftpk_transfer *t,
 	struct tftpk_limits limits = {
 		.size		= t->source.size,
 		.blksize	= tftpk_request_choose(options->max_blksize,
-						       set->max_blksize),
+						       &set->max_blksize),
 		.rollover	= options->rollover,
 		.no_tsize	= options->no_tsize,
 	};
@@ -141,7 +143,7 @@ static int tftpk_request_negotiate(struct tftpk_transfer *t,
 	t->blksize = blksize;
 	t->utimeout = t->options.utimeout;
 	t->peer.rtt.floor = tftpk_request_choose(options->min_timeout,
-						 set->min_timeout) *
+						 &set->min_timeout) *
 			    USEC_PER_MSEC;
 	tftpk_netascii_init(&t->text[0]);
 	tftpk_window_init(&t->window, t->source.size, blksize,

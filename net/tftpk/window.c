@@ -278,7 +278,7 @@ enum tftpk_ack tftpk_window_ack(struct tftpk_window *w, struct tftpk_rtt *rtt,
 	u32 ahead = tftpk_window_ahead(w, block);
 	u64 acked = w->acked + ahead;
 	bool lost, went_back = w->went_back;
-	u32 us;
+	u32 us, due;
 
 	if (!ahead)
 		return tftpk_window_take_repeat(w, rtt, now_ns);
@@ -288,8 +288,8 @@ enum tftpk_ack tftpk_window_ack(struct tftpk_window *w, struct tftpk_rtt *rtt,
 	us = min_t(u64, div_u64(now_ns - w->high_ns, NSEC_PER_USEC),
 		   TFTPK_RTT_MAX);
 	if (w->rtt_block && acked >= w->rtt_block) {
-		tftpk_rtt_undisturbed(rtt, us, tftpk_rtt_due(rtt,
-						tftpk_window_inflight(w)));
+		due = tftpk_rtt_due(rtt, tftpk_window_inflight(w));
+		tftpk_rtt_undisturbed(rtt, us, due);
 		tftpk_rtt_sample(rtt, us);
 		w->rtt_block = 0;
 		rtt->backoff = 0;
