@@ -226,12 +226,11 @@ static void tftpk_rtt_needed(struct tftpk_rtt *rtt, u32 us)
 	rtt->lossy = true;
 }
 
-/* The client did not need it, but paused. */
-static void tftpk_rtt_not_needed(struct tftpk_rtt *rtt, u32 us)
+/* The client needed none of so many copies, but paused. */
+static void tftpk_rtt_not_needed(struct tftpk_rtt *rtt, u32 us, u8 copies)
 {
 	rtt->pause = max(rtt->pause, us);
-	if (rtt->needless < U8_MAX)
-		rtt->needless++;
+	rtt->needless = min(rtt->needless + copies, U8_MAX);
 	rtt->patience = rtt->needless > 1 && !rtt->lossy ?
 			TFTPK_RTO_MAX : tftpk_rtt_pause_padded(rtt);
 	rtt->lossy = false;
@@ -248,15 +247,15 @@ static void tftpk_window_judge(const struct tftpk_window *w,
 	u64 since = div_u64(now_ns - w->copy_ns, NSEC_PER_USEC);
 	bool lone = w->high == w->acked + 2;
 
-	if (!w->copy_ns || !rtt->srtt || (w->went_back && !lone))
+	if (!w->copies || !rtt->srtt || (w->went_back && !lone))
 		return;
 	rtt->calm = 0;
-	if (since >= rtt->min &&
+	if (since >= rtt->min / 2 &&
 	    since <= rtt->srtt + 4ULL * rtt->rttvar + USEC_PER_MSEC) {
 		if (lone)
 			tftpk_rtt_needed(rtt, us);
 	} else if (us < TFTPK_PAUSE_MAX) {
-		tftpk_rtt_not_needed(rtt, us);
+		tftpk_rtt_not_needed(rtt, us, w->copies);
 	}
 }
 
@@ -304,7 +303,7 @@ enum tftpk_ack tftpk_window_ack(struct tftpk_window *w, struct tftpk_rtt *rtt,
 		rtt->latest_probed = w->probed && !lost;
 	}
 	w->acked = acked;
-	w->copy_ns = 0;
+	w->copies = 0;
 	w->resent_before = w->went_back || w->probed;
 	w->went_back = false;
 	w->probed = false;
@@ -337,6 +336,14 @@ u32 tftpk_window_room(const struct tftpk_window *w)
 	return end + 1 - w->next;
 }
 
+/* Note that a block of this flight is sent again. */
+static void tftpk_window_copied(struct tftpk_window *w, u64 now_ns)
+{
+	w->copy_ns = now_ns;
+	if (w->copies < U8_MAX)
+		w->copies++;
+}
+
 /**
  * tftpk_window_sent() - note that blocks were sent
  * @w: window
@@ -356,7 +363,7 @@ u32 tftpk_window_sent(struct tftpk_window *w, u32 n, u64 now_ns)
 	if (w->next == w->acked + 1)
 		w->flight_ns = now_ns;
 	if (again)
-		w->copy_ns = now_ns;
+		tftpk_window_copied(w, now_ns);
 	if (again && w->rtt_block >= w->next)
 		w->rtt_block = 0;
 	if (end > w->high) {
@@ -516,6 +523,6 @@ void tftpk_window_probe(struct tftpk_window *w, struct tftpk_rtt *rtt,
 	if (!verified && w->probed)
 		tftpk_rtt_backoff(rtt);
 	w->probed = true;
-	w->copy_ns = now_ns;
+	tftpk_window_copied(w, now_ns);
 	w->rtt_block = 0;
 }

@@ -38,7 +38,8 @@
  * @recover: @high when the window last went back (RFC 6582)
  * @high_ns: when @high last moved, so when the block before it was first sent
  * @rtt_block: block whose ACK gives a round-trip sample, 0 for none
- * @copy_ns: when a block of this flight was last sent again, 0 for never
+ * @copy_ns: when a block of this flight was last sent again
+ * @copies: how often that was
  * @size: blocks that may be in flight
  * @rollover: number on the wire of the block after 65535, 0 or 1
  * @went_back: go-back-N: this flight holds blocks that were sent before
@@ -57,6 +58,7 @@ struct tftpk_window {
 	u64 rtt_block;
 	u64 copy_ns;
 	u16 size;
+	u8 copies;
 	u8 rollover;
 	bool went_back;
 	bool resent_before;
