@@ -5,6 +5,8 @@
 #include <kunit/test.h>
 #include <linux/delay.h>
 #include <linux/inet.h>
+#include <linux/netdevice.h>
+#include <linux/rtnetlink.h>
 
 #include "../limit.c"
 
@@ -504,6 +506,17 @@ static void limit_former_test(struct kunit *test)
 
 /* ---- state ---- */
 
+/* A kernel that tests itself as it starts has no user space yet to do this. */
+static int limit_suite_init(struct kunit_suite *suite)
+{
+	int err;
+
+	rtnl_lock();
+	err = dev_open(init_net.loopback_dev, NULL);
+	rtnl_unlock();
+	return err;
+}
+
 static int limit_init(struct kunit *test)
 {
 	struct limit_state *s = kunit_kzalloc(test, sizeof(*s), GFP_KERNEL);
@@ -557,6 +570,7 @@ static struct kunit_case limit_cases[] = {
 
 static struct kunit_suite limit_suite = {
 	.name		= "tftpk-limit",
+	.suite_init	= limit_suite_init,
 	.init		= limit_init,
 	.exit		= limit_exit,
 	.test_cases	= limit_cases,
