@@ -191,8 +191,8 @@ static u8 *output_check_headers(struct kunit *test, u16 family, u32 len)
 		KUNIT_EXPECT_TRUE(test, iph->ihl == 5);
 		KUNIT_EXPECT_EQ(test, iph->ttl, 33);
 		KUNIT_EXPECT_EQ(test, iph->protocol, IPPROTO_UDP);
-		KUNIT_EXPECT_EQ(test, iph->saddr, key->local.s6_addr32[3]);
-		KUNIT_EXPECT_EQ(test, iph->daddr, key->client.s6_addr32[3]);
+		KUNIT_EXPECT_TRUE(test, iph->saddr == key->local.s6_addr32[3]);
+		KUNIT_EXPECT_TRUE(test, iph->daddr == key->client.s6_addr32[3]);
 		csum = csum_tcpudp_magic(iph->saddr, iph->daddr, udp_len,
 					 IPPROTO_UDP,
 					 csum_partial(uh, udp_len, 0));
@@ -213,8 +213,8 @@ static u8 *output_check_headers(struct kunit *test, u16 family, u32 len)
 	KUNIT_EXPECT_EQ(test, ntohs(uh->source), SERVER_PORT);
 	KUNIT_EXPECT_EQ(test, ntohs(uh->dest), CLIENT_PORT);
 	KUNIT_EXPECT_EQ(test, ntohs(uh->len), udp_len);
-	KUNIT_EXPECT_NE(test, uh->check, 0);
-	KUNIT_EXPECT_EQ(test, csum, 0);
+	KUNIT_EXPECT_TRUE(test, uh->check);
+	KUNIT_EXPECT_FALSE(test, csum);
 	return (u8 *)(uh + 1);
 }
 
@@ -513,7 +513,7 @@ static void output_df_test(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, output_blocks(s, 1, 2), 2);
 	skb = __skb_dequeue(&s->out);
 	KUNIT_ASSERT_NOT_NULL(test, skb);
-	KUNIT_EXPECT_EQ(test, ip_hdr(skb)->frag_off, htons(IP_DF));
+	KUNIT_EXPECT_EQ(test, ntohs(ip_hdr(skb)->frag_off), IP_DF);
 	KUNIT_EXPECT_FALSE(test, !!skb->ignore_df);
 	kfree_skb(skb);
 	__skb_queue_purge(&s->out);
@@ -522,7 +522,7 @@ static void output_df_test(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, output_blocks(s, 1, 2), 2);
 	skb = __skb_dequeue(&s->out);
 	KUNIT_ASSERT_NOT_NULL(test, skb);
-	KUNIT_EXPECT_EQ(test, ip_hdr(skb)->frag_off, 0);
+	KUNIT_EXPECT_EQ(test, ntohs(ip_hdr(skb)->frag_off), 0);
 	KUNIT_EXPECT_TRUE(test, skb->ignore_df);
 	kfree_skb(skb);
 }
