@@ -76,13 +76,12 @@ static bool tftpk_input_is_unicast(const struct tftpk_key *key,
 	       !ipv6_addr_is_multicast(&key->local);
 }
 
-/* Refuse a request with an ERROR, if its source is within its rate. With a single
- * port, the client would take the ERROR for one of its running transfer: then send
- * none.
+/* Refuse a request with an ERROR, if its source is within its rate, and if the client
+ * would not take the ERROR for one of its transfer.
  */
 static void tftpk_input_refuse(const struct tftpk_key *key, const char *name,
 			       int c, u16 code,
-			       const char *text)
+			       const char *text, int iif)
 {
 	struct tftpk_net *tn = key->port->listener->tn;
 
@@ -90,7 +89,8 @@ static void tftpk_input_refuse(const struct tftpk_key *key, const char *name,
 	tftpk_event_refused(key, name, code, text);
 	if (tftpk_transfer_speaks(key))
 		return;
-	if (tftpk_limit_request(tn, key, tftpk_limit_known(tn, key)))
+	if (tftpk_limit_answer(tn, key, tftpk_limit_known(tn, key, iif),
+			       TFTPK_ANSWER_OTHER))
 		tftpk_output_error(key, tn->net, code, text);
 	else
 		tftpk_stats_inc(tn, TFTPK_A_STATS_REQUESTS_LIMITED);
@@ -118,6 +118,7 @@ static void tftpk_input_request(struct tftpk_key *key, struct sk_buff *skb,
 				u16 op)
 {
 	struct tftpk_net *tn = key->port->listener->tn;
+	int iif = tftpk_output_iif(key, skb);
 	struct tftpk_request req;
 	const char *bad_mode;
 	u32 len, hash;
@@ -140,13 +141,13 @@ static void tftpk_input_request(struct tftpk_key *key, struct sk_buff *skb,
 		tftpk_input_refuse(key, req.name, op == TFTPK_OP_WRQ ?
 				   TFTPK_A_STATS_WRITES_REFUSED :
 				   TFTPK_A_STATS_REQUESTS_REFUSED,
-				   TFTPK_ERR_OPERATION, bad_mode);
+				   TFTPK_ERR_OPERATION, bad_mode, iif);
 	else if (op == TFTPK_OP_WRQ)
 		tftpk_input_refuse(key, req.name, TFTPK_A_STATS_WRITES_REFUSED,
-				   TFTPK_ERR_ACCESS, "read-only server");
+				   TFTPK_ERR_ACCESS, "read-only server", iif);
 	else if (req.malformed && READ_ONCE(tn->settings.strict_options))
 		tftpk_input_refuse(key, req.name, TFTPK_A_STATS_REQUESTS_REFUSED,
-				   TFTPK_ERR_OPTION, "bad option value");
+				   TFTPK_ERR_OPTION, "bad option value", iif);
 	else
 		goto accept;
 	consume_skb(skb);
@@ -160,7 +161,7 @@ accept:
 	skb_ext_reset(skb);
 	skb->dev = NULL;
 	*TFTPK_REQUEST(skb) = req;
-	tftpk_request_rrq(key, skb, hash);
+	tftpk_request_rrq(key, skb, hash, iif);
 	return;
 
 malformed:
@@ -197,7 +198,7 @@ static int tftpk_input(struct sock *sk, struct sk_buff *skb)
 
 	switch (op) {
 	case TFTPK_OP_ACK:
-		tftpk_send_ack(&key, ntohs(packet[1]));
+		tftpk_send_ack(&key, ntohs(packet[1]), skb);
 		break;
 	case TFTPK_OP_ERROR:
 		tftpk_transfer_abort(&key, ntohs(packet[1]));

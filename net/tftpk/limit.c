@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Admission: how many requests a source may send, which sources are trusted,
- * how many transfers a client has, which clients are unverified, and which have just been served. The number of
- * records is fixed, however many sources are forged.
+ * Admission: how many requests a source may send, which sources are trusted, how
+ * many transfers a client has, which clients are unverified, and which have just been
+ * served. The number of records is fixed, however many sources are forged.
  *
  * Rates are token buckets in the form of the generic cell rate algorithm (GCRA,
  * ITU-T I.371): instead of tokens, a record holds the theoretical arrival time
@@ -21,10 +21,14 @@
 
 #define TFTPK_SOURCE_SETS	1024
 #define TFTPK_SOURCE_WAYS	4
-#define TFTPK_RECENT		1024
+#define TFTPK_RECENT_SETS	1024
+#define TFTPK_RECENT_WAYS	8	/* of a cache line */
 #define TFTPK_RECENT_MS		10000
+#define TFTPK_ANSWERS		128	/* at once, and in a second */
 #define TFTPK_GUESS_MS		10000	/* after a wrong guess of a TID */
 #define TFTPK_GUESS_PORTS	64	/* for each block of a window */
+#define TFTPK_GUESS_SOURCES	4	/* that are one forger's, if more than answer */
+#define TFTPK_VALID_MS		600000	/* after a source was validated */
 #define TFTPK_EVENT_MS		60000	/* between two events about a source */
 
 /* A bucket holds a sixteenth of what may be sent in a second, and refills with the
@@ -36,25 +40,31 @@
 /**
  * struct tftpk_rate - rates of a source
  * @tag: hash of the source
- * @requests_ns: TAT of its requests
+ * @blocks_ns: TAT of the first blocks that are sent to it unasked
+ * @answers_ns: TAT of small answers: to read requests, and to other packets
  * @bytes_ns: TAT of the bytes that are sent to it, where they are bounded
- * @event: jiffies of the last event that they are
+ * @guess_ns: until when a forger seems to guess TIDs in its name
+ * @valid_ns: until when a client of it is known to have got what was sent
+ * @event: jiffies of the last event that its bytes are bounded
  */
 struct tftpk_rate {
 	u64 tag;
-	u64 requests_ns;
+	u64 blocks_ns;
+	u64 answers_ns[2];
 	u64 bytes_ns;
+	u64 guess_ns;
+	u64 valid_ns;
 	u32 event;
 };
 
 /**
  * struct tftpk_recent - a transfer that has just ended
  * @tag: hash of its key
- * @until: jiffies when to forget it
+ * @ended: jiffies when it did
  */
 struct tftpk_recent {
 	u32 tag;
-	u32 until;
+	u32 ended;
 };
 
 /**
@@ -64,20 +74,24 @@ struct tftpk_recent {
  * @sources: a set-associative cache; a new record replaces the least used of its
  *	set, so forged sources push out records but never refuse a client
  * @clients: struct tftpk_peer, one for each client that has transfers
- * @recent: written and read without a lock; a lost entry costs a packet
- * @guess_ns: until when a forger seems to guess TIDs
+ * @recent: the same as @sources, of transfers that ended; written and read without a lock: a lost
+ *	entry makes a late ACK look like a guess
  * @bytes_ns: TAT of the bytes that are sent to all bounded sources together
  * @waiting: transfers whose next block waits for a bucket
+ * @guesses: by how many sources, in whose name TIDs were guessed, exceed those that
+ *	were validated
+ * @guesses_ns: until when that counts
  */
 struct tftpk_limit {
-	spinlock_t lock;	/* sources, bytes_ns, clients */
+	spinlock_t lock;	/* all but recent and waiting */
 	siphash_key_t key;
 	struct tftpk_rate sources[TFTPK_SOURCE_SETS][TFTPK_SOURCE_WAYS];
 	struct rhashtable clients;
-	struct tftpk_recent recent[TFTPK_RECENT];
-	u64 guess_ns;
+	struct tftpk_recent recent[TFTPK_RECENT_SETS][TFTPK_RECENT_WAYS];
 	u64 bytes_ns;
 	atomic_t waiting;
+	u32 guesses;
+	u64 guesses_ns;
 };
 
 struct tftpk_trust {
@@ -89,8 +103,7 @@ struct tftpk_trust {
 
 static const struct rhashtable_params tftpk_clients_params = {
 	.head_offset		= offsetof(struct tftpk_peer, client.head),
-	.key_offset		= offsetof(struct tftpk_peer,
-					   request.key.client),
+	.key_offset		= offsetof(struct tftpk_peer, client.addr),
 	.key_len		= sizeof(struct in6_addr),
 	.automatic_shrinking	= true,
 };
@@ -154,16 +167,25 @@ static bool tftpk_trusted(struct tftpk_net *tn, const struct in6_addr *addr)
  * tftpk_limit_known() - is the source on the link or trusted?
  * @tn: namespace's server
  * @key: client
+ * @iif: interface that its packet came in by
  *
- * A router that filters by source address (BCP 38) lets no forgery of such a source
- * in. Others have smaller limits.
+ * Others have smaller limits: their packets may be forged from anywhere.
  *
  * Context: softirq or BH disabled, within rcu_read_lock().
  */
-bool tftpk_limit_known(struct tftpk_net *tn, const struct tftpk_key *key)
+bool tftpk_limit_known(struct tftpk_net *tn, const struct tftpk_key *key,
+		       int iif)
 {
 	return tftpk_trusted(tn, &key->client) ||
-	       tftpk_output_onlink(tn->net, key);
+	       tftpk_output_onlink(tn->net, key, iif);
+}
+
+/* When a record holds nothing any more. */
+static u64 tftpk_rate_until(const struct tftpk_rate *s)
+{
+	return max3(max(s->blocks_ns, s->bytes_ns),
+		    max(s->answers_ns[0], s->answers_ns[1]),
+		    max(s->guess_ns, s->valid_ns));
 }
 
 /* Find the record of a source. If there is none, replace the least used one of its
@@ -190,8 +212,7 @@ static struct tftpk_rate *tftpk_rate_find_or_add(struct tftpk_limit *limit,
 	for (i = 0; i < TFTPK_SOURCE_WAYS; i++) {
 		if (set[i].tag == tag)
 			return &set[i];
-		if (max(set[i].requests_ns, set[i].bytes_ns) <
-		    max(s->requests_ns, s->bytes_ns))
+		if (tftpk_rate_until(&set[i]) < tftpk_rate_until(s))
 			s = &set[i];
 	}
 	*s = (struct tftpk_rate) {
@@ -201,23 +222,67 @@ static struct tftpk_rate *tftpk_rate_find_or_add(struct tftpk_limit *limit,
 	return s;
 }
 
+/* Charge a packet to a bucket. Returns whether the bucket held its cost. */
+static bool tftpk_bucket_take(u64 *tat, u64 now, u64 cost, u32 burst)
+{
+	u64 full = max(*tat, now) + cost;
+
+	if (full > now + burst * cost)
+		return false;
+	*tat = full;
+	return true;
+}
+
 /**
- * tftpk_limit_request() - charge a request to its source
+ * tftpk_limit_answer() - charge a small answer to its source
  * @tn: namespace's server
  * @key: client
+ * @known: what tftpk_limit_known() says of it
+ * @kind: of answer
+ *
+ * An OACK or an ERROR is hardly larger than what it answers, and some clients ask for
+ * dozens of files at once. So there may be many of them. Answers to requests have a
+ * bucket of their own: forged packets of other kinds take no request's answer.
+ *
+ * Context: softirq, within rcu_read_lock(). Return: whether it may be sent; if not,
+ * nothing is charged.
+ */
+bool tftpk_limit_answer(struct tftpk_net *tn, const struct tftpk_key *key,
+			bool known, enum tftpk_answer kind)
+{
+	struct tftpk_limit *limit = tn->limit;
+	u64 now = ktime_get_ns();
+	struct tftpk_rate *s;
+	bool admitted;
+
+	if (!READ_ONCE(tn->settings.source_burst))
+		return true;
+	spin_lock(&limit->lock);
+	s = tftpk_rate_find_or_add(limit, key, known);
+	admitted = tftpk_bucket_take(&s->answers_ns[kind], now,
+				     NSEC_PER_SEC / TFTPK_ANSWERS,
+				     TFTPK_ANSWERS);
+	spin_unlock(&limit->lock);
+	return admitted;
+}
+
+/**
+ * tftpk_limit_block() - charge a first block to its source
+ * @tn: namespace's server
+ * @key: client, whose request is answered by a block at once
  * @known: what tftpk_limit_known() says of it; others have a quarter of the burst
  *
- * Context: softirq, within rcu_read_lock(). Return: whether it is within the rate; if
- * not, nothing is charged.
+ * Context: softirq or BH disabled, within rcu_read_lock(). Return: whether it may be
+ * sent; if not, nothing is charged.
  */
-bool tftpk_limit_request(struct tftpk_net *tn, const struct tftpk_key *key,
-			 bool known)
+bool tftpk_limit_block(struct tftpk_net *tn, const struct tftpk_key *key,
+		       bool known)
 {
 	u32 burst = READ_ONCE(tn->settings.source_burst);
 	u64 cost = NSEC_PER_SEC / READ_ONCE(tn->settings.source_rate);
 	struct tftpk_limit *limit = tn->limit;
-	struct tftpk_rate *s;
 	u64 now = ktime_get_ns();
+	struct tftpk_rate *s;
 	bool admitted;
 
 	if (!burst)
@@ -227,10 +292,7 @@ bool tftpk_limit_request(struct tftpk_net *tn, const struct tftpk_key *key,
 
 	spin_lock(&limit->lock);
 	s = tftpk_rate_find_or_add(limit, key, known);
-	s->requests_ns = max(s->requests_ns, now);
-	admitted = s->requests_ns + cost <= now + burst * cost;
-	if (admitted)
-		s->requests_ns += cost;
+	admitted = tftpk_bucket_take(&s->blocks_ns, now, cost, burst);
 	spin_unlock(&limit->lock);
 	return admitted;
 }
@@ -334,36 +396,111 @@ bool tftpk_limit_tell(struct tftpk_net *tn, const struct tftpk_key *key)
 /**
  * tftpk_limit_guessed() - note that a forger guessed a TID, wrongly
  * @tn: namespace's server
+ * @key: client in whose name it was, neither on the link nor trusted
  *
- * Context: any.
+ * Context: softirq.
  */
-void tftpk_limit_guessed(struct tftpk_net *tn)
+void tftpk_limit_guessed(struct tftpk_net *tn, const struct tftpk_key *key)
 {
-	WRITE_ONCE(tn->limit->guess_ns,
-		   ktime_get_ns() + TFTPK_GUESS_MS * NSEC_PER_MSEC);
+	struct tftpk_limit *limit = tn->limit;
+	u64 now = ktime_get_ns();
+	struct tftpk_rate *s;
+
+	spin_lock(&limit->lock);
+	s = tftpk_rate_find_or_add(limit, key, false);
+	if (limit->guesses_ns < now)
+		limit->guesses = 0;
+	/* A source counts once, so nobody alone makes many. */
+	if (s->guess_ns < now) {
+		limit->guesses++;
+		limit->guesses_ns = now + TFTPK_GUESS_MS * NSEC_PER_MSEC;
+	}
+	s->guess_ns = now + TFTPK_GUESS_MS * NSEC_PER_MSEC;
+	spin_unlock(&limit->lock);
+}
+
+/**
+ * tftpk_limit_validated() - note that a client acknowledged its first block
+ * @tn: namespace's server
+ * @key: client, neither on the link nor trusted
+ *
+ * Context: softirq.
+ */
+void tftpk_limit_validated(struct tftpk_net *tn, const struct tftpk_key *key)
+{
+	struct tftpk_limit *limit = tn->limit;
+	u64 now = ktime_get_ns();
+	struct tftpk_rate *s;
+
+	spin_lock(&limit->lock);
+	s = tftpk_rate_find_or_add(limit, key, false);
+	if (s->valid_ns < now && limit->guesses)
+		limit->guesses--;
+	s->valid_ns = now + (u64)TFTPK_VALID_MS * NSEC_PER_MSEC;
+	spin_unlock(&limit->lock);
+}
+
+/**
+ * tftpk_limit_bounded() - are the bytes bounded that are sent to a client?
+ * @key: client, and the port that takes requests
+ * @known: what tftpk_limit_known() says of it
+ *
+ * They are where a forger could have windows sent to it, for an ACK each: with a
+ * single port there is no TID to guess. After a wrong guess in the name of a source
+ * the next one may be right. While there are guesses in the names of many sources,
+ * that holds for every source that was not validated before.
+ *
+ * Context: softirq, within rcu_read_lock().
+ */
+bool tftpk_limit_bounded(const struct tftpk_key *key, bool known)
+{
+	const struct tftpk_listener *listener = key->port->listener;
+	struct tftpk_limit *limit = listener->tn->limit;
+	const struct tftpk_rate *s;
+	u64 now = ktime_get_ns();
+	bool bounded;
+
+	if (known)
+		return false;
+	if (listener->single_port)
+		return true;
+	spin_lock(&limit->lock);
+	s = tftpk_rate_find_or_add(limit, key, false);
+	bounded = s->guess_ns >= now ||
+		  (s->valid_ns < now && limit->guesses_ns >= now &&
+		   limit->guesses > TFTPK_GUESS_SOURCES);
+	spin_unlock(&limit->lock);
+	return bounded;
 }
 
 /**
  * tftpk_limit_window() - largest window for a client
  * @listener: that it asked
- * @known: what tftpk_limit_known() says of it
+ * @bounded: what tftpk_limit_bounded() says of it
  *
- * A forger who guesses the TID can have windows sent to a victim, for an ACK each.
- * One guess in as many as the listener has ports is right. After a wrong guess,
- * other clients get windows so small that guessing costs more than it yields. With a
- * single port there is nothing to guess.
+ * One guess in as many as the listener has ports is right. Windows are so small then
+ * that guessing costs more than it yields.
  *
  * Context: any. Return: blocks.
  */
-u32 tftpk_limit_window(const struct tftpk_listener *listener, bool known)
+u32 tftpk_limit_window(const struct tftpk_listener *listener, bool bounded)
 {
-	if (known)
+	if (!bounded)
 		return TFTPK_WINDOW_MAX;
 	if (listener->single_port)
 		return 1;
-	if (ktime_get_ns() >= READ_ONCE(listener->tn->limit->guess_ns))
-		return TFTPK_WINDOW_MAX;
 	return max(listener->pool_size / TFTPK_GUESS_PORTS, 1U);
+}
+
+static struct tftpk_recent *tftpk_recent_set(struct tftpk_limit *limit, u32 tag)
+{
+	return limit->recent[tag % TFTPK_RECENT_SETS];
+}
+
+/* How long it is that the transfer ended, in jiffies. */
+static u32 tftpk_recent_age(const struct tftpk_recent *r)
+{
+	return (u32)jiffies - READ_ONCE(r->ended);
 }
 
 /* Hash of a client and a TID that it may still send to. */
@@ -383,9 +520,13 @@ static u32 tftpk_recent_tag(const struct tftpk_limit *limit,
 void tftpk_limit_ended(struct tftpk_net *tn, const struct tftpk_key *key)
 {
 	u32 tag = tftpk_recent_tag(tn->limit, key);
-	struct tftpk_recent *r = &tn->limit->recent[tag % TFTPK_RECENT];
+	struct tftpk_recent *set = tftpk_recent_set(tn->limit, tag), *r = set;
+	int i;
 
-	WRITE_ONCE(r->until, jiffies + msecs_to_jiffies(TFTPK_RECENT_MS));
+	for (i = 1; i < TFTPK_RECENT_WAYS; i++)
+		if (tftpk_recent_age(&set[i]) > tftpk_recent_age(r))
+			r = &set[i];
+	WRITE_ONCE(r->ended, jiffies);
 	WRITE_ONCE(r->tag, tag);
 }
 
@@ -399,10 +540,14 @@ void tftpk_limit_ended(struct tftpk_net *tn, const struct tftpk_key *key)
 bool tftpk_limit_late(struct tftpk_net *tn, const struct tftpk_key *key)
 {
 	u32 tag = tftpk_recent_tag(tn->limit, key);
-	struct tftpk_recent *r = &tn->limit->recent[tag % TFTPK_RECENT];
+	struct tftpk_recent *set = tftpk_recent_set(tn->limit, tag);
+	int i;
 
-	return READ_ONCE(r->tag) == tag &&
-	       (s32)(READ_ONCE(r->until) - (u32)jiffies) > 0;
+	for (i = 0; i < TFTPK_RECENT_WAYS; i++)
+		if (READ_ONCE(set[i].tag) == tag &&
+		    tftpk_recent_age(&set[i]) < msecs_to_jiffies(TFTPK_RECENT_MS))
+			return true;
+	return false;
 }
 
 static struct tftpk_trust *tftpk_trust_find(struct tftpk_net *tn,
@@ -491,17 +636,39 @@ const struct in6_addr *tftpk_trust_nth(struct tftpk_net *tn, u32 n, u8 *plen)
 
 /* ---- transfers of a client ---- */
 
-static struct tftpk_client *tftpk_client_find(struct tftpk_limit *limit,
-					      const struct tftpk_peer *peer)
+/* What counts as one client: an address. Where there is no limit to what an address
+ * may have, an IPv6 network of 64 bits beyond a router: who has one has them all.
+ */
+static void tftpk_client_addr(struct tftpk_transfer *t)
 {
+	struct in6_addr *addr = &t->peer.client.addr;
+
+	*addr = t->peer.request.key.client;
+	if (!t->peer.known && !ipv6_addr_v4mapped(addr) &&
+	    !READ_ONCE(t->tn->settings.max_per_client))
+		memset(&addr->s6_addr32[2], 0, 8);
+}
+
+static struct tftpk_client *tftpk_client_first(const struct tftpk_transfer *t)
+{
+	struct tftpk_limit *limit = t->tn->limit;
 	struct tftpk_peer *first;
 
 	lockdep_assert_held(&limit->lock);
 
-	first = rhashtable_lookup_fast(&limit->clients,
-				       &peer->request.key.client,
+	first = rhashtable_lookup_fast(&limit->clients, &t->peer.client.addr,
 				       tftpk_clients_params);
 	return first ? &first->client : NULL;
+}
+
+/* May a client have so much of @max, of which @used is taken? Once three quarters are,
+ * nobody has more than one, unless trusted: that may be many behind a NAT.
+ */
+static bool tftpk_client_share(const struct tftpk_transfer *t, long own,
+			       long used, long max)
+{
+	return used <= max - max / 4 || own <= max / 4 ||
+	       tftpk_trusted(t->tn, &t->peer.request.key.client);
 }
 
 /**
@@ -524,12 +691,15 @@ int tftpk_client_add(struct tftpk_transfer *t,
 	struct tftpk_limit *limit = t->tn->limit;
 	int err = 0;
 
+	tftpk_client_addr(t);
 	spin_lock(&limit->lock);
-	first = tftpk_client_find(limit, &t->peer);
-	n = first ? first->n : 0;
+	first = tftpk_client_first(t);
+	n = 1 + (first ? first->n : 0);
 	if (former)
 		n -= former->peer.client.counted;
-	if (max && n >= max) {
+	if ((max && n > max) ||
+	    !tftpk_client_share(t, n, 1 + atomic_read(&t->tn->active),
+				READ_ONCE(t->tn->settings.max_transfers))) {
 		err = -EDQUOT;
 	} else if (first) {
 		list_add(&client->others, &first->others);
@@ -562,7 +732,7 @@ void tftpk_client_del(struct tftpk_transfer *t)
 	if (!client->counted)
 		goto out;
 	client->counted = false;
-	first = tftpk_client_find(limit, &t->peer);
+	first = tftpk_client_first(t);
 	if (first != client) {
 		first->n--;
 	} else if (list_empty(&client->others)) {
@@ -572,11 +742,56 @@ void tftpk_client_del(struct tftpk_transfer *t)
 		first = list_first_entry(&client->others, struct tftpk_client,
 					 others);
 		first->n = client->n - 1;
+		first->pages = client->pages;
 		rhashtable_replace_fast(&limit->clients, &client->head,
 					&first->head, tftpk_clients_params);
 	}
 	list_del(&client->others);
 out:
+	spin_unlock(&limit->lock);
+}
+
+/**
+ * tftpk_client_reserve() - count pages as the client's
+ * @t: transfer, locked; not dead
+ * @pages: that it wants, taken out of tftpk_net.pinned already
+ * @max: how many all may have
+ *
+ * Return: 0, or -EDQUOT if it would be more than its share.
+ */
+int tftpk_client_reserve(struct tftpk_transfer *t, u32 pages, long max)
+{
+	struct tftpk_limit *limit = t->tn->limit;
+	struct tftpk_client *first;
+	bool admitted;
+
+	lockdep_assert_held(&t->lock);
+
+	rcu_read_lock();
+	spin_lock(&limit->lock);
+	first = tftpk_client_first(t);
+	admitted = tftpk_client_share(t, first->pages + pages,
+				      atomic_long_read(&t->tn->pinned), max);
+	if (admitted)
+		first->pages += pages;
+	spin_unlock(&limit->lock);
+	rcu_read_unlock();
+	return admitted ? 0 : -EDQUOT;
+}
+
+/**
+ * tftpk_client_unreserve() - count pages as the client's no longer
+ * @t: transfer, locked, that tftpk_client_del() was not called for
+ * @pages: that it had
+ */
+void tftpk_client_unreserve(struct tftpk_transfer *t, u32 pages)
+{
+	struct tftpk_limit *limit = t->tn->limit;
+
+	lockdep_assert_held(&t->lock);
+
+	spin_lock(&limit->lock);
+	tftpk_client_first(t)->pages -= pages;
 	spin_unlock(&limit->lock);
 }
 

@@ -9,7 +9,9 @@
 #include <linux/ipv6.h>
 #include <linux/udp.h>
 #include <net/ip.h>
+#include <net/ip_fib.h>
 #include <net/ip6_checksum.h>
+#include <net/ip6_fib.h>
 #include <net/ip6_route.h>
 #include <net/ipv6.h>
 #include <net/route.h>
@@ -31,6 +33,12 @@ static struct page *tftpk_hdr_pages[TFTPK_HDR_PAGES];
 #define TFTPK_TRAIN_MAX	(65535 - sizeof(struct iphdr) - sizeof(struct udphdr))
 /* Copied blocks up to this size lie in the skb's head, longer ones in pages. */
 #define TFTPK_LINEAR_MAX	2048
+
+/* Shortest prefixes that networks on a link have. Two halves of the address space
+ * are another way to write a default route.
+ */
+#define TFTPK_ONLINK_V4		8
+#define TFTPK_ONLINK_V6		32
 
 /**
  * tftpk_output_init() - make the header table
@@ -132,10 +140,15 @@ u32 tftpk_output_overhead(const struct tftpk_key *key)
  * that the listener is bound to narrows its choice. The source is the address
  * that the client asked.
  */
+static int tftpk_oif(const struct tftpk_key *key)
+{
+	return key->scope ?: key->port->listener->name.ifindex;
+}
+
 static struct dst_entry *tftpk_route(struct net *net,
 				     const struct tftpk_key *key)
 {
-	int oif = key->scope ?: key->port->listener->name.ifindex;
+	int oif = tftpk_oif(key);
 
 	return tftpk_is_v4(key) ? tftpk_route_v4(net, key, oif) :
 				  tftpk_route_v6(net, key, oif);
@@ -165,24 +178,67 @@ struct dst_entry *tftpk_output_route(struct net *net, struct tftpk_peer *peer)
 	return peer->dst;
 }
 
+/* Length of the prefix that the route of an IPv4 client was found by. */
+static int tftpk_prefix_v4(struct net *net, const struct tftpk_key *key)
+{
+	struct flowi4 fl4 = {
+		.flowi4_oif	= tftpk_oif(key),
+		.flowi4_scope	= RT_SCOPE_UNIVERSE,
+		.daddr		= key->client.s6_addr32[3],
+	};
+	struct fib_result res;
+
+	return fib_lookup(net, &fl4, &res, 0) ? 0 : res.prefixlen;
+}
+
+static int tftpk_prefix_v6(const struct dst_entry *dst)
+{
+	const struct fib6_info *from = rcu_dereference(dst_rt6_info(dst)->from);
+
+	return from ? from->fib6_dst.plen : 0;
+}
+
 /**
- * tftpk_output_onlink() - is a client reached without a router?
+ * tftpk_output_iif() - the link that a packet came in by
+ * @key: its client
+ * @skb: packet, as a socket gets it
+ *
+ * Return: index of the interface; in a VRF of its member.
+ */
+int tftpk_output_iif(const struct tftpk_key *key, const struct sk_buff *skb)
+{
+	if (tftpk_is_v4(key))
+		return inet_sdif(skb) ?: inet_iif(skb);
+	return inet6_sdif(skb) ?: inet6_iif(skb);
+}
+
+/**
+ * tftpk_output_onlink() - is a client on a link of the server?
  * @net: network namespace
  * @key: client
+ * @iif: interface that its packet came in by, or 0 for the one that it should
+ *
+ * It is if the route to it has no gateway and leads back to that interface. A default
+ * route that needs no gateway, as of a tunnel, puts nobody on the link.
  *
  * Context: softirq, within rcu_read_lock().
  */
-bool tftpk_output_onlink(struct net *net, const struct tftpk_key *key)
+bool tftpk_output_onlink(struct net *net, const struct tftpk_key *key, int iif)
 {
 	struct dst_entry *dst = tftpk_route(net, key);
 	bool onlink;
 
 	if (!dst)
 		return false;
+	onlink = !iif || iif == dst->dev->ifindex;
 	if (tftpk_is_v4(key))
-		onlink = !container_of(dst, struct rtable, dst)->rt_gw_family;
+		onlink = onlink &&
+			 !container_of(dst, struct rtable, dst)->rt_gw_family &&
+			 tftpk_prefix_v4(net, key) >= TFTPK_ONLINK_V4;
 	else
-		onlink = !(dst_rt6_info(dst)->rt6i_flags & RTF_GATEWAY);
+		onlink = onlink &&
+			 !(dst_rt6_info(dst)->rt6i_flags & RTF_GATEWAY) &&
+			 tftpk_prefix_v6(dst) >= TFTPK_ONLINK_V6;
 	dst_release(dst);
 	return onlink;
 }

@@ -16,11 +16,15 @@
  */
 #define TFTPK_RESTART_MS	1000
 
+/* Why a source beyond its rate gets no answer. */
+#define TFTPK_TOO_MANY		"too many requests of this source"
+
 /* Evict at most this many unverified transfers for one reservation of pages. */
 #define TFTPK_EVICT_TRIES	4
 
-/* Take @pages out of what the namespace may pin, and evict up to @tries
- * unverified transfers for it.
+/* Take @pages out of what the namespace may pin, and evict up to @tries unverified
+ * transfers for it. Nothing is taken before the client answers whose request may be
+ * forged from anywhere.
  */
 static bool tftpk_request_reserve(struct tftpk_transfer *t, u32 pages,
 				  int tries)
@@ -28,16 +32,18 @@ static bool tftpk_request_reserve(struct tftpk_transfer *t, u32 pages,
 	struct tftpk_net *tn = t->tn;
 	long max = (long)READ_ONCE(tn->settings.max_pinned) <<
 		   (20 - PAGE_SHIFT);
+	int err;
 
-	while (atomic_long_add_return(pages, &tn->pinned) > max) {
-		atomic_long_sub(pages, &tn->pinned);
-		if (!tries-- || !tftpk_unverified_evict_oldest(t))
-			return false;
+	if (!t->peer.known) {
+		t->source.wanted = pages;
+		return atomic_long_read(&tn->pinned) + pages <= max;
 	}
-	spin_lock_bh(&t->lock);
-	t->source.reserved = pages;
-	spin_unlock_bh(&t->lock);
-	return true;
+	do {
+		spin_lock_bh(&t->lock);
+		err = t->dead ? -ENOENT : tftpk_transfer_reserve(t, pages);
+		spin_unlock_bh(&t->lock);
+	} while (err == -ENOSPC && tries-- && tftpk_unverified_evict_oldest(t));
+	return !err;
 }
 
 /* Make a ring for the window and some pages ahead of it, or for as many as the
@@ -75,6 +81,7 @@ static u32 tftpk_request_make_ring(struct tftpk_transfer *t, u32 blksize,
 	return windowsize;
 
 one:
+	t->source.wanted = 0;
 	spin_lock_bh(&t->lock);
 	tftpk_transfer_unreserve(t);
 	spin_unlock_bh(&t->lock);
@@ -119,7 +126,7 @@ static int tftpk_request_negotiate(struct tftpk_transfer *t,
 	dst = tftpk_output_route(t->tn->net, &t->peer);
 	limits.windowsize = min(READ_ONCE(set->max_windowsize),
 				tftpk_limit_window(key->port->listener,
-						   t->peer.known));
+						   t->peer.bounded));
 	if (t->peer.bounded && req->windowsize > 1)
 		tftpk_send_note_bounded(t);
 	if (dst && READ_ONCE(set->clamp_mtu))
@@ -153,18 +160,33 @@ static int tftpk_request_negotiate(struct tftpk_transfer *t,
 	return 0;
 }
 
+/* May the request be answered by a block at once? */
+static bool tftpk_request_block(const struct tftpk_transfer *t)
+{
+	bool admitted;
+
+	local_bh_disable();
+	rcu_read_lock();
+	admitted = tftpk_limit_block(t->tn, &t->peer.request.key, t->peer.known);
+	rcu_read_unlock();
+	local_bh_enable();
+	return admitted;
+}
+
 static void tftpk_request_open(struct tftpk_transfer *t)
 {
 	const struct tftpk_request *req = TFTPK_REQUEST(t->request_skb);
 	struct sk_buff_head out;
-	bool started = false;
+	bool started = false, admitted = true;
 	int err;
 
 	tftpk_event_transfer(t, TFTPK_EVENT_TYPE_REQUEST);
 	err = tftpk_file_open(&t->source, &t->lock, t->tn, req->name);
 	if (!err)
 		err = tftpk_request_negotiate(t, req);
-	if (!err)
+	if (!err && !t->options.nopts)
+		admitted = tftpk_request_block(t);
+	if (!err && admitted)
 		err = tftpk_file_fill(&t->source, &t->lock, tftpk_send_goal(t));
 
 	tftpk_transfer_lock(t, &out);
@@ -172,6 +194,10 @@ static void tftpk_request_open(struct tftpk_transfer *t)
 		/* Killed meanwhile: the work is queued again. */
 	} else if (err) {
 		tftpk_transfer_unreadable(t, err, &out);
+	} else if (!admitted) {
+		t->limited = true;
+		t->reason = TFTPK_TOO_MANY;
+		tftpk_transfer_end(t, TFTPK_OUTCOME_ABORTED);
 	} else {
 		trace_tftpk_start(t);
 		tftpk_stats_inc(t->tn, TFTPK_A_STATS_TRANSFERS_STARTED);
@@ -268,7 +294,7 @@ static int tftpk_request_start(struct tftpk_net *tn,
 	INIT_WORK(&t->work, tftpk_request_work);
 	t->request_hash = hash;
 	t->peer.known = known;
-	t->peer.bounded = !known && key->port->listener->single_port;
+	t->peer.bounded = tftpk_limit_bounded(key, known);
 
 	xa_lock(&tn->transfers);
 	refusal = tftpk_request_admit(t);
@@ -354,6 +380,7 @@ static enum tftpk_meeting tftpk_request_meet(struct tftpk_transfer *t, u32 hash,
  * @key: client, and the port that takes requests
  * @skb: the packet, with the parsed request in it; consumed
  * @hash: of the request's bytes
+ * @iif: interface that it came in by
  *
  * A request from a client and port whose transfer is running is the same
  * request again, or begins another one beside it (RFC 1350 section 4 gives every
@@ -362,7 +389,7 @@ static enum tftpk_meeting tftpk_request_meet(struct tftpk_transfer *t, u32 hash,
  * Context: softirq, within rcu_read_lock().
  */
 void tftpk_request_rrq(const struct tftpk_key *key, struct sk_buff *skb,
-		       u32 hash)
+		       u32 hash, int iif)
 {
 	struct tftpk_net *tn = key->port->listener->tn;
 	const char *reason = "server busy";
@@ -389,12 +416,13 @@ void tftpk_request_rrq(const struct tftpk_key *key, struct sk_buff *skb,
 			goto drop;
 		}
 		if (!tries)
-			known = tftpk_limit_known(tn, key);
-		if (!tries && !tftpk_limit_request(tn, key, known)) {
+			known = tftpk_limit_known(tn, key, iif);
+		if (!tries && !tftpk_limit_answer(tn, key, known,
+						  TFTPK_ANSWER_REQUEST)) {
 			tftpk_stats_inc(tn, TFTPK_A_STATS_REQUESTS_LIMITED);
 			tftpk_event_refused(key, TFTPK_REQUEST(skb)->name,
 					    TFTPK_ERR_UNDEFINED,
-					    "too many requests of this source");
+					    TFTPK_TOO_MANY);
 			goto drop;
 		}
 		err = tftpk_request_start(tn, key, skb, hash, known, &reason);

@@ -39,13 +39,13 @@ void tftpk_send_arm(struct tftpk_transfer *t, u32 us)
 		mod_timer(&t->timer, t->deadline);
 }
 
-/* Wait for the client. A client whose packets may be forged does not say how
- * often to repeat.
+/* Wait for the client. A client whose packets may be forged from anywhere does not
+ * say how often to repeat.
  */
 static void tftpk_send_await(struct tftpk_transfer *t)
 {
 	tftpk_send_arm(t, tftpk_window_wait(&t->window, &t->peer.rtt,
-					    t->peer.bounded ? 0 : t->utimeout));
+					    t->peer.known ? t->utimeout : 0));
 }
 
 /* The last block that the ring holds completely. */
@@ -75,7 +75,9 @@ u64 tftpk_send_goal(const struct tftpk_transfer *t)
 	if (t->phase != TFTPK_PHASE_SENDING)
 		return min_t(u64, PAGE_ALIGN((u32)t->blksize), t->source.size);
 
-	goal = acked + (u32)t->window.size * t->blksize + t->source.ahead;
+	goal = acked + (u32)t->window.limit * t->blksize;
+	if (!t->source.wanted)
+		goal += t->source.ahead;
 	room = (t->source.ring.tail + t->source.ring.mask + 1) << PAGE_SHIFT;
 	goal = min(PAGE_ALIGN(goal), room);
 	return min(goal, t->source.size);
@@ -425,16 +427,41 @@ static void tftpk_send_hint(struct tftpk_transfer *t)
 		"the client acknowledges to the port that it asked: listen --single-port";
 }
 
-/* An ACK that belongs to no transfer gets ERROR 5 (RFC 1350 section 4), unless
- * it is merely late. One from a client whose transfer has another port is a
- * guess by somebody who never saw our answer: that transfer ends.
+/* A client whose transfer has not been validated acknowledged at another port: a
+ * forger guessed, who never saw the OACK. From beyond a router that ends the
+ * transfer. On the link, where the client's neighbours only can forge, it goes on: the
+ * forger shall not keep it from starting. A right guess yields half as much then.
  */
-static void tftpk_send_unknown_tid(const struct tftpk_key *key)
+static void tftpk_send_wrong_guess(struct tftpk_transfer *t, bool requests)
+{
+	spin_lock(&t->lock);
+	if (t->dead || tftpk_transfer_verified(t)) {
+		/* Too late. */
+		spin_unlock(&t->lock);
+		return;
+	}
+	if (requests)
+		tftpk_send_hint(t);
+	if (t->peer.known) {
+		t->window.limit = max(t->window.limit / 2, 1);
+	} else {
+		tftpk_limit_guessed(t->tn, &t->peer.request.key);
+		tftpk_transfer_end(t, TFTPK_OUTCOME_ABORTED);
+	}
+	spin_unlock(&t->lock);
+}
+
+/* An ACK that belongs to no transfer gets ERROR 5 (RFC 1350 section 4), unless
+ * it is merely late, or a guess.
+ */
+static void tftpk_send_unknown_tid(const struct tftpk_key *key,
+				   const struct sk_buff *skb)
 {
 	struct tftpk_listener *listener = key->port->listener;
 	struct tftpk_net *tn = listener->tn;
 	struct tftpk_key request = *key;
 	struct tftpk_transfer *t;
+	bool known;
 
 	tftpk_stats_inc(tn, TFTPK_A_STATS_PACKETS_UNKNOWN);
 	if (tftpk_limit_late(tn, key))
@@ -443,21 +470,30 @@ static void tftpk_send_unknown_tid(const struct tftpk_key *key)
 	request.port = &listener->main;
 	t = tftpk_table_find(&request);
 	if (t) {
-		spin_lock(&t->lock);
-		if (!t->dead && !tftpk_transfer_verified(t)) {
-			tftpk_limit_guessed(tn);
-			if (key->port->requests)
-				tftpk_send_hint(t);
-			tftpk_transfer_end(t, TFTPK_OUTCOME_ABORTED);
-		}
-		spin_unlock(&t->lock);
+		tftpk_send_wrong_guess(t, key->port->requests);
 		return;
 	}
-	if (tftpk_limit_request(tn, key, tftpk_limit_known(tn, key))) {
+	known = tftpk_limit_known(tn, key, tftpk_output_iif(key, skb));
+	if (tftpk_limit_answer(tn, key, known, TFTPK_ANSWER_OTHER)) {
 		tftpk_stats_inc(tn, TFTPK_A_STATS_PACKETS_STRANGE);
 		tftpk_output_error(key, tn->net, TFTPK_ERR_TID,
 				   "unknown transfer ID");
 	}
+}
+
+/* The client answered, so take the pages of its window out of what may be pinned. If
+ * they are not there, send one block at a time until they are.
+ */
+static void tftpk_send_reserve(struct tftpk_transfer *t)
+{
+	if (!t->source.wanted)
+		return;
+	if (tftpk_transfer_reserve(t, t->source.wanted)) {
+		t->window.limit = 1;
+		return;
+	}
+	t->source.wanted = 0;
+	t->window.limit = t->window.size;
 }
 
 /* The ACK of an OACK is that of block 0 (RFC 2347). */
@@ -477,6 +513,7 @@ static void tftpk_send_oack_accepted(struct tftpk_transfer *t, u16 block,
 	tftpk_unverified_touch(t);
 	t->phase = TFTPK_PHASE_SENDING;
 	t->progress = jiffies;
+	tftpk_send_reserve(t);
 	tftpk_send_push(t, now_ns, out);
 }
 
@@ -497,10 +534,15 @@ static void tftpk_send_confirm(const struct tftpk_transfer *t,
 static void tftpk_send_advance(struct tftpk_transfer *t, bool first)
 {
 	t->text[0] = t->text[1];
-	if (first)
+	if (first) {
 		tftpk_unverified_del(t);
+		t->window.limit = t->window.size;
+		if (!t->peer.known)
+			tftpk_limit_validated(t->tn, &t->peer.request.key);
+	}
 	t->phase = TFTPK_PHASE_SENDING;
 	t->progress = jiffies;
+	tftpk_send_reserve(t);
 	tftpk_file_release(&t->source, tftpk_transfer_acked_bytes(t));
 }
 
@@ -508,13 +550,15 @@ static void tftpk_send_advance(struct tftpk_transfer *t, bool first)
  * tftpk_send_ack() - an ACK arrived
  * @key: client, and the transfer identifier
  * @block: its block number
+ * @skb: the packet, as a socket gets it
  *
  * The fast path: one lookup, one lock, the next blocks built from the ring
  * and sent; nothing is queued but a refill when the ring runs low.
  *
  * Context: softirq, within rcu_read_lock().
  */
-void tftpk_send_ack(const struct tftpk_key *key, u16 block)
+void tftpk_send_ack(const struct tftpk_key *key, u16 block,
+		    const struct sk_buff *skb)
 {
 	struct tftpk_transfer *t = tftpk_table_find_tid(key);
 	struct tftpk_key request;
@@ -524,14 +568,14 @@ void tftpk_send_ack(const struct tftpk_key *key, u16 block)
 	bool first = false;
 
 	if (!t) {
-		tftpk_send_unknown_tid(key);
+		tftpk_send_unknown_tid(key, skb);
 		return;
 	}
 	now_ns = ktime_get_ns();
 	tftpk_transfer_lock(t, &out);
 	if (!tftpk_transfer_live(t)) {
 		tftpk_transfer_unlock_send(t, &out);
-		tftpk_send_unknown_tid(key);
+		tftpk_send_unknown_tid(key, skb);
 		return;
 	}
 	tftpk_stats_inc(t->tn, TFTPK_A_STATS_ACKS_RECEIVED);

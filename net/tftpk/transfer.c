@@ -127,6 +127,31 @@ void tftpk_transfer_hold(struct tftpk_transfer *t, bool hold)
 }
 
 /**
+ * tftpk_transfer_reserve() - take pages out of what max-pinned allows
+ * @t: transfer, locked, that has none
+ * @pages: how many
+ *
+ * Return: 0, -ENOSPC, or -EDQUOT if it would be more than the client's share.
+ */
+int tftpk_transfer_reserve(struct tftpk_transfer *t, u32 pages)
+{
+	struct tftpk_net *tn = t->tn;
+	long max = (long)READ_ONCE(tn->settings.max_pinned) <<
+		   (20 - PAGE_SHIFT);
+	int err = -ENOSPC;
+
+	lockdep_assert_held(&t->lock);
+
+	if (atomic_long_add_return(pages, &tn->pinned) <= max)
+		err = tftpk_client_reserve(t, pages, max);
+	if (err)
+		atomic_long_sub(pages, &tn->pinned);
+	else
+		t->source.reserved = pages;
+	return err;
+}
+
+/**
  * tftpk_transfer_unreserve() - give back what was reserved of max-pinned
  * @t: transfer, locked
  */
@@ -134,7 +159,10 @@ void tftpk_transfer_unreserve(struct tftpk_transfer *t)
 {
 	lockdep_assert_held(&t->lock);
 
+	if (!t->source.reserved)
+		return;
 	atomic_long_sub(t->source.reserved, &t->tn->pinned);
+	tftpk_client_unreserve(t, t->source.reserved);
 	t->source.reserved = 0;
 }
 
@@ -153,12 +181,13 @@ void tftpk_transfer_end(struct tftpk_transfer *t, enum tftpk_outcome outcome)
 	t->outcome = outcome;
 	if (t->phase == TFTPK_PHASE_OPENING &&
 	    outcome != TFTPK_OUTCOME_EVICTED)
-		counter = TFTPK_A_STATS_REQUESTS_REFUSED;
+		counter = t->limited ? TFTPK_A_STATS_REQUESTS_LIMITED :
+				       TFTPK_A_STATS_REQUESTS_REFUSED;
 	if (!tftpk_transfer_verified(t))
 		tftpk_unverified_del(t);
-	tftpk_client_del(t);
 	tftpk_transfer_hold(t, false);
 	tftpk_transfer_unreserve(t);
+	tftpk_client_del(t);
 	tftpk_limit_ended(t->tn, &t->peer.tid.key);
 	tftpk_stats_inc(t->tn, counter);
 	tftpk_transfer_queue(t);
@@ -281,19 +310,20 @@ void tftpk_transfer_end_former(const struct tftpk_transfer *t,
 }
 
 /**
- * tftpk_transfer_speaks() - does a transfer send from this port to this client?
+ * tftpk_transfer_speaks() - would a client take what is sent for its transfer's?
  * @key: client, and the port that takes requests
  *
- * It may where there is a single port. What else comes from there, the client would
- * take for the transfer's.
+ * It would where the transfer sends from that port, too, and until it knows the
+ * transfer's port.
  *
  * Context: softirq, within rcu_read_lock().
  */
 bool tftpk_transfer_speaks(const struct tftpk_key *key)
 {
-	struct tftpk_transfer *t = tftpk_table_find_tid(key);
+	struct tftpk_transfer *t = tftpk_table_find(key);
 
-	return t && !READ_ONCE(t->dead);
+	return t && !READ_ONCE(t->dead) &&
+	       (tftpk_single_port(t) || !tftpk_transfer_verified(t));
 }
 
 /**
@@ -372,7 +402,6 @@ void tftpk_transfer_reap(struct tftpk_transfer *t)
 
 	spin_lock_bh(&t->lock);
 	tftpk_table_del(t);
-	tftpk_transfer_unreserve(t);
 	spin_unlock_bh(&t->lock);
 	tftpk_table_unnumber(t);
 

@@ -89,11 +89,13 @@ enum tftpk_phase {
 	TFTPK_PHASE_SENDING,
 };
 
-/* One of the transfers of a client, that is, an address; under tftpk_limit.lock. */
+/* One of the transfers of a client; under tftpk_limit.lock. */
 struct tftpk_client {
 	struct rhash_head head;	/* in tftpk_limit.clients, of one of them */
 	struct list_head others;	/* ring of them all */
+	struct in6_addr addr;	/* see tftpk_client_addr() */
 	u32 n;			/* how many there are, kept in that one */
+	u32 pages;		/* that they have reserved, likewise */
 	bool counted;
 };
 
@@ -152,6 +154,7 @@ struct tftpk_source {
 
 	/* Under the lock. */
 	u32 reserved;		/* pages of tftpk_net.pinned */
+	u32 wanted;		/* pages to reserve once the client answers */
 	atomic_t readers;	/* dumps that look at @file; it stays open for
 				 * them. They come only while the transfer is
 				 * not dead. A late fput() would keep the file
@@ -176,6 +179,7 @@ struct tftpk_transfer {
 	bool dead;		/* ended; nothing is queued or sent any more */
 	bool reaped;		/* the work has begun to take it apart */
 	bool announced;		/* events tell of it */
+	bool limited;		/* its first block was beyond the source's rate */
 	u8 phase;		/* enum tftpk_phase */
 	bool starved;		/* the window had room, the ring had nothing */
 	bool filling;		/* the work reads into the ring, or is to */
@@ -251,20 +255,32 @@ static inline u64 tftpk_transfer_acked_bytes(const struct tftpk_transfer *t)
 }
 
 /* limit.c */
-bool tftpk_limit_known(struct tftpk_net *tn, const struct tftpk_key *key);
-bool tftpk_limit_request(struct tftpk_net *tn, const struct tftpk_key *key,
-			 bool known);
+enum tftpk_answer {
+	TFTPK_ANSWER_REQUEST,	/* an OACK or an ERROR, to a read request */
+	TFTPK_ANSWER_OTHER,	/* an ERROR, to anything else */
+};
+
+bool tftpk_limit_known(struct tftpk_net *tn, const struct tftpk_key *key,
+		       int iif);
+bool tftpk_limit_answer(struct tftpk_net *tn, const struct tftpk_key *key,
+			bool known, enum tftpk_answer kind);
+bool tftpk_limit_block(struct tftpk_net *tn, const struct tftpk_key *key,
+		       bool known);
 u64 tftpk_limit_bytes(struct tftpk_net *tn, const struct tftpk_key *key,
 		      u32 bytes);
 void tftpk_limit_waits(struct tftpk_net *tn, bool waits);
 bool tftpk_limit_tell(struct tftpk_net *tn, const struct tftpk_key *key);
-void tftpk_limit_guessed(struct tftpk_net *tn);
-u32 tftpk_limit_window(const struct tftpk_listener *listener, bool known);
+void tftpk_limit_guessed(struct tftpk_net *tn, const struct tftpk_key *key);
+void tftpk_limit_validated(struct tftpk_net *tn, const struct tftpk_key *key);
+bool tftpk_limit_bounded(const struct tftpk_key *key, bool known);
+u32 tftpk_limit_window(const struct tftpk_listener *listener, bool bounded);
 void tftpk_limit_ended(struct tftpk_net *tn, const struct tftpk_key *key);
 bool tftpk_limit_late(struct tftpk_net *tn, const struct tftpk_key *key);
 int tftpk_client_add(struct tftpk_transfer *t,
 		     const struct tftpk_transfer *former);
 void tftpk_client_del(struct tftpk_transfer *t);
+int tftpk_client_reserve(struct tftpk_transfer *t, u32 pages, long max);
+void tftpk_client_unreserve(struct tftpk_transfer *t, u32 pages);
 struct tftpk_transfer *tftpk_unverified_add(struct tftpk_transfer *t);
 struct tftpk_transfer *tftpk_unverified_oldest(struct tftpk_transfer *t,
 					       unsigned long age);
@@ -284,7 +300,8 @@ void tftpk_file_close(struct tftpk_source *source);
 int tftpk_output_init(void);
 void tftpk_output_exit(void);
 struct dst_entry *tftpk_output_route(struct net *net, struct tftpk_peer *peer);
-bool tftpk_output_onlink(struct net *net, const struct tftpk_key *key);
+bool tftpk_output_onlink(struct net *net, const struct tftpk_key *key, int iif);
+int tftpk_output_iif(const struct tftpk_key *key, const struct sk_buff *skb);
 int tftpk_output_source(struct net *net, struct tftpk_key *key, int ifindex);
 u32 tftpk_output_overhead(const struct tftpk_key *key);
 u32 tftpk_output_blocks(struct tftpk_transfer *t, u64 first, u32 n,
@@ -327,6 +344,7 @@ void tftpk_transfer_put(struct tftpk_transfer *t);
 void tftpk_transfer_discard(struct tftpk_transfer *t);
 void tftpk_transfer_queue(struct tftpk_transfer *t);
 void tftpk_transfer_hold(struct tftpk_transfer *t, bool hold);
+int tftpk_transfer_reserve(struct tftpk_transfer *t, u32 pages);
 void tftpk_transfer_unreserve(struct tftpk_transfer *t);
 bool tftpk_transfer_all_sent(const struct tftpk_transfer *t);
 void tftpk_transfer_end(struct tftpk_transfer *t, enum tftpk_outcome outcome);
@@ -390,10 +408,11 @@ void tftpk_send_tell_bounded(struct tftpk_transfer *t);
 void tftpk_send_answer(struct tftpk_transfer *t, struct sk_buff_head *out);
 void tftpk_send_timer(struct timer_list *timer);
 void tftpk_send_refill(struct tftpk_transfer *t);
-void tftpk_send_ack(const struct tftpk_key *key, u16 block);
+void tftpk_send_ack(const struct tftpk_key *key, u16 block,
+		    const struct sk_buff *skb);
 
 /* request.c */
 void tftpk_request_rrq(const struct tftpk_key *key, struct sk_buff *skb,
-		       u32 hash);
+		       u32 hash, int iif);
 
 #endif /* _TFTPK_TRANSFER_H */

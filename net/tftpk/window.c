@@ -28,6 +28,7 @@ void tftpk_window_init(struct tftpk_window *w, u64 bytes, u32 blksize,
 	w->high = 1;
 	w->last = div_u64(bytes, blksize) + 1;
 	w->size = windowsize;
+	w->limit = windowsize;
 	w->rollover = rollover;
 }
 
@@ -331,9 +332,10 @@ enum tftpk_ack tftpk_window_ack(struct tftpk_window *w, struct tftpk_rtt *rtt,
  */
 u32 tftpk_window_room(const struct tftpk_window *w)
 {
-	u64 end = min(w->acked + w->size, w->last);
+	u64 end = min(w->acked + w->limit, w->last);
 
-	return end + 1 - w->next;
+	/* The limit may have become less than what is in flight. */
+	return end >= w->next ? end + 1 - w->next : 0;
 }
 
 /* Note that a block of this flight is sent again. */

@@ -40,7 +40,8 @@
  * @rtt_block: block whose ACK gives a round-trip sample, 0 for none
  * @copy_ns: when a block of this flight was last sent again
  * @copies: how often that was
- * @size: blocks that may be in flight
+ * @size: blocks that were granted
+ * @limit: blocks that may be in flight now: @size, or less
  * @rollover: number on the wire of the block after 65535, 0 or 1
  * @went_back: go-back-N: this flight holds blocks that were sent before
  * @resent_before: the flight before this one went back or was probed
@@ -59,6 +60,7 @@ struct tftpk_window {
 	u64 copy_ns;
 	u16 size;
 	u8 copies;
+	u16 limit;
 	u8 rollover;
 	bool went_back;
 	bool resent_before;

@@ -34,30 +34,42 @@ static void limit_key(struct kunit *test, const char *addr,
 	key->client_port = htons(4711);
 }
 
-static bool limit_request(struct kunit *test, const char *addr)
+/* Charge a first block, or an answer of that kind. */
+static bool limit_charge(struct kunit *test, const char *addr, int kind)
 {
 	struct limit_state *s = test->priv;
+	bool admitted, known;
 	struct tftpk_key key;
-	bool admitted;
 
 	limit_key(test, addr, &key);
 	local_bh_disable();
 	rcu_read_lock();
-	admitted = tftpk_limit_request(&s->tn, &key,
-				       tftpk_limit_known(&s->tn, &key));
+	known = tftpk_limit_known(&s->tn, &key, LOOPBACK_IFINDEX);
+	admitted = kind < 0 ? tftpk_limit_block(&s->tn, &key, known) :
+			      tftpk_limit_answer(&s->tn, &key, known, kind);
 	rcu_read_unlock();
 	local_bh_enable();
 	return admitted;
 }
 
-/* How many of a hundred requests pass. */
-static u32 limit_count(struct kunit *test, const char *addr)
+static bool limit_request(struct kunit *test, const char *addr)
+{
+	return limit_charge(test, addr, -1);
+}
+
+/* How many of a thousand pass. */
+static u32 limit_count_kind(struct kunit *test, const char *addr, int kind)
 {
 	u32 i, passed = 0;
 
-	for (i = 0; i < 100; i++)
-		passed += limit_request(test, addr);
+	for (i = 0; i < 1000; i++)
+		passed += limit_charge(test, addr, kind);
 	return passed;
+}
+
+static u32 limit_count(struct kunit *test, const char *addr)
+{
+	return limit_count_kind(test, addr, -1);
 }
 
 static void limit_trust(struct kunit *test, const char *addr, u8 plen)
@@ -93,7 +105,7 @@ static const struct burst_case burst_cases[] = {
 	{ "a quarter of little", "192.0.2.1", NULL, 0, 3, 1 },
 	{ "a quarter, rounded up", "192.0.2.1", NULL, 0, 5, 2 },
 	{ "one", "127.0.0.1", NULL, 0, 1, 1 },
-	{ "no limit", "192.0.2.1", NULL, 0, 0, 100 },
+	{ "no limit", "192.0.2.1", NULL, 0, 0, 1000 },
 	{ "a trusted address", "192.0.2.1", "192.0.2.1", 128, 64, 64 },
 	{ "a trusted network", "192.0.2.1", "192.0.2.0", 120, 64, 64 },
 	{ "a trusted network, given by a host", "192.0.2.1", "192.0.2.77",
@@ -190,7 +202,7 @@ static void limit_flood_test(struct kunit *test)
 	for (i = 0; i < 20000; i++) {
 		key.client.s6_addr32[1] = htonl(i);
 		KUNIT_EXPECT_TRUE(test,
-				  tftpk_limit_request(&s->tn, &key, false));
+				  tftpk_limit_block(&s->tn, &key, false));
 	}
 	rcu_read_unlock();
 	local_bh_enable();
@@ -198,21 +210,60 @@ static void limit_flood_test(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, limit_count(test, "127.0.0.1"), 64);
 }
 
-/* While somebody guesses, strangers get windows as small as the pool is. */
+/* ---- small answers ---- */
+
+/* Whatever is left for blocks, and each kind by itself. */
+static void limit_answer_test(struct kunit *test)
+{
+	static const char * const addrs[] = { "192.0.2.1", "127.0.0.1" };
+	u64 begun = ktime_get_ns();
+	u32 i, passed, late;
+
+	for (i = 0; i < ARRAY_SIZE(addrs); i++) {
+		passed = limit_count_kind(test, addrs[i], TFTPK_ANSWER_OTHER);
+		late = div_u64((ktime_get_ns() - begun) * TFTPK_ANSWERS,
+			       NSEC_PER_SEC) + 1;
+		KUNIT_EXPECT_GE(test, passed, TFTPK_ANSWERS);
+		KUNIT_EXPECT_LE(test, passed, TFTPK_ANSWERS + late);
+		KUNIT_EXPECT_GE(test, limit_count_kind(test, addrs[i],
+						       TFTPK_ANSWER_REQUEST),
+				TFTPK_ANSWERS);
+		KUNIT_EXPECT_GE(test, limit_count(test, addrs[i]), 16);
+	}
+}
+
+/* ---- guesses ---- */
+
+/* In whose name somebody guesses, beyond a router, gets windows as small as the
+ * pool is. Others do not.
+ */
 static u32 limit_window(struct kunit *test, const char *addr)
 {
 	struct limit_state *s = test->priv;
 	struct tftpk_key key;
+	bool known;
 	u32 window;
 
 	limit_key(test, addr, &key);
 	local_bh_disable();
 	rcu_read_lock();
+	known = tftpk_limit_known(&s->tn, &key, LOOPBACK_IFINDEX);
 	window = tftpk_limit_window(key.port->listener,
-				    tftpk_limit_known(&s->tn, &key));
+				    tftpk_limit_bounded(&key, known));
 	rcu_read_unlock();
 	local_bh_enable();
 	return window;
+}
+
+static void limit_guess(struct kunit *test, const char *addr)
+{
+	struct limit_state *s = test->priv;
+	struct tftpk_key key;
+
+	limit_key(test, addr, &key);
+	local_bh_disable();
+	tftpk_limit_guessed(&s->tn, &key);
+	local_bh_enable();
 }
 
 static void limit_guess_test(struct kunit *test)
@@ -223,9 +274,14 @@ static void limit_guess_test(struct kunit *test)
 	s->v6.pool_size = 1;
 	KUNIT_EXPECT_EQ(test, limit_window(test, "192.0.2.1"),
 			TFTPK_WINDOW_MAX);
-	tftpk_limit_guessed(&s->tn);
+	limit_guess(test, "192.0.2.1");
+	limit_guess(test, "2001:db8::1");
 	KUNIT_EXPECT_EQ(test, limit_window(test, "192.0.2.1"), 4);
-	KUNIT_EXPECT_EQ(test, limit_window(test, "2001:db8::1"), 1);
+	KUNIT_EXPECT_EQ(test, limit_window(test, "2001:db8::2"), 1);
+	KUNIT_EXPECT_EQ(test, limit_window(test, "192.0.2.2"),
+			TFTPK_WINDOW_MAX);
+	KUNIT_EXPECT_EQ(test, limit_window(test, "2001:db8:0:1::1"),
+			TFTPK_WINDOW_MAX);
 	KUNIT_EXPECT_EQ(test, limit_window(test, "127.0.0.1"),
 			TFTPK_WINDOW_MAX);
 	limit_trust(test, "192.0.2.0", 120);
@@ -234,8 +290,34 @@ static void limit_guess_test(struct kunit *test)
 
 	/* With a single port nobody has to guess. */
 	s->v6.single_port = true;
-	KUNIT_EXPECT_EQ(test, limit_window(test, "2001:db8::1"), 1);
+	KUNIT_EXPECT_EQ(test, limit_window(test, "2001:db8:0:1::1"), 1);
 	KUNIT_EXPECT_EQ(test, limit_window(test, "::1"), TFTPK_WINDOW_MAX);
+}
+
+/* ---- the link ---- */
+
+/* What comes in by another interface does not come from the link. */
+static void limit_link_test(struct kunit *test)
+{
+	static const char * const addrs[] = { "127.0.0.1", "::1" };
+	struct limit_state *s = test->priv;
+	struct tftpk_key key;
+	u32 i;
+
+	local_bh_disable();
+	rcu_read_lock();
+	for (i = 0; i < ARRAY_SIZE(addrs); i++) {
+		limit_key(test, addrs[i], &key);
+		KUNIT_EXPECT_TRUE(test,
+				  tftpk_limit_known(&s->tn, &key,
+						    LOOPBACK_IFINDEX));
+		KUNIT_EXPECT_TRUE(test, tftpk_limit_known(&s->tn, &key, 0));
+		KUNIT_EXPECT_FALSE(test,
+				   tftpk_limit_known(&s->tn, &key,
+						     LOOPBACK_IFINDEX + 1));
+	}
+	rcu_read_unlock();
+	local_bh_enable();
 }
 
 /* ---- what is sent to the untrusted ---- */
@@ -395,6 +477,7 @@ static void limit_late_test(struct kunit *test)
 {
 	struct limit_state *s = test->priv;
 	struct tftpk_key key, other;
+	u32 i;
 
 	limit_key(test, "192.0.2.1", &key);
 	KUNIT_EXPECT_FALSE(test, tftpk_limit_late(&s->tn, &key));
@@ -409,6 +492,14 @@ static void limit_late_test(struct kunit *test)
 	other = key;
 	other.port = &s->v6.main;
 	KUNIT_EXPECT_FALSE(test, tftpk_limit_late(&s->tn, &other));
+
+	/* A few hundred that end do not push it out. */
+	other = key;
+	for (i = 0; i < 500; i++) {
+		other.client_port = htons(5000 + i);
+		tftpk_limit_ended(&s->tn, &other);
+	}
+	KUNIT_EXPECT_TRUE(test, tftpk_limit_late(&s->tn, &key));
 }
 
 /* ---- transfers of a client ---- */
@@ -556,7 +647,9 @@ static struct kunit_case limit_cases[] = {
 	KUNIT_CASE_PARAM(limit_share_test, share_gen_params),
 	KUNIT_CASE(limit_rate_test),
 	KUNIT_CASE(limit_flood_test),
+	KUNIT_CASE(limit_answer_test),
 	KUNIT_CASE(limit_guess_test),
+	KUNIT_CASE(limit_link_test),
 	KUNIT_CASE(limit_bytes_test),
 	KUNIT_CASE(limit_sizes_test),
 	KUNIT_CASE(limit_total_test),

@@ -12,8 +12,11 @@ import contextlib
 import ipaddress
 import socket
 import struct
+import time
 
 from .host import SERVERS, family, inside, ip, mac, namespaces, sysctl
+from .ktap import during
+from .tftp import Client
 
 LAN = {"IPv4": "10.77.0.1", "IPv6": "2001:db8:77::1"}
 AWAY = {"IPv4": "100.64.0.1", "IPv6": "2001:db8:1000::1"}
@@ -67,6 +70,52 @@ def crowded():
             for version in ("ipv4", "ipv6"):
                 sysctl(netns, f"{version}/ip_nonlocal_bind", 1)
         yield
+
+
+# ---- clients, until the test is over ----
+
+
+def guest(server, **more):
+    return during(Client(server, **more))
+
+
+def guests(number, server, **more):
+    return [guest(server, **more) for _ in range(number)]
+
+
+def stranger(server, number):
+    """Somebody beyond the router."""
+    with inside("attacker"):
+        return guest(server, source=away(server, number))
+
+
+def strangers(server, number):
+    """Twenty at one address there."""
+    return [stranger(server, number) for _ in range(20)]
+
+
+def leave(*clients):
+    for client in clients:
+        client.error()
+        client.peer = None
+
+
+def ask(client):
+    """For what is answered by a block."""
+    client.request("short")
+
+
+def answers(clients, how=ask):
+    """How many of them are answered, asking at once."""
+    for client in clients:
+        how(client)
+    time.sleep(0.2)
+    answered = [client for client in clients if client.poll() is not None]
+    leave(*answered)
+    return len(answered)
+
+
+# ---- packets ----
 
 
 def checksum(octets):
