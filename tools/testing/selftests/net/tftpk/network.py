@@ -370,7 +370,7 @@ def mute_neighbours(server):
     defer(ip, "client", f"neigh del {server} dev to-server")
     match = "icmpv6 type { nd-neighbor-advert, nd-neighbor-solicit }" if ":" in server else ""
     table = "ip6" if ":" in server else "arp"
-    nft("client", f"table {table} mute {{ chain out {{ type filter hook output priority 0; {match} drop; }} }}\n")
+    nft("client", f"table {table} mute {{\nchain out {{\ntype filter hook output priority 0\n{match} drop\n}}\n}}\n")
     defer(nft, "client", f"delete table {table} mute\n")
     return other
 
