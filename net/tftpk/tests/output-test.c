@@ -496,7 +496,9 @@ static void output_headers_test(struct kunit *test)
 	}
 }
 
-/* Fragments are for those alone who exceed the MTU. */
+/* Fragments are for those alone who exceed the MTU, DF for those who are to discover
+ * it. Without it identifications count.
+ */
 static void output_df_test(struct kunit *test)
 {
 	static const struct output_case fits = { "", V4, 1468, 20000, 1, 2,
@@ -506,17 +508,25 @@ static void output_df_test(struct kunit *test)
 	const struct output_case *c = test->param_value;
 	struct output_state *s = test->priv;
 	struct sk_buff *skb;
+	int i;
 
 	c = &fits;
 	output_set_up(test, c);
 	output_fill_ring(test, 0, 2 * 1469);
-	KUNIT_EXPECT_EQ(test, output_blocks(s, 1, 2), 2);
-	skb = __skb_dequeue(&s->out);
-	KUNIT_ASSERT_NOT_NULL(test, skb);
-	KUNIT_EXPECT_EQ(test, ntohs(ip_hdr(skb)->frag_off), IP_DF);
-	KUNIT_EXPECT_FALSE(test, !!skb->ignore_df);
-	kfree_skb(skb);
-	__skb_queue_purge(&s->out);
+	for (i = 0; i < 2; i++) {
+		s->tn.settings.discover_mtu = i;
+		s->t.peer.ident = 65535;
+		KUNIT_EXPECT_EQ(test, output_blocks(s, 1, 2), 2);
+		skb = __skb_dequeue(&s->out);
+		KUNIT_ASSERT_NOT_NULL(test, skb);
+		KUNIT_EXPECT_EQ(test, ntohs(ip_hdr(skb)->frag_off),
+				i ? IP_DF : 0);
+		KUNIT_EXPECT_EQ(test, ntohs(ip_hdr(skb)->id), 65535);
+		KUNIT_EXPECT_EQ(test, s->t.peer.ident, 1);
+		KUNIT_EXPECT_FALSE(test, !!skb->ignore_df);
+		kfree_skb(skb);
+		__skb_queue_purge(&s->out);
+	}
 
 	s->t.blksize = exceeds.blksize;
 	KUNIT_EXPECT_EQ(test, output_blocks(s, 1, 2), 2);

@@ -358,6 +358,16 @@ def _(server):
 # ---- clients that answer no ARP ----
 
 
+MUTE = """
+table {table} mute {{
+	chain out {{
+		type filter hook output priority 0;
+		{match} drop
+	}}
+}}
+"""
+
+
 def mute_neighbours(server):
     """From now on the client tells nobody where it is; the server asks often."""
     kind, other = ("ipv6", CLIENTS["IPv6"]) if ":" in server else ("ipv4", CLIENTS["IPv4"])
@@ -370,7 +380,7 @@ def mute_neighbours(server):
     defer(ip, "client", f"neigh del {server} dev to-server")
     match = "icmpv6 type { nd-neighbor-advert, nd-neighbor-solicit }" if ":" in server else ""
     table = "ip6" if ":" in server else "arp"
-    nft("client", f"table {table} mute {{\nchain out {{\ntype filter hook output priority 0\n{match} drop\n}}\n}}\n")
+    nft("client", MUTE.format(table=table, match=match))
     defer(nft, "client", f"delete table {table} mute\n")
     return other
 
