@@ -10,7 +10,7 @@ import os
 import signal
 
 from lib import SRV, WORK, Growth, command, curl, equal, note, request, run, same
-from lib import served, settings, test, tftpload, traffic, trusting, wait_for
+from lib import CLIENTS, served, settings, test, tftpload, traffic, trusting, wait_for
 from lib.forge import WIDE, Forger, away, crowded, lan
 from lib.host import HERE, family
 
@@ -33,7 +33,7 @@ def _(server):
     # What is to be seen while all transfers are there.
     look = f"tftpkctl -n server -j stats >{WORK}/stats && cp /proc/slabinfo {WORK}/slabinfo"
     # The last of them begin long after the first.
-    with settings(give_up=600):
+    with settings(give_up=600), trusting(CLIENTS["IPv4"]):
         load(server, "small", number, "--starting", 500, "--lossy", "--patience", 5, "--hold", look)
         growth.expect(transfers_active=0, transfers_completed=number, transfers_failed=0, transfers_evicted=0)
     there = json.loads((WORK / "stats").read_text(encoding="ascii"))["transfers_active"]
