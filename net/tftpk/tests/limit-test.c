@@ -621,6 +621,7 @@ static int limit_init(struct kunit *test)
 	/* So slow that it does not matter how long a test takes. */
 	s->tn.settings.source_rate = 1;
 	s->tn.settings.source_burst = 64;
+	s->tn.settings.max_transfers = 1000;
 	s->v4.name.family = AF_INET;
 	s->v4.tn = &s->tn;
 	s->v4.main.listener = &s->v4;
