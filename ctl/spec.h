@@ -215,7 +215,7 @@ static const struct field counters[] = {
 	  .doc = "events that could not be told" },
 	{ .attr = TFTPK_A_STATS_TRANSFERS_BOUNDED, .type = FIELD_NUMBER,
 	  .name = "transfers-bounded",
-	  .doc = "transfers slowed down at a single port, as not trusted" },
+	  .doc = "transfers slowed down, as not trusted" },
 };
 
 static const struct field settings[] = {

@@ -134,7 +134,9 @@ static int tftpk_put_reason(struct sk_buff *skb, const struct tftpk_transfer *t,
 {
 	if (type == TFTPK_EVENT_TYPE_BOUNDED)
 		return nla_put_string(skb, TFTPK_A_TRANSFER_REASON,
-				      "neither on the link nor trusted, at a single port");
+				      tftpk_single_port(t) ?
+				      "neither on the link nor trusted, at a single port" :
+				      "neither on the link nor trusted, while ports are guessed");
 	if ((type == TFTPK_EVENT_TYPE_END ||
 	     type == TFTPK_EVENT_TYPE_REFUSED) &&
 	    nla_put_u32(skb, TFTPK_A_TRANSFER_OUTCOME, t->outcome))

@@ -30,13 +30,12 @@ static bool tftpk_request_reserve(struct tftpk_transfer *t, u32 pages,
 				  int tries)
 {
 	struct tftpk_net *tn = t->tn;
-	long max = (long)READ_ONCE(tn->settings.max_pinned) <<
-		   (20 - PAGE_SHIFT);
 	int err;
 
 	if (!t->peer.known) {
 		t->source.wanted = pages;
-		return atomic_long_read(&tn->pinned) + pages <= max;
+		return atomic_long_read(&tn->pinned) + pages <=
+		       tftpk_max_pinned(tn);
 	}
 	do {
 		spin_lock_bh(&t->lock);

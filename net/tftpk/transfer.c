@@ -136,8 +136,7 @@ void tftpk_transfer_hold(struct tftpk_transfer *t, bool hold)
 int tftpk_transfer_reserve(struct tftpk_transfer *t, u32 pages)
 {
 	struct tftpk_net *tn = t->tn;
-	long max = (long)READ_ONCE(tn->settings.max_pinned) <<
-		   (20 - PAGE_SHIFT);
+	long max = tftpk_max_pinned(tn);
 	int err = -ENOSPC;
 
 	lockdep_assert_held(&t->lock);

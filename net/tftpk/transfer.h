@@ -246,6 +246,12 @@ static inline bool tftpk_single_port(const struct tftpk_transfer *t)
 	return t->peer.request.key.port->listener->single_port;
 }
 
+/* Pages that all transfers of a namespace may hold. */
+static inline long tftpk_max_pinned(const struct tftpk_net *tn)
+{
+	return (long)READ_ONCE(tn->settings.max_pinned) << (20 - PAGE_SHIFT);
+}
+
 /* Position in the file of the first block that was not acknowledged. */
 static inline u64 tftpk_transfer_acked_bytes(const struct tftpk_transfer *t)
 {
