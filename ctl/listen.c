@@ -89,7 +89,7 @@ static int parse_interface(const char *name, struct endpoint *endpoint)
 	if (*endpoint->interface && strcmp(endpoint->interface, name) != 0)
 		return usage_error("dev %s: not the interface of the address",
 				   name);
-	strcpy(endpoint->interface, name);
+	snprintf(endpoint->interface, IFNAMSIZ, "%s", name);
 	endpoint->ifindex = found;
 	return 0;
 }

@@ -177,8 +177,10 @@ static bool tftpk_window_is_echo(const struct tftpk_window *w,
  *
  * After the first needless copy nothing is sent again until twice that pause is over.
  * A client that is steady for a while is believed to be so once more. After the second
- * one the server waits as long as it ever does for the rest of the transfer, or less if
- * the client needs copies again and again.
+ * one the server waits as long as it ever does.
+ *
+ * Where packets are lost as well, each wait costs far more than a copy. So copies that
+ * were needed weigh against the others: only a client that needed fewer is waited for.
  */
 
 /* Flights after which a client is steady: where it is not known whether it paused,
@@ -186,6 +188,10 @@ static bool tftpk_window_is_echo(const struct tftpk_window *w,
  */
 #define TFTPK_CALM		16
 #define TFTPK_CALM_AGAIN	64
+
+/* How far copies of either kind may outnumber the others. */
+#define TFTPK_NEEDLESS_MAX	2
+#define TFTPK_NEEDED_MAX	8
 
 /* Twice the longest pause, within limits. */
 static u32 tftpk_rtt_pause_padded(const struct tftpk_rtt *rtt)
@@ -208,7 +214,7 @@ static void tftpk_rtt_undisturbed(struct tftpk_rtt *rtt, u32 us, u32 due)
 	}
 	if (rtt->calm < U8_MAX)
 		rtt->calm++;
-	if (rtt->needless < 2 && rtt->calm >= (rtt->needless ?
+	if (rtt->needless < 2 && rtt->calm >= (rtt->needless > 0 ?
 					       TFTPK_CALM_AGAIN : TFTPK_CALM))
 		rtt->patience = 0;
 }
@@ -218,20 +224,22 @@ static void tftpk_rtt_undisturbed(struct tftpk_rtt *rtt, u32 us, u32 due)
  */
 static void tftpk_rtt_needed(struct tftpk_rtt *rtt, u32 us)
 {
-	if (rtt->needless > 1)
-		rtt->patience = tftpk_rtt_pause_padded(rtt);
-	else if (!rtt->lossy)
+	if (!rtt->lossy) {
+		rtt->lossy = true;
 		rtt->patience = max(rtt->patience, 2 * us);
-	else if (!rtt->needless)
-		rtt->patience = 0;
-	rtt->lossy = true;
+		return;
+	}
+	rtt->needless = max(rtt->needless - 1, -TFTPK_NEEDED_MAX);
+	rtt->patience = rtt->needless > 0 ? tftpk_rtt_pause_padded(rtt) : 0;
 }
 
 /* The client needed none of so many copies, but paused. */
 static void tftpk_rtt_not_needed(struct tftpk_rtt *rtt, u32 us, u8 copies)
 {
 	rtt->pause = max(rtt->pause, us);
-	rtt->needless = min(rtt->needless + copies, U8_MAX);
+	rtt->needless = min(rtt->needless + copies, TFTPK_NEEDLESS_MAX);
+	if (rtt->needless <= 0)
+		return;
 	rtt->patience = rtt->needless > 1 && !rtt->lossy ?
 			TFTPK_RTO_MAX : tftpk_rtt_pause_padded(rtt);
 	rtt->lossy = false;

@@ -77,7 +77,7 @@ struct tftpk_window {
  * @latest: the latest round trip, or an upper bound of it; 0 if unknown
  * @latest_probed: @latest comes from a flight that was probed
  * @calm: flights in a row that were answered before a probe was due
- * @needless: copies of which the client had no need
+ * @needless: copies of which the client had no need, less those that it needed
  * @lossy: the client needed the latest copy
  * @floor: nothing is sent again sooner, as the administrator has it
  * @pause: longest pause of the client that is known
@@ -91,7 +91,7 @@ struct tftpk_rtt {
 	bool latest_probed;
 	u32 latest;
 	u8 calm;
-	u8 needless;
+	s8 needless;
 	bool lossy;
 	u32 floor;
 	u32 pause;

@@ -835,6 +835,7 @@ static const struct pause_case pause_cases[] = {
 	{ "shorter than a probe takes", 300, 40000, 0, 5, .needless = 0 },
 	{ "none, and losses", 300, 0, 0, 0, 40, 0, 61000 },
 	{ "none, and many losses", 300, 0, 0, 0, 5, 0, 140000 },
+	{ "of 60 ms, and more losses", 300, 60000, 0, 31, 5, 40, 140000 },
 	{ "none, and losses far away", 40000, 0, 0, 0, 40, 0, 140000 },
 };
 
