@@ -256,6 +256,21 @@ static void mark_exports(struct sync *sync)
 	json_decref(last);
 }
 
+/* End an export, be it that its files stay open until storage answers. */
+static int end_export(struct sync *sync, const json_t *export)
+{
+	char *command;
+
+	if (!delete_export(sync->ctl, export))
+		return 0;
+	if (sync->ctl->error != EINPROGRESS)
+		return -1;
+	command = unexport_command(export);
+	complain("warning: %s: %s", command, sync->ctl->extack);
+	free(command);
+	return 0;
+}
+
 static int sync_exports(struct sync *sync)
 {
 	const json_t *now = look_up(sync->now, "exports");
@@ -268,7 +283,7 @@ static int sync_exports(struct sync *sync)
 		const json_t *export = json_array_get(now, i);
 
 		if (!json_is_true(look_up(export, "keep")))
-			ret = note(sync, delete_export(sync->ctl, export),
+			ret = note(sync, end_export(sync, export),
 				   unexport_command(export));
 	}
 	for (i = 0; i < json_array_size(want) && !ret; i++) {

@@ -7,7 +7,7 @@
 #include <linux/capability.h>
 #include <linux/cred.h>
 #include <linux/fs.h>
-#include <linux/namei.h>
+#include <linux/path.h>
 #include <linux/net.h>
 #include <linux/netdevice.h>
 #include <linux/uidgid.h>
@@ -132,10 +132,18 @@ int tftpk_nl_export_add_doit(struct sk_buff *skb, struct genl_info *info)
 		return -EMSGSIZE;
 	}
 
+	export = tftpk_export_make(tftpk_get_string(info, TFTPK_A_EXPORT_PATH),
+				   &options, info->extack);
+	if (IS_ERR(export)) {
+		nlmsg_free(reply);
+		return PTR_ERR(export);
+	}
+
 	mutex_lock(&tn->mutex);
-	err = tftpk_server_export(tn, tftpk_get_string(info, TFTPK_A_EXPORT_PATH),
-				  &options, &export, info->extack);
-	if (!err)
+	err = tftpk_server_export(tn, export, info->extack);
+	if (err)
+		tftpk_export_unmake(export);
+	else
 		err = tftpk_put_export(reply, export) ? -EMSGSIZE : 0;
 	mutex_unlock(&tn->mutex);
 	if (err) {
@@ -150,20 +158,31 @@ int tftpk_nl_export_del_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	const char *name = tftpk_get_string(info, TFTPK_A_EXPORT_PATH);
 	struct tftpk_net *tn = tftpk_net(genl_info_net(info));
-	struct path path;
-	int err, there;
+	struct tftpk_export *export, *next;
+	struct path path = {};
+	LIST_HEAD(ended);
+	int err;
 
 	if (GENL_REQ_ATTR_CHECK(info, TFTPK_A_EXPORT_PATH))
 		return -EINVAL;
-	/* A dead mount may make this wait, so that nobody else waits for it. */
-	there = !kern_path(name, LOOKUP_FOLLOW, &path);
+	/* Where storage does not answer it goes by its name. */
+	err = tftpk_export_path(name, &path);
+	if (err == -EINTR)
+		return err;
 	mutex_lock(&tn->mutex);
-	err = tftpk_server_unexport(tn, name, there ? &path : NULL,
+	err = tftpk_server_unexport(tn, name, path.dentry ? &path : NULL,
 				    tftpk_get_string(info, TFTPK_A_EXPORT_PREFIX),
-				    info->extack);
+				    &ended, info->extack);
 	mutex_unlock(&tn->mutex);
-	if (there)
-		path_put(&path);
+	path_put(&path);
+
+	list_for_each_entry_safe(export, next, &ended, list)
+		err = tftpk_export_end(export) ?: err;
+	if (err == -ETIMEDOUT) {
+		NL_SET_ERR_MSG(info->extack,
+			       "no longer served, but the storage does not answer: files are closed when it does");
+		err = -EINPROGRESS;
+	}
 	return err;
 }
 

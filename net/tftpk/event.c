@@ -151,10 +151,10 @@ static int tftpk_put_reason(struct sk_buff *skb, const struct tftpk_transfer *t,
 
 /**
  * tftpk_event_transfer() - tell of a transfer
- * @t: transfer; nothing else changes its file
+ * @t: transfer, entered or being reaped
  * @type: what there is to tell
  *
- * Context: process, the transfer's work.
+ * Context: process, a work of the transfer.
  */
 void tftpk_event_transfer(struct tftpk_transfer *t, enum tftpk_event_type type)
 {

@@ -3,6 +3,7 @@
  * Files: read into a ring of references to their page-cache pages. Process
  * context, but where a function says otherwise.
  */
+#include <linux/cred.h>
 #include <linux/dcache.h>
 #include <linux/file.h>
 #include <linux/fs.h>
@@ -39,7 +40,13 @@ const char *tftpk_file_error(int err, u16 *code)
 		return "access violation";
 	}
 	*code = TFTPK_ERR_UNDEFINED;
-	return err == -ESTALE ? "file changed" : "cannot read file";
+	switch (err) {
+	case -ESTALE:
+		return "file changed";
+	case -ETIMEDOUT:
+		return "the storage does not answer";
+	}
+	return "cannot read file";
 }
 
 /* Take @inode for the one that holds the data. */
@@ -54,9 +61,8 @@ static void tftpk_file_data(struct tftpk_source *source, struct inode *inode)
 
 /**
  * tftpk_file_open() - open what a request names
- * @source: of a transfer that has no file yet
+ * @source: of a transfer that has no file yet, but an export
  * @lock: the transfer's, not held
- * @tn: namespace's server
  * @name: path as the client sent it
  *
  * Fixes size, modification time and identity of the data.
@@ -64,30 +70,24 @@ static void tftpk_file_data(struct tftpk_source *source, struct inode *inode)
  * Context: process, the transfer's work. Return: 0 or a negative errno.
  */
 int tftpk_file_open(struct tftpk_source *source, spinlock_t *lock,
-		    struct tftpk_net *tn, const char *name)
+		    const char *name)
 {
-	struct tftpk_export *export;
 	struct inode *inode;
 	struct file *file;
-	int err = 0;
 
-	file = tftpk_export_open(tn, name, &export);
+	if (!source->export)
+		return -ENOENT;
+	file = tftpk_export_open(source->export, name);
 	if (IS_ERR(file))
 		return PTR_ERR(file);
 	inode = d_real_inode(file->f_path.dentry);	/* may sleep */
 	spin_lock_bh(lock);
-	source->export = export;
 	source->file = file;
 	tftpk_file_data(source, inode);
 	source->size = i_size_read(inode);
 	source->mtime = inode_get_mtime(inode);
-	/* Pairs with tftpk_server_end_export(): either it finds this transfer, or
-	 * this transfer finds it dead.
-	 */
-	if (READ_ONCE(export->dead))
-		err = -ENOENT;
 	spin_unlock_bh(lock);
-	return err;
+	return 0;
 }
 
 /**
@@ -111,12 +111,44 @@ bool tftpk_file_changed(const struct tftpk_source *source)
 /**
  * struct tftpk_fill - a fill of the ring in progress
  * @ring: the ring
+ * @lock: the transfer's
  * @pos: position in the file that the next page belongs to
+ * @copied: bytes that had to be
  */
 struct tftpk_fill {
 	struct tftpk_ring *ring;
+	spinlock_t *lock;
 	u64 pos;
+	u32 copied;
 };
+
+/* Put bytes of a page behind what its slot of the ring holds, in a page of our own:
+ * the one there may be on its way to the client.
+ */
+static int tftpk_fill_copy(struct tftpk_fill *fill, struct page *from, u32 off,
+			   u32 n)
+{
+	struct page **slot = &fill->ring->pages[(fill->pos >> PAGE_SHIFT) &
+						fill->ring->mask];
+	u32 before = offset_in_page(fill->pos);
+	struct page *page = alloc_page(GFP_KERNEL);
+	struct page *old = NULL;
+
+	if (!page)
+		return -ENOMEM;
+	if (before)
+		memcpy_page(page, 0, *slot, 0, before);
+	memcpy_page(page, before, from, off, n);
+	spin_lock_bh(fill->lock);
+	if (before)
+		old = *slot;
+	*slot = page;
+	spin_unlock_bh(fill->lock);
+	if (old)
+		put_page(old);
+	fill->copied += n;
+	return 0;
+}
 
 /* Keep the pages of a pipe buffer instead of sending them. */
 static int tftpk_fill_actor(struct pipe_inode_info *pipe,
@@ -128,18 +160,22 @@ static int tftpk_fill_actor(struct pipe_inode_info *pipe,
 	struct page *page = buf->page + buf->offset / PAGE_SIZE;
 	u32 off = offset_in_page(buf->offset);
 	u32 left = sd->len;
+	int err;
 
-	if (off != offset_in_page(fill->pos))
-		return -EIO;
-
-	for (; left; page++) {
+	while (left) {
 		struct page **slot = &ring->pages[(fill->pos >> PAGE_SHIFT) &
 						  ring->mask];
-		u32 n = min_t(u32, left, PAGE_SIZE - off);
+		u32 to = offset_in_page(fill->pos);
+		u32 n = min3(left, (u32)PAGE_SIZE - off, (u32)PAGE_SIZE - to);
 
-		if (!off) {
+		if (!off && !to) {
 			get_page(page);
 			*slot = page;
+		} else if (off != to) {
+			/* Read without the page cache, after a short read. */
+			err = tftpk_fill_copy(fill, page, off, n);
+			if (err)
+				return err;
 		} else if (*slot != page) {
 			/* The rest of a page that is not the cached one any
 			 * more: the file was cut or rewritten.
@@ -148,7 +184,9 @@ static int tftpk_fill_actor(struct pipe_inode_info *pipe,
 		}
 		fill->pos += n;
 		left -= n;
-		off = 0;
+		off += n;
+		page += off / PAGE_SIZE;
+		off = offset_in_page(off);
 	}
 	return sd->len;
 }
@@ -174,7 +212,8 @@ static bool tftpk_folio_usable(struct folio *folio,
 			       const struct address_space *mapping)
 {
 	return folio_test_uptodate(folio) && !folio_test_readahead(folio) &&
-	       !folio_test_hwpoison(folio) && folio->mapping == mapping;
+	       !folio_test_hwpoison(folio) &&
+	       folio->mapping == mapping;
 }
 
 /* Take what is in the page cache already, several pages at one look. Stops at
@@ -231,50 +270,68 @@ static void tftpk_fill_cached(const struct inode *inode,
 	fill->pos = min_t(u64, (u64)index << PAGE_SHIFT, end);
 }
 
+static int tftpk_fill(struct tftpk_source *source, struct tftpk_fill *fill,
+		      u64 end)
+{
+	while (fill->pos < end) {
+		struct splice_desc sd = {
+			.total_len	= end - fill->pos,
+			.pos		= fill->pos,
+			.u.data		= fill,
+		};
+		loff_t pos = fill->pos;
+		u64 from = fill->pos;
+		ssize_t n;
+
+		n = rw_verify_area(READ, source->file, &pos, sd.total_len);
+		if (n >= 0 && source->cached && !offset_in_page(pos)) {
+			tftpk_fill_cached(source->inode, fill, end);
+			n = fill->pos - from;
+		}
+		/* The way that suits every file system, and reads. */
+		if (n >= 0 && fill->pos == from)
+			n = splice_direct_to_actor(source->file, &sd,
+						   tftpk_fill_direct);
+		if (n <= 0 || from + n != fill->pos) {
+			tftpk_ring_drop(fill->ring, from, fill->pos);
+			return n < 0 ? n : -ESTALE;
+		}
+
+		spin_lock_bh(fill->lock);
+		fill->ring->filled = fill->pos;
+		spin_unlock_bh(fill->lock);
+	}
+	return 0;
+}
+
 /**
  * tftpk_file_fill() - read ahead into the ring
  * @source: with an open file
  * @lock: the transfer's, not held
  * @end: position in the file up to which to read; the ring has room for it
  *
- * Context: process, the transfer's work and nobody else.
+ * Context: process, the transfer's work and nobody else. May wait for storage.
  *
  * Return: 0; -ESTALE where the file ended early; or the error of the file system.
  */
 int tftpk_file_fill(struct tftpk_source *source, spinlock_t *lock, u64 end)
 {
-	struct tftpk_ring *ring = &source->ring;
-	struct tftpk_fill fill = { .ring = ring, .pos = ring->filled };
+	struct tftpk_fill fill = {
+		.ring	= &source->ring,
+		.lock	= lock,
+		.pos	= source->ring.filled,
+	};
+	const struct cred *old;
 	struct inode *inode;
+	int err;
 
-	while (fill.pos < end) {
-		struct splice_desc sd = {
-			.total_len	= end - fill.pos,
-			.pos		= fill.pos,
-			.u.data		= &fill,
-		};
-		loff_t pos = fill.pos;
-		u64 from = fill.pos;
-		ssize_t n;
-
-		n = rw_verify_area(READ, source->file, &pos, sd.total_len);
-		if (n >= 0 && source->cached && !offset_in_page(pos)) {
-			tftpk_fill_cached(source->inode, &fill, end);
-			n = fill.pos - from;
-		}
-		/* The way that suits every file system, and reads. */
-		if (n >= 0 && fill.pos == from)
-			n = splice_direct_to_actor(source->file, &sd,
-						   tftpk_fill_direct);
-		if (n <= 0 || from + n != fill.pos) {
-			tftpk_ring_drop(ring, from, fill.pos);
-			return n < 0 ? n : -ESTALE;
-		}
-
-		spin_lock_bh(lock);
-		ring->filled = fill.pos;
-		spin_unlock_bh(lock);
-	}
+	/* Some file systems ask who reads, not who opened. */
+	old = override_creds(source->export->cred);
+	err = tftpk_fill(source, &fill, end);
+	revert_creds(old);
+	source->copied = fill.copied;
+	if (err)
+		return err;
 
 	/* A file of an overlay that was copied up is the same in another
 	 * place, until somebody writes to it. Whoever sends looks for that.
@@ -321,6 +378,4 @@ void tftpk_file_close(struct tftpk_source *source)
 	/* At once, so that the file system can be unmounted after this. */
 	if (source->file)
 		__fput_sync(source->file);
-	if (source->export)
-		tftpk_export_put(source->export);
 }

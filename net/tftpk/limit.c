@@ -122,7 +122,7 @@ int tftpk_limit_init(struct tftpk_net *tn)
 	lockdep_assert_held(&tn->mutex);
 	if (tn->limit)
 		return 0;
-	limit = kvzalloc(sizeof(*limit), GFP_KERNEL);
+	limit = kvzalloc(sizeof(*limit), GFP_KERNEL_ACCOUNT);
 	if (!limit)
 		return -ENOMEM;
 	err = rhashtable_init(&limit->clients, &tftpk_clients_params);
@@ -579,7 +579,7 @@ int tftpk_trust_add(struct tftpk_net *tn, const struct in6_addr *addr, u8 plen)
 
 	if (tftpk_trust_find(tn, addr, plen))
 		return -EEXIST;
-	trust = kzalloc(sizeof(*trust), GFP_KERNEL);
+	trust = kzalloc(sizeof(*trust), GFP_KERNEL_ACCOUNT);
 	if (!trust)
 		return -ENOMEM;
 	ipv6_addr_prefix(&trust->addr, addr, plen);

@@ -5,6 +5,7 @@
 #include <linux/module.h>
 #include <net/genetlink.h>
 
+#include "storage.h"
 #include "transfer.h"
 
 static int __init tftpk_init(void)
@@ -17,6 +18,9 @@ static int __init tftpk_init(void)
 	err = tftpk_transfer_init();
 	if (err)
 		goto err_transfer;
+	err = tftpk_storage_init();
+	if (err)
+		goto err_storage;
 	err = tftpk_server_init();
 	if (err)
 		goto err_server;
@@ -28,6 +32,8 @@ static int __init tftpk_init(void)
 err_netlink:
 	tftpk_server_exit();
 err_server:
+	tftpk_storage_exit();
+err_storage:
 	tftpk_transfer_exit();
 err_transfer:
 	tftpk_output_exit();
@@ -38,6 +44,7 @@ static void __exit tftpk_exit(void)
 {
 	tftpk_netlink_exit();
 	tftpk_server_exit();
+	tftpk_storage_exit();
 	tftpk_transfer_exit();
 	tftpk_output_exit();
 }

@@ -7,7 +7,6 @@
  */
 #include <linux/fs.h>
 #include <linux/slab.h>
-#include <linux/wait_bit.h>
 #include <net/genetlink.h>
 #include <net/ipv6.h>
 
@@ -132,16 +131,14 @@ static int tftpk_dump_transfer(struct sk_buff *skb,
 				   t->peer.tid.key.port->port) ||
 		      (opened && nla_put_u32(skb, TFTPK_A_TRANSFER_EXPORT_ID,
 					     t->source.export->id));
-		atomic_add(opened, &t->source.readers);
 	}
 	spin_unlock_bh(&t->lock);
 
 	if (opened) {
+		/* The file stays open as long as somebody holds the transfer. */
 		if (!err)
 			err = tftpk_put_path(skb, TFTPK_A_TRANSFER_FILE,
 					     t->source.file);
-		if (atomic_dec_and_test(&t->source.readers))
-			wake_up_var(&t->source.readers);
 	}
 	if (dead) {
 		genlmsg_cancel(skb, hdr);
@@ -328,8 +325,7 @@ int tftpk_nl_settings_set_doit(struct sk_buff *skb, struct genl_info *info)
 
 /* ---- lookup ---- */
 
-static int tftpk_put_lookup(struct sk_buff *skb, struct file *file,
-			    const struct tftpk_export *export)
+static int tftpk_put_lookup(struct sk_buff *skb, struct file *file, u32 id)
 {
 	const char *reason;
 	u16 code;
@@ -340,7 +336,7 @@ static int tftpk_put_lookup(struct sk_buff *skb, struct file *file,
 		       nla_put_string(skb, TFTPK_A_LOOKUP_REASON, reason);
 	}
 	return tftpk_put_path(skb, TFTPK_A_LOOKUP_FILE, file) ||
-	       nla_put_u32(skb, TFTPK_A_LOOKUP_EXPORT_ID, export->id) ||
+	       nla_put_u32(skb, TFTPK_A_LOOKUP_EXPORT_ID, id) ||
 	       nla_put_u64_64bit(skb, TFTPK_A_LOOKUP_SIZE,
 				 i_size_read(file_inode(file)),
 				 TFTPK_A_LOOKUP_PAD);
@@ -349,9 +345,9 @@ static int tftpk_put_lookup(struct sk_buff *skb, struct file *file,
 int tftpk_nl_lookup_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	struct tftpk_net *tn = tftpk_net(genl_info_net(info));
-	struct tftpk_export *export = NULL;
 	struct sk_buff *reply;
 	struct file *file;
+	u32 id = 0;
 	void *hdr;
 	int err;
 
@@ -360,13 +356,12 @@ int tftpk_nl_lookup_doit(struct sk_buff *skb, struct genl_info *info)
 	reply = tftpk_reply(info, TFTPK_CMD_LOOKUP, &hdr);
 	if (!reply)
 		return -ENOMEM;
-	file = tftpk_export_open(tn, nla_data(info->attrs[TFTPK_A_LOOKUP_NAME]),
-				 &export);
-	err = tftpk_put_lookup(reply, file, export);
-	if (!IS_ERR(file)) {
+	file = tftpk_export_look_up(tn,
+				    nla_data(info->attrs[TFTPK_A_LOOKUP_NAME]),
+				    &id);
+	err = tftpk_put_lookup(reply, file, id);
+	if (!IS_ERR(file))
 		fput(file);
-		tftpk_export_put(export);
-	}
 	if (err) {
 		nlmsg_free(reply);
 		return -EMSGSIZE;

@@ -172,6 +172,29 @@ static bool tftpk_request_block(const struct tftpk_transfer *t)
 	return admitted;
 }
 
+/* Go on to the next export that may have the file, by the work there. */
+static bool tftpk_request_elsewhere(struct tftpk_transfer *t, const char *name)
+{
+	struct tftpk_export *export = NULL, *before = t->source.export;
+
+	if (!before)
+		return false;
+	/* Whoever ends an export finds the transfer under its lock. */
+	rcu_read_lock();
+	spin_lock_bh(&t->lock);
+	if (!t->dead)
+		export = tftpk_export_next(t->tn, name, before);
+	if (export) {
+		t->source.export = export;
+		tftpk_transfer_queue(t);
+	}
+	spin_unlock_bh(&t->lock);
+	rcu_read_unlock();
+	if (export)
+		tftpk_export_put(before);
+	return export;
+}
+
 static void tftpk_request_open(struct tftpk_transfer *t)
 {
 	const struct tftpk_request *req = TFTPK_REQUEST(t->request_skb);
@@ -179,18 +202,28 @@ static void tftpk_request_open(struct tftpk_transfer *t)
 	bool started = false, admitted = true;
 	int err;
 
-	tftpk_event_transfer(t, TFTPK_EVENT_TYPE_REQUEST);
-	err = tftpk_file_open(&t->source, &t->lock, t->tn, req->name);
+	if (!t->asked)
+		tftpk_event_transfer(t, TFTPK_EVENT_TYPE_REQUEST);
+	t->asked = true;
+
+	tftpk_transfer_leave(t);
+	err = tftpk_file_open(&t->source, &t->lock, req->name);
+	if (err == -ENOENT && tftpk_request_elsewhere(t, req->name))
+		return;
+	if (!tftpk_transfer_enter(t))
+		return;
 	if (!err)
 		err = tftpk_request_negotiate(t, req);
 	if (!err && !t->options.nopts)
 		admitted = tftpk_request_block(t);
 	if (!err && admitted)
-		err = tftpk_file_fill(&t->source, &t->lock, tftpk_send_goal(t));
+		err = tftpk_send_fill(t, tftpk_send_goal(t));
+	if (err == -ECANCELED)
+		return;
 
 	tftpk_transfer_lock(t, &out);
 	if (t->dead) {
-		/* Killed meanwhile: the work is queued again. */
+		/* Killed meanwhile. */
 	} else if (err) {
 		tftpk_transfer_unreadable(t, err, &out);
 	} else if (!admitted) {
@@ -209,37 +242,29 @@ static void tftpk_request_open(struct tftpk_transfer *t)
 	tftpk_transfer_unlock_send(t, &out);
 
 	/* A refusal still wants to tell the name. */
-	if (!started)
-		return;
-	tftpk_event_transfer(t, TFTPK_EVENT_TYPE_START);
-	tftpk_send_tell_bounded(t);
-	kfree_skb(t->request_skb);
-	t->request_skb = NULL;
+	if (started) {
+		tftpk_event_transfer(t, TFTPK_EVENT_TYPE_START);
+		tftpk_send_tell_bounded(t);
+		consume_skb(t->request_skb);
+		t->request_skb = NULL;
+	}
+	tftpk_transfer_leave(t);
 }
 
 static void tftpk_request_work(struct work_struct *work)
 {
 	struct tftpk_transfer *t = container_of(work, struct tftpk_transfer,
 						work);
-	bool dead, reap;
-	u8 phase;
 
-	spin_lock_bh(&t->lock);
-	dead = t->dead;
-	phase = t->phase;
-	/* The end may come between this work's beginning and this lock, and
-	 * queues it once more.
-	 */
-	reap = dead && !t->reaped;
-	t->reaped = dead;
-	spin_unlock_bh(&t->lock);
-
-	if (reap)
-		tftpk_transfer_reap(t);
-	else if (!dead && phase == TFTPK_PHASE_OPENING)
-		tftpk_request_open(t);
-	else if (!dead)
-		tftpk_send_refill(t);
+	if (tftpk_transfer_close(t))
+		return;
+	if (tftpk_transfer_enter(t)) {
+		/* Only this work ends that phase. */
+		if (READ_ONCE(t->phase) == TFTPK_PHASE_OPENING)
+			tftpk_request_open(t);
+		else
+			tftpk_send_refill(t);
+	}
 	tftpk_transfer_put(t);
 }
 
@@ -303,6 +328,7 @@ static int tftpk_request_start(struct tftpk_net *tn,
 		tftpk_transfer_discard(t);
 		return -EBUSY;
 	}
+	tftpk_net_get(tn);
 	atomic_inc(&tn->active);
 	atomic_inc(&key->port->listener->users);
 	/* From here on commands find it; they wait for this lock. */
@@ -312,15 +338,18 @@ static int tftpk_request_start(struct tftpk_net *tn,
 	err = tftpk_table_add(t);
 	if (!err) {
 		t->request_skb = skb;
+		t->source.export = tftpk_export_next(tn, TFTPK_REQUEST(skb)->name,
+						     NULL);
 		t->announced = true;
 		tftpk_send_arm(t, TFTPK_RTO_FIRST);
 		oldest = tftpk_unverified_add(t);
+		tftpk_transfer_queue(t);
 	} else {
 		t->dead = true;
 		tftpk_client_del(t);
+		tftpk_transfer_reap(t);
 	}
 	trace_tftpk_request(t);
-	tftpk_transfer_queue(t);
 	spin_unlock(&t->lock);
 	if (oldest)
 		tftpk_transfer_evict(oldest);

@@ -313,8 +313,13 @@ static void tftpk_send_expired(struct tftpk_transfer *t,
 	struct tftpk_window *w = &t->window;
 
 	if (t->phase == TFTPK_PHASE_OPENING) {
-		/* Storage may take its time. */
-		tftpk_send_arm(t, TFTPK_RTO_FIRST);
+		/* Storage may take its time, but not for ever. */
+		if (time_after_eq(jiffies, t->started +
+				  READ_ONCE(t->tn->settings.give_up) *
+				  (unsigned long)HZ))
+			tftpk_transfer_timed_out(t, out);
+		else
+			tftpk_send_arm(t, TFTPK_RTO_FIRST);
 		return;
 	}
 	/* Do not count the timer's own lateness (a stopped VM, a busy CPU) as
@@ -322,9 +327,13 @@ static void tftpk_send_expired(struct tftpk_transfer *t,
 	 */
 	t->progress += jiffies - t->deadline;
 	if (time_after_eq(jiffies, t->progress + tftpk_send_silence_limit(t))) {
-		tftpk_transfer_end(t, tftpk_transfer_all_sent(t) ?
-				   TFTPK_OUTCOME_COMPLETED :
-				   TFTPK_OUTCOME_TIMED_OUT);
+		if (t->starved && !tftpk_window_inflight(w))
+			/* It is not the client who is silent. */
+			tftpk_transfer_timed_out(t, out);
+		else
+			tftpk_transfer_end(t, tftpk_transfer_all_sent(t) ?
+					   TFTPK_OUTCOME_COMPLETED :
+					   TFTPK_OUTCOME_TIMED_OUT);
 		return;
 	}
 
@@ -381,8 +390,32 @@ static void tftpk_send_tell_progress(struct tftpk_transfer *t)
 }
 
 /**
+ * tftpk_send_fill() - fill the ring
+ * @t: transfer, entered
+ * @goal: position in the file up to which to read
+ *
+ * Context: process, the transfer's work. May wait for storage.
+ *
+ * Return: as tftpk_file_fill(); or -ECANCELED where the transfer has ended, and is
+ * not entered any more.
+ */
+int tftpk_send_fill(struct tftpk_transfer *t, u64 goal)
+{
+	int err;
+
+	tftpk_transfer_leave(t);
+	err = tftpk_file_fill(&t->source, &t->lock, goal);
+	if (!tftpk_transfer_enter(t))
+		return -ECANCELED;
+	if (unlikely(t->source.copied))
+		tftpk_stats_add(t->tn, TFTPK_A_STATS_BYTES_COPIED,
+				t->source.copied);
+	return err;
+}
+
+/**
  * tftpk_send_refill() - fill the ring, and send what had to wait for that
- * @t: transfer; a push asked for it, and noted that in @t->filling
+ * @t: transfer, entered; a push asked for it, and noted that in @t->filling
  *
  * Context: process, the transfer's work.
  */
@@ -398,7 +431,9 @@ void tftpk_send_refill(struct tftpk_transfer *t)
 		goal = tftpk_send_goal(t);
 		from = t->source.ring.filled;
 		spin_unlock_bh(&t->lock);
-		err = tftpk_file_fill(&t->source, &t->lock, goal);
+		err = tftpk_send_fill(t, goal);
+		if (err == -ECANCELED)
+			return;
 
 		tftpk_transfer_lock(t, &out);
 		tftpk_stats_inc(t->tn, TFTPK_A_STATS_REFILLS);
@@ -414,6 +449,7 @@ void tftpk_send_refill(struct tftpk_transfer *t)
 		tftpk_send_tell_bounded(t);
 		cond_resched();
 	} while (again);
+	tftpk_transfer_leave(t);
 }
 
 /* Its client acknowledges to the port that it asked: say what helps. */

@@ -207,7 +207,7 @@ tftpk_listener_make(struct tftpk_net *tn,
 	err = tftpk_limit_init(tn);
 	if (err)
 		return ERR_PTR(err);
-	listener = kzalloc(sizeof(*listener), GFP_KERNEL);
+	listener = kzalloc(sizeof(*listener), GFP_KERNEL_ACCOUNT);
 	if (!listener)
 		return ERR_PTR(-ENOMEM);
 	listener->tn = tn;
@@ -550,36 +550,27 @@ static struct notifier_block tftpk_server_notifier = {
 /**
  * tftpk_server_export() - serve the files beneath a folder
  * @tn: namespace's server; its mutex is held
- * @name: path of the folder, resolved as the calling process would
- * @options: how
- * @result: the export, valid under the namespace's mutex
+ * @export: the folder; the server's if this succeeds
  * @extack: takes a message where it fails
  *
  * Listens on port 69 of all addresses, unless there is a listener.
  *
  * Context: process. Return: 0 or a negative errno.
  */
-int tftpk_server_export(struct tftpk_net *tn, const char *name,
-			const struct tftpk_export_options *options,
-		     struct tftpk_export **result,
-		     struct netlink_ext_ack *extack)
+int tftpk_server_export(struct tftpk_net *tn, struct tftpk_export *export,
+			struct netlink_ext_ack *extack)
 {
-	struct tftpk_export *export, *other;
-	int err = 0;
+	struct tftpk_export *other;
+	int err;
 
 	lockdep_assert_held(&tn->mutex);
-
-	export = tftpk_export_make(name, options, extack);
-	if (IS_ERR(export))
-		return PTR_ERR(export);
 
 	list_for_each_entry(other, &tn->exports, list) {
 		if (path_equal(&other->path, &export->path) &&
 		    tftpk_export_has_prefix(other, export->prefix)) {
 			NL_SET_ERR_MSG(extack,
 				       "the folder is exported already");
-			err = -EEXIST;
-			goto err_put;
+			return -EEXIST;
 		}
 	}
 	if (list_empty(&tn->listeners)) {
@@ -588,20 +579,15 @@ int tftpk_server_export(struct tftpk_net *tn, const char *name,
 			NL_SET_ERR_MSG(extack,
 				       "cannot listen on UDP port 69: is another TFTP server running?");
 		if (err)
-			goto err_put;
+			return err;
 	}
 	export->id = ++tn->next_export;
 	list_add_tail_rcu(&export->list, &tn->exports);
 	tn->generation++;
-	*result = export;
 	return 0;
-
-err_put:
-	tftpk_export_put(export);
-	return err;
 }
 
-/* End an export's transfers and forget it. */
+/* Forget an export and end its transfers. */
 static void tftpk_server_end_export(struct tftpk_net *tn,
 				    struct tftpk_export *export)
 {
@@ -609,12 +595,9 @@ static void tftpk_server_end_export(struct tftpk_net *tn,
 
 	list_del_rcu(&export->list);
 	tn->generation++;
-	/* Pairs with tftpk_file_open(). */
-	WRITE_ONCE(export->dead, true);
+	/* Whoever found it before has a transfer now that uses it. */
+	synchronize_rcu();
 	tftpk_transfers_kill(tn, &match);
-	/* Files are closed, and the mount is free, once this is the last. */
-	wait_var_event(&export->ref, refcount_read(&export->ref) == 1);
-	tftpk_export_put(export);
 }
 
 /**
@@ -624,6 +607,7 @@ static void tftpk_server_end_export(struct tftpk_net *tn,
  * @path: the folder now, or NULL where it was removed, replaced or hidden by a
  *	mount; then it goes by its name
  * @prefix: only under this one, or NULL for all
+ * @ended: takes the exports, each for tftpk_export_end() without the mutex
  * @extack: takes a message where there is no such export
  *
  * The last export takes the implicit listeners with it.
@@ -632,10 +616,10 @@ static void tftpk_server_end_export(struct tftpk_net *tn,
  */
 int tftpk_server_unexport(struct tftpk_net *tn, const char *name,
 			  const struct path *path, const char *prefix,
+			  struct list_head *ended,
 			  struct netlink_ext_ack *extack)
 {
 	struct tftpk_export *export, *next;
-	int err = -ENOENT;
 
 	lockdep_assert_held(&tn->mutex);
 
@@ -644,43 +628,30 @@ int tftpk_server_unexport(struct tftpk_net *tn, const char *name,
 		     !strcmp(export->name, name)) &&
 		    tftpk_export_has_prefix(export, prefix)) {
 			tftpk_server_end_export(tn, export);
-			err = 0;
+			list_add_tail(&export->list, ended);
+			tftpk_export_put(export);
 		}
 	}
-	if (err)
+	if (list_empty(ended)) {
 		NL_SET_ERR_MSG(extack, "the folder is not exported");
-	else if (list_empty(&tn->exports))
+		return -ENOENT;
+	}
+	if (list_empty(&tn->exports))
 		tftpk_implicit_close(tn);
-	return err;
+	return 0;
 }
 
 /* ---- namespaces ---- */
 
 static int __net_init tftpk_net_init(struct net *net)
 {
-	struct tftpk_net *tn = tftpk_net(net);
-	int attr;
+	struct tftpk_net *tn = tftpk_net_alloc(net);
 
-	tn->net = net;
-	mutex_init(&tn->mutex);
-	tn->generation = 1;
-	INIT_LIST_HEAD(&tn->exports);
-	spin_lock_init(&tn->unverified_lock);
-	ratelimit_state_init(&tn->refusals, HZ, 100);
-	/* What is left out is counted, not printed. */
-	ratelimit_set_flags(&tn->refusals, RATELIMIT_MSG_ON_RELEASE);
-	INIT_LIST_HEAD(&tn->listeners);
+	if (!tn)
+		return -ENOMEM;
 	INIT_WORK(&tn->follow, tftpk_server_follow);
-	INIT_LIST_HEAD(&tn->trusted);
-	xa_init_flags(&tn->transfers, XA_FLAGS_ALLOC1 | XA_FLAGS_LOCK_BH);
-	INIT_LIST_HEAD(&tn->unverified[false]);
-	INIT_LIST_HEAD(&tn->unverified[true]);
-	for (attr = 1; attr < ARRAY_SIZE(tftpk_setting); attr++)
-		tftpk_setting_put(&tn->settings, attr,
-				  tftpk_setting[attr].preset);
-	tn->settings.max_pinned = max(totalram_pages() / 4 >>
-				      (20 - PAGE_SHIFT), 1UL);
-	return tftpk_stats_init(tn);
+	*(struct tftpk_net **)net_generic(net, tftpk_net_id) = tn;
+	return 0;
 }
 
 /* No packet comes in after this and the RCU grace period that follows. */
@@ -695,6 +666,7 @@ static void __net_exit tftpk_net_pre_exit(struct net *net)
 		tftpk_listener_mute(listener);
 }
 
+/* What waits for storage goes on, without the namespace. */
 static void __net_exit tftpk_net_exit(struct net *net)
 {
 	struct tftpk_net *tn = tftpk_net(net);
@@ -702,13 +674,13 @@ static void __net_exit tftpk_net_exit(struct net *net)
 	struct tftpk_export *export, *e;
 
 	tftpk_transfers_close(tn);
-	xa_destroy(&tn->transfers);
 	list_for_each_entry_safe(listener, next, &tn->listeners, list)
 		tftpk_listener_free(listener);
-	list_for_each_entry_safe(export, e, &tn->exports, list)
-		tftpk_export_put(export);
-	tftpk_limit_exit(tn);
-	tftpk_stats_exit(tn);
+	list_for_each_entry_safe(export, e, &tn->exports, list) {
+		list_del(&export->list);
+		tftpk_export_unmake(export);
+	}
+	tftpk_net_put(tn);
 }
 
 unsigned int tftpk_net_id __read_mostly;
@@ -718,7 +690,7 @@ static struct pernet_operations tftpk_net_ops = {
 	.pre_exit	= tftpk_net_pre_exit,
 	.exit		= tftpk_net_exit,
 	.id		= &tftpk_net_id,
-	.size		= sizeof(struct tftpk_net),
+	.size		= sizeof(struct tftpk_net *),
 };
 
 /**
@@ -758,6 +730,7 @@ void tftpk_server_exit(void)
 	unregister_netdevice_notifier(&tftpk_server_notifier);
 	unregister_pernet_subsys(&tftpk_net_ops);
 	put_cred(tftpk_kernel_cred);
+	tftpk_exports_exit();
 	/* Exports and listeners are freed by RCU. */
 	rcu_barrier();
 }

@@ -14,7 +14,9 @@
  *   file.c      process context: opens files, fills the page ring
  *   output.c    any context: turns ring entries into skbs and sends them
  *   event.c     what netlink tells of a transfer: events, and entries of dumps
+ *   net.c       life of what belongs to a network namespace
  *   export.c    folders, and what a name stands for below them
+ *   storage.c   waiting for storage
  *   window.c    pure: what an ACK means, what to send next, how long to wait
  *   proto.c     pure: packets to structures and back
  *   netascii.c  pure: text as netascii
@@ -48,6 +50,7 @@
 #ifndef _TFTPK_H
 #define _TFTPK_H
 
+#include <linux/completion.h>
 #include <linux/if.h>
 #include <linux/in6.h>
 #include <linux/kernel.h>
@@ -156,8 +159,14 @@ struct tftpk_setting {
 /**
  * struct tftpk_export - a folder whose files are served
  * @list: in tftpk_net.exports; changed under the mutex, read under RCU
- * @ref: the list holds one, so does every transfer that opened a file
- * @dead: no transfer may begin any more
+ * @ref: of this memory; one until it is closed, one for whoever took it off the list
+ * @users: the list, transfers and commands that open files; the last one has it
+ *	closed
+ * @gone: it is closed: no file is open, and its mount is not used
+ * @stuck: its storage did not answer when it was to be closed, and it holds the module
+ * @wq: for all that may wait for its storage
+ * @close: the last work there
+ * @destroy: the work that follows, elsewhere
  * @id: number for people
  * @path: the folder; pins its mount
  * @cred: whom files are opened as
@@ -170,7 +179,12 @@ struct tftpk_setting {
 struct tftpk_export {
 	struct list_head list;
 	refcount_t ref;
-	bool dead;
+	refcount_t users;
+	struct completion gone;
+	bool stuck;
+	struct workqueue_struct *wq;
+	struct work_struct close;
+	struct work_struct destroy;
 	u32 id;
 	struct path path;
 	const struct cred *cred;
@@ -243,7 +257,8 @@ struct tftpk_listener {
 
 /**
  * struct tftpk_net - the server of a network namespace
- * @net: the namespace
+ * @ref: the namespace holds one, so does every transfer
+ * @net: the namespace; not for what waited for storage, see tftpk_transfer_enter()
  * @mutex: protects the configuration
  * @exports: struct tftpk_export; changed under @mutex, read under RCU
  * @listeners: struct tftpk_listener; changed under @mutex, read under RCU
@@ -260,7 +275,7 @@ struct tftpk_listener {
  * @next_transfer: least id of the next transfer
  * @last_transfer: id that a transfer no longer has but that keeps its place, or 0
  * @closing: no transfer may begin any more
- * @active: transfers that exist; waited for with wait_var_event()
+ * @active: transfers that were not reaped; waited for with wait_var_event()
  * @pinned: pages that transfers may hold by what was reserved for them
  * @unverified_lock: protects @unverified and @n_unverified
  * @unverified: transfers whose client has not acknowledged a block, oldest
@@ -268,6 +283,7 @@ struct tftpk_listener {
  * @n_unverified: how many
  */
 struct tftpk_net {
+	refcount_t ref;
 	struct net *net;
 	struct mutex mutex;	/* configuration */
 	struct list_head exports;
@@ -315,12 +331,11 @@ struct tftpk_match {
 /* server.c */
 int tftpk_server_init(void);
 void tftpk_server_exit(void);
-int tftpk_server_export(struct tftpk_net *tn, const char *name,
-			const struct tftpk_export_options *options,
-			struct tftpk_export **result,
+int tftpk_server_export(struct tftpk_net *tn, struct tftpk_export *export,
 			struct netlink_ext_ack *extack);
 int tftpk_server_unexport(struct tftpk_net *tn, const char *name,
 			  const struct path *path, const char *prefix,
+			  struct list_head *ended,
 			  struct netlink_ext_ack *extack);
 int tftpk_listener_add(struct tftpk_net *tn,
 		       const struct tftpk_listener_name *names, int n,
@@ -336,11 +351,25 @@ int tftpk_listeners_reopen(struct tftpk_net *tn, u32 low, u32 high,
 struct tftpk_export *
 tftpk_export_make(const char *name, const struct tftpk_export_options *options,
 		  struct netlink_ext_ack *extack);
+void tftpk_export_unmake(struct tftpk_export *export);
 void tftpk_export_put(struct tftpk_export *export);
+int tftpk_export_end(struct tftpk_export *export);
+int tftpk_export_path(const char *name, struct path *path);
 bool tftpk_export_has_prefix(const struct tftpk_export *export,
 			     const char *prefix);
-struct file *tftpk_export_open(struct tftpk_net *tn, const char *name,
-			       struct tftpk_export **export);
+struct tftpk_export *tftpk_export_next(const struct tftpk_net *tn,
+				       const char *name,
+				       const struct tftpk_export *prev);
+struct file *tftpk_export_open(const struct tftpk_export *export,
+			       const char *name);
+struct file *tftpk_export_look_up(const struct tftpk_net *tn, const char *name,
+				  u32 *id);
+void tftpk_exports_exit(void);
+
+/* net.c */
+struct tftpk_net *tftpk_net_alloc(struct net *net);
+void tftpk_net_get(struct tftpk_net *tn);
+void tftpk_net_put(struct tftpk_net *tn);
 
 /* netlink.c */
 int tftpk_netlink_init(void);
@@ -400,7 +429,7 @@ extern unsigned int tftpk_net_id;
 /* The server of a namespace. */
 static inline struct tftpk_net *tftpk_net(const struct net *net)
 {
-	return net_generic(net, tftpk_net_id);
+	return *(struct tftpk_net **)net_generic(net, tftpk_net_id);
 }
 
 #endif /* _TFTPK_H */

@@ -3,18 +3,23 @@
  * A transfer's life: references, what it holds of its namespace's limits, and its
  * end.
  *
- * An ACK, an ERROR, the timer or a command ends a transfer: whichever comes
- * first marks it dead under its lock and queues the work. Only the work takes
- * it apart. Work is queued only under the lock and only while the transfer is
- * not dead, and queued work owns a reference. A reader that found the transfer
- * in the table may come late, but sees it dead and leaves.
+ * An ACK, an ERROR, the timer or a command ends a transfer: whichever comes first
+ * marks it dead under its lock. It is reaped at once, or when the work has left what
+ * uses the network namespace: nothing finds it any more. The last reference has it
+ * closed. The work may hold one as long as storage does not answer.
+ *
+ * Work is queued only under the lock and only while the transfer is not dead, and
+ * queued work owns a reference. A reader that found the transfer in the table may
+ * come late, but sees it dead and leaves.
  */
 #include <linux/jiffies.h>
+#include <linux/module.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/wait_bit.h>
 #include <net/ipv6.h>
 
+#include "storage.h"
 #include "transfer.h"
 #include "trace.h"
 
@@ -22,7 +27,8 @@
 #define TFTPK_KILL_BATCH	64
 
 static struct kmem_cache *tftpk_transfer_cache;
-static struct workqueue_struct *tftpk_wq;
+
+static void tftpk_transfer_reap_work(struct work_struct *work);
 
 /**
  * tftpk_transfer_alloc() - make an object for a transfer
@@ -44,6 +50,7 @@ struct tftpk_transfer *tftpk_transfer_alloc(struct tftpk_net *tn,
 	memset(t, 0, offsetof(struct tftpk_transfer, source.small));
 	spin_lock_init(&t->lock);
 	refcount_set(&t->ref, 1);
+	INIT_WORK(&t->reap, tftpk_transfer_reap_work);
 	INIT_LIST_HEAD(&t->peer.unverified);
 	t->tn = tn;
 	t->peer.request.key = *key;
@@ -75,28 +82,104 @@ static void tftpk_transfer_free(struct rcu_head *rcu)
 }
 
 /**
+ * tftpk_transfer_close() - close and free a transfer, where it is time
+ * @t: transfer
+ *
+ * Context: process, the transfer's work. Return: whether it was.
+ */
+bool tftpk_transfer_close(struct tftpk_transfer *t)
+{
+	struct tftpk_export *export = t->source.export;
+
+	if (refcount_read(&t->ref))
+		return false;
+	tftpk_file_close(&t->source);
+	consume_skb(t->request_skb);
+	tftpk_net_put(t->tn);
+	if (t->stuck)
+		module_put(THIS_MODULE);
+	call_rcu(&t->rcu, tftpk_transfer_free);
+	/* Whoever unloads the module waits for that. */
+	if (export)
+		tftpk_export_put(export);
+	return true;
+}
+
+/* Nothing waits there for the storage of another export. */
+static struct workqueue_struct *tftpk_transfer_wq(const struct tftpk_transfer *t)
+{
+	return t->source.export ? t->source.export->wq : tftpk_wq;
+}
+
+/**
  * tftpk_transfer_put() - drop a reference to a transfer
- * @t: transfer; may be freed after a grace period
+ * @t: transfer; the last one has it closed and freed
  *
  * Context: any.
  */
 void tftpk_transfer_put(struct tftpk_transfer *t)
 {
 	if (refcount_dec_and_test(&t->ref))
-		call_rcu(&t->rcu, tftpk_transfer_free);
+		queue_work(tftpk_transfer_wq(t), &t->work);
 }
 
 /**
  * tftpk_transfer_queue() - have the work run, once more if it is running
- * @t: transfer, locked
+ * @t: transfer, locked and not dead
  */
 void tftpk_transfer_queue(struct tftpk_transfer *t)
 {
 	lockdep_assert_held(&t->lock);
 
 	refcount_inc(&t->ref);
-	if (!queue_work(tftpk_wq, &t->work))
+	if (!queue_work(tftpk_transfer_wq(t), &t->work))
 		refcount_dec(&t->ref);
+}
+
+/**
+ * tftpk_transfer_reap() - have a dead transfer reaped
+ * @t: transfer, locked; the work does not use the network namespace
+ */
+void tftpk_transfer_reap(struct tftpk_transfer *t)
+{
+	lockdep_assert_held(&t->lock);
+
+	queue_work(tftpk_wq, &t->reap);
+}
+
+/**
+ * tftpk_transfer_enter() - begin to use the network namespace, with the work
+ * @t: transfer
+ *
+ * The namespace, the listener and what is known of the client stay until
+ * tftpk_transfer_leave(), which comes before all that waits for storage.
+ *
+ * Context: process, the transfer's work. Return: false where the transfer is dead.
+ */
+bool tftpk_transfer_enter(struct tftpk_transfer *t)
+{
+	bool entered;
+
+	spin_lock_bh(&t->lock);
+	entered = !t->dead;
+	t->working = entered;
+	spin_unlock_bh(&t->lock);
+	return entered;
+}
+
+/**
+ * tftpk_transfer_leave() - end what tftpk_transfer_enter() began
+ * @t: transfer, which may have ended meanwhile
+ *
+ * Context: process, the transfer's work.
+ */
+void tftpk_transfer_leave(struct tftpk_transfer *t)
+{
+	spin_lock_bh(&t->lock);
+	t->working = false;
+	if (t->dead)
+		tftpk_transfer_reap(t);
+	spin_unlock_bh(&t->lock);
 }
 
 /* The counter of each outcome, if the transfer had begun. */
@@ -167,7 +250,7 @@ void tftpk_transfer_unreserve(struct tftpk_transfer *t)
 
 /**
  * tftpk_transfer_end() - end a transfer
- * @t: transfer, locked and not dead; the work takes it apart
+ * @t: transfer, locked and not dead
  * @outcome: how it ends
  */
 void tftpk_transfer_end(struct tftpk_transfer *t, enum tftpk_outcome outcome)
@@ -189,7 +272,8 @@ void tftpk_transfer_end(struct tftpk_transfer *t, enum tftpk_outcome outcome)
 	tftpk_client_del(t);
 	tftpk_limit_ended(t->tn, &t->peer.tid.key);
 	tftpk_stats_inc(t->tn, counter);
-	tftpk_transfer_queue(t);
+	if (!t->working)
+		tftpk_transfer_reap(t);
 }
 
 /* End a transfer with an ERROR to its client. */
@@ -221,6 +305,20 @@ void tftpk_transfer_unreadable(struct tftpk_transfer *t, int err,
 	text = tftpk_file_error(err, &code);
 	tftpk_transfer_fail(t, err == -ESTALE ? TFTPK_OUTCOME_CHANGED :
 			    TFTPK_OUTCOME_UNREADABLE, code, text, out);
+}
+
+/**
+ * tftpk_transfer_timed_out() - end a transfer whose storage does not answer
+ * @t: transfer, locked and not dead
+ * @out: takes the ERROR
+ */
+void tftpk_transfer_timed_out(struct tftpk_transfer *t,
+			      struct sk_buff_head *out)
+{
+	/* To unload the module would take as long. */
+	__module_get(THIS_MODULE);
+	t->stuck = true;
+	tftpk_transfer_unreadable(t, -ETIMEDOUT, out);
 }
 
 /**
@@ -386,23 +484,26 @@ void tftpk_transfer_unreachable(const struct tftpk_key *key)
 	spin_unlock(&t->lock);
 }
 
-/**
- * tftpk_transfer_reap() - take a dead transfer apart
- * @t: transfer; readers may still look at its lock, and that it is dead
- *
- * Context: process, the transfer's work.
+/* Take a dead transfer apart, but for what waits for storage. Readers may still look
+ * at its lock, and that it is dead.
  */
-void tftpk_transfer_reap(struct tftpk_transfer *t)
+static void tftpk_transfer_reap_work(struct work_struct *work)
 {
+	struct tftpk_transfer *t = container_of(work, struct tftpk_transfer,
+						reap);
 	struct tftpk_listener *listener = t->peer.request.key.port->listener;
 	struct tftpk_net *tn = t->tn;
+	struct dst_entry *dst;
 
 	timer_shutdown_sync(&t->timer);
 
 	spin_lock_bh(&t->lock);
 	tftpk_table_del(t);
+	dst = t->peer.dst;
+	t->peer.dst = NULL;
 	spin_unlock_bh(&t->lock);
 	tftpk_table_unnumber(t);
+	dst_release(dst);
 
 	/* One that lost the race for its key was never announced. */
 	trace_tftpk_end(t);
@@ -410,15 +511,14 @@ void tftpk_transfer_reap(struct tftpk_transfer *t)
 		tftpk_event_transfer(t, t->phase == TFTPK_PHASE_OPENING ?
 				     TFTPK_EVENT_TYPE_REFUSED :
 				     TFTPK_EVENT_TYPE_END);
-	wait_var_event(&t->source.readers, !atomic_read(&t->source.readers));
-	tftpk_file_close(&t->source);
-	kfree_skb(t->request_skb);
-	dst_release(t->peer.dst);
+	/* What others do not wait for any more need not be begun. */
+	if (cancel_work(&t->work))
+		tftpk_transfer_put(t);
 	tftpk_transfer_put(t);
 
-	/* The listener and the namespace may go once they see the last
-	 * transfer gone. wake_up_var() only hashes the address, so the object
-	 * may be gone already.
+	/* The listener may go, and the namespace, once they see the last transfer
+	 * gone. wake_up_var() only hashes the address, so the object may be gone
+	 * already.
 	 */
 	if (atomic_dec_and_test(&listener->users))
 		wake_up_var(&listener->users);
@@ -514,7 +614,7 @@ void tftpk_transfers_close(struct tftpk_net *tn)
 }
 
 /**
- * tftpk_transfer_init() - make cache, table and workqueue
+ * tftpk_transfer_init() - make cache and table
  *
  * Context: process. Return: 0 or a negative errno.
  */
@@ -532,20 +632,9 @@ int tftpk_transfer_init(void)
 				  SLAB_HWCACHE_ALIGN | SLAB_NO_MERGE, NULL);
 	if (!tftpk_transfer_cache)
 		return -ENOMEM;
-	err = -ENOMEM;
-	/* Reading may wait for a disk or unpack a squashfs: any CPU may do it. */
-	tftpk_wq = alloc_workqueue("tftpk", WQ_UNBOUND, 0);
-	if (!tftpk_wq)
-		goto err_wq;
 	err = tftpk_table_init();
 	if (err)
-		goto err_table;
-	return 0;
-
-err_table:
-	destroy_workqueue(tftpk_wq);
-err_wq:
-	kmem_cache_destroy(tftpk_transfer_cache);
+		kmem_cache_destroy(tftpk_transfer_cache);
 	return err;
 }
 
@@ -556,7 +645,6 @@ err_wq:
  */
 void tftpk_transfer_exit(void)
 {
-	destroy_workqueue(tftpk_wq);
 	tftpk_table_exit();
 	/* Transfers are freed by RCU. */
 	rcu_barrier();

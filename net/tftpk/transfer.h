@@ -149,17 +149,17 @@ struct tftpk_source {
 				 * file system
 				 */
 	u32 ahead;		/* bytes to read beyond the window */
+	u32 copied;		/* bytes that the last fill had to copy; the work's
+				 * own
+				 */
 	struct file *file;
-	struct tftpk_export *export;	/* where the file is */
+	struct tftpk_export *export;	/* where the file is, or may be; changed
+					 * under the lock
+					 */
 
 	/* Under the lock. */
 	u32 reserved;		/* pages of tftpk_net.pinned */
 	u32 wanted;		/* pages to reserve once the client answers */
-	atomic_t readers;	/* dumps that look at @file; it stays open for
-				 * them. They come only while the transfer is
-				 * not dead. A late fput() would keep the file
-				 * system busy after unexport returned.
-				 */
 	struct page *small[TFTPK_RING_SMALL];	/* entries of a small ring; not
 						 * cleared
 						 */
@@ -173,11 +173,18 @@ struct tftpk_transfer {
 	struct tftpk_peer peer;
 
 	spinlock_t lock;	/* of what is said to be under it */
-	refcount_t ref;		/* one for the table, one for queued work */
+	refcount_t ref;		/* one until it is reaped, one for queued work;
+				 * the last one has it closed
+				 */
 
 	/* Under the lock. */
 	bool dead;		/* ended; nothing is queued or sent any more */
-	bool reaped;		/* the work has begun to take it apart */
+	bool working;		/* the work uses the network namespace, see
+				 * tftpk_transfer_enter()
+				 */
+	bool stuck;		/* its storage did not answer, and it holds the
+				 * module
+				 */
 	bool announced;		/* events tell of it */
 	bool limited;		/* its first block was beyond the source's rate */
 	u8 phase;		/* enum tftpk_phase */
@@ -219,7 +226,11 @@ struct tftpk_transfer {
 	/* The work's own. */
 	u8 told;		/* percent that the last progress event told of */
 	u32 retransmitted;	/* blocks sent again; under the lock */
-	struct work_struct work;	/* opens, fills, reaps */
+	bool asked;		/* events told of the request */
+	struct work_struct work;	/* opens, fills, closes */
+	struct work_struct reap;	/* takes it apart, but for what waits for
+					 * storage
+					 */
 	struct sk_buff *request_skb;	/* the request, until the file is open */
 	struct tftpk_options options;	/* what an OACK says */
 
@@ -296,7 +307,7 @@ void tftpk_unverified_touch(struct tftpk_transfer *t);
 /* file.c */
 const char *tftpk_file_error(int err, u16 *code);
 int tftpk_file_open(struct tftpk_source *source, spinlock_t *lock,
-		    struct tftpk_net *tn, const char *name);
+		    const char *name);
 int tftpk_file_fill(struct tftpk_source *source, spinlock_t *lock, u64 end);
 bool tftpk_file_changed(const struct tftpk_source *source);
 void tftpk_file_release(struct tftpk_source *source, u64 below);
@@ -360,7 +371,12 @@ void tftpk_transfer_unreadable(struct tftpk_transfer *t, int err,
 			       struct sk_buff_head *out);
 void tftpk_transfer_evict(struct tftpk_transfer *t);
 bool tftpk_unverified_evict_oldest(struct tftpk_transfer *t);
+void tftpk_transfer_timed_out(struct tftpk_transfer *t,
+			      struct sk_buff_head *out);
 void tftpk_transfer_reap(struct tftpk_transfer *t);
+bool tftpk_transfer_enter(struct tftpk_transfer *t);
+void tftpk_transfer_leave(struct tftpk_transfer *t);
+bool tftpk_transfer_close(struct tftpk_transfer *t);
 bool tftpk_transfer_speaks(const struct tftpk_key *key);
 void tftpk_transfer_abort(const struct tftpk_key *key, u16 code);
 void tftpk_transfer_unreachable(const struct tftpk_key *key);
@@ -413,6 +429,7 @@ void tftpk_send_note_bounded(struct tftpk_transfer *t);
 void tftpk_send_tell_bounded(struct tftpk_transfer *t);
 void tftpk_send_answer(struct tftpk_transfer *t, struct sk_buff_head *out);
 void tftpk_send_timer(struct timer_list *timer);
+int tftpk_send_fill(struct tftpk_transfer *t, u64 goal);
 void tftpk_send_refill(struct tftpk_transfer *t);
 void tftpk_send_ack(const struct tftpk_key *key, u16 block,
 		    const struct sk_buff *skb);
