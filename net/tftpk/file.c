@@ -213,6 +213,7 @@ static bool tftpk_folio_usable(struct folio *folio,
 {
 	return folio_test_uptodate(folio) && !folio_test_readahead(folio) &&
 	       !folio_test_hwpoison(folio) &&
+	       !(folio_test_large(folio) && folio_test_has_hwpoisoned(folio)) &&
 	       folio->mapping == mapping;
 }
 
