@@ -16,6 +16,9 @@
 
 #include "transfer.h"
 
+/* No write() takes longer, in seconds. */
+#define TFTPK_WRITE_MAX_S	60
+
 /**
  * tftpk_file_error() - what a client is told of a file that was not opened
  * @err: negative errno
@@ -43,6 +46,8 @@ const char *tftpk_file_error(int err, u16 *code)
 	switch (err) {
 	case -ESTALE:
 		return "file changed";
+	case -ETXTBSY:
+		return "file is being written";
 	case -ETIMEDOUT:
 		return "the storage does not answer";
 	}
@@ -59,10 +64,23 @@ static void tftpk_file_data(struct tftpk_source *source, struct inode *inode)
 			  inode->i_sb->s_magic == TMPFS_MAGIC);
 }
 
+/* Is it being written, now? A write() sets the time at its beginning, and may take
+ * long. A file that is only held open, as images are by loop devices, is not.
+ */
+static bool tftpk_file_being_written(const struct inode *inode)
+{
+	struct timespec64 mtime = inode_get_mtime(inode);
+	time64_t age = ktime_get_real_seconds() - mtime.tv_sec;
+
+	return inode_is_open_for_write(inode) && age < TFTPK_WRITE_MAX_S &&
+	       age > -TFTPK_WRITE_MAX_S;
+}
+
 /**
  * tftpk_file_open() - open what a request names
  * @source: of a transfer that has no file yet, but an export
  * @lock: the transfer's, not held
+ * @detect_changes: refuse what is being written
  * @name: path as the client sent it
  *
  * Fixes size, modification time and identity of the data.
@@ -70,7 +88,7 @@ static void tftpk_file_data(struct tftpk_source *source, struct inode *inode)
  * Context: process, the transfer's work. Return: 0 or a negative errno.
  */
 int tftpk_file_open(struct tftpk_source *source, spinlock_t *lock,
-		    const char *name)
+		    bool detect_changes, const char *name)
 {
 	struct inode *inode;
 	struct file *file;
@@ -87,7 +105,7 @@ int tftpk_file_open(struct tftpk_source *source, spinlock_t *lock,
 	source->size = i_size_read(inode);
 	source->mtime = inode_get_mtime(inode);
 	spin_unlock_bh(lock);
-	return 0;
+	return detect_changes && tftpk_file_being_written(inode) ? -ETXTBSY : 0;
 }
 
 /**

@@ -207,7 +207,9 @@ static void tftpk_request_open(struct tftpk_transfer *t)
 	t->asked = true;
 
 	tftpk_transfer_leave(t);
-	err = tftpk_file_open(&t->source, &t->lock, req->name);
+	err = tftpk_file_open(&t->source, &t->lock,
+			      READ_ONCE(t->tn->settings.detect_changes),
+			      req->name);
 	if (err == -ENOENT && tftpk_request_elsewhere(t, req->name))
 		return;
 	if (!tftpk_transfer_enter(t))

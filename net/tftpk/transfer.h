@@ -307,7 +307,7 @@ void tftpk_unverified_touch(struct tftpk_transfer *t);
 /* file.c */
 const char *tftpk_file_error(int err, u16 *code);
 int tftpk_file_open(struct tftpk_source *source, spinlock_t *lock,
-		    const char *name);
+		    bool detect_changes, const char *name);
 int tftpk_file_fill(struct tftpk_source *source, spinlock_t *lock, u64 end);
 bool tftpk_file_changed(const struct tftpk_source *source);
 void tftpk_file_release(struct tftpk_source *source, u64 below);

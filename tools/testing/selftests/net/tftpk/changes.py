@@ -185,6 +185,28 @@ def _(server):
         growth.expect(transfers_completed=1, transfers_active=0)
 
 
+WRITTEN = Error(Code.UNDEFINED, "file is being written")
+
+
+@test(
+    "{0}: a file that is being written is refused, one that is only open is not",
+    ["IPv4"],
+    SYSTEMS[:4],
+)
+def _(server, system):
+    path = fresh(system)
+    with Client(server) as client, open(path, "r+b") as file:
+        # As a loop device keeps an image.
+        same(FILE, fetch(client, f"{system}/file", *OPTIONS))
+        # One write() of all of it would set this time at its beginning.
+        os.utime(path)
+        equal("the answer", WRITTEN, client.ask(f"{system}/file", *OPTIONS))
+        with settings(detect_changes=False):
+            same(FILE, fetch(client, f"{system}/file", *OPTIONS))
+        file.close()
+        same(FILE, fetch(client, f"{system}/file", *OPTIONS))
+
+
 # ---- changes that do not ----
 
 
