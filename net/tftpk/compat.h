@@ -45,6 +45,12 @@ static void tftpk_encap_err_rcv(struct sock *sk, struct sk_buff *skb,	\
 static void tftpk_encap_err_rcv_6_2(__VA_ARGS__)
 #endif
 
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 9, 0)
+/* IMA became a security module. */
+#include <linux/ima.h>
+#define security_file_post_open(file, mask)	ima_file_check(file, mask)
+#endif
+
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
 /* Exported all along, but declared only in fs/internal.h. */
 int vfs_path_lookup(struct dentry *dentry, struct vfsmount *mnt,

@@ -13,6 +13,7 @@
 #include <linux/netlink.h>
 #include <linux/rculist.h>
 #include <linux/sched/task.h>
+#include <linux/security.h>
 #include <linux/slab.h>
 #include <linux/wait_bit.h>
 
@@ -386,6 +387,24 @@ int tftpk_export_path(const char *name, struct path *path)
 	return 0;
 }
 
+/* Open a file and let the security modules look, as nfsd does; a lease, as Samba
+ * and nfsd take them for their clients, is broken and waited for.
+ */
+static struct file *tftpk_open_path(const struct path *path,
+				    const struct cred *cred)
+{
+	struct file *file = dentry_open(path, O_RDONLY | O_NOATIME, cred);
+	int err;
+
+	if (IS_ERR(file))
+		return file;
+	err = security_file_post_open(file, MAY_READ | MAY_OPEN);
+	if (!err)
+		return file;
+	__fput_sync(file);
+	return ERR_PTR(err);
+}
+
 static struct file *tftpk_open_beneath(const struct tftpk_export *export,
 				       const char *name)
 {
@@ -416,8 +435,7 @@ static struct file *tftpk_open_beneath(const struct tftpk_export *export,
 	if (err)
 		file = ERR_PTR(err);
 	else
-		file = dentry_open(&path, O_RDONLY | O_NONBLOCK | O_NOATIME |
-				   O_LARGEFILE, export->cred);
+		file = tftpk_open_path(&path, export->cred);
 	path_put(&path);
 out:
 	revert_creds(old);
