@@ -105,16 +105,28 @@ static struct sk_buff *tftpk_event_new(struct tftpk_net *tn,
 	return NULL;
 }
 
+static bool tftpk_event_closed;
+
 /* Send it, unless there was an error. */
 static void tftpk_event_send(struct tftpk_net *tn, struct sk_buff *skb,
-			     void *hdr, int err, gfp_t gfp)
+			     void *hdr, int err)
 {
 	if (err) {
 		nlmsg_free(skb);
 	} else {
 		genlmsg_end(skb, hdr);
-		err = genlmsg_multicast_netns(&tftpk_nl_family, tn->net, skb,
-					      0, TFTPK_NLGRP_EVENTS, gfp);
+		/* Within RCU: see tftpk_event_exit(). */
+		rcu_read_lock();
+		if (READ_ONCE(tftpk_event_closed)) {
+			nlmsg_free(skb);
+			err = -ESRCH;
+		} else {
+			err = genlmsg_multicast_netns(&tftpk_nl_family,
+						      tn->net, skb, 0,
+						      TFTPK_NLGRP_EVENTS,
+						      GFP_ATOMIC);
+		}
+		rcu_read_unlock();
 		if (err == -ESRCH)
 			return;		/* the last listener has just left */
 	}
@@ -124,8 +136,23 @@ static void tftpk_event_send(struct tftpk_net *tn, struct sk_buff *skb,
 
 static bool tftpk_event_wanted(const struct tftpk_net *tn)
 {
-	return genl_has_listeners(&tftpk_nl_family, tn->net,
+	return !READ_ONCE(tftpk_event_closed) &&
+	       genl_has_listeners(&tftpk_nl_family, tn->net,
 				  TFTPK_NLGRP_EVENTS);
+}
+
+/**
+ * tftpk_event_exit() - end events
+ *
+ * Transfers that end after the family was unregistered would tell of it to the group
+ * that another family was given its number.
+ *
+ * Context: process.
+ */
+void tftpk_event_exit(void)
+{
+	WRITE_ONCE(tftpk_event_closed, true);
+	synchronize_rcu();
 }
 
 /* How it ended, or why it is slow. */
@@ -180,7 +207,7 @@ void tftpk_event_transfer(struct tftpk_transfer *t, enum tftpk_event_type type)
 				     TFTPK_REQUEST(t->request_skb)->name);
 	if (!err && opened)
 		err = tftpk_put_path(skb, TFTPK_A_TRANSFER_FILE, t->source.file);
-	tftpk_event_send(t->tn, skb, hdr, err, GFP_KERNEL);
+	tftpk_event_send(t->tn, skb, hdr, err);
 }
 
 /**
@@ -218,5 +245,5 @@ void tftpk_event_refused(const struct tftpk_key *key, const char *name,
 	      nla_put_string(skb, TFTPK_A_TRANSFER_NAME, name) ?:
 	      nla_put_u32(skb, TFTPK_A_TRANSFER_ERROR_CODE, code) ?:
 	      nla_put_string(skb, TFTPK_A_TRANSFER_REASON, reason);
-	tftpk_event_send(tn, skb, hdr, err, GFP_ATOMIC);
+	tftpk_event_send(tn, skb, hdr, err);
 }

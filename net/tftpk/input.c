@@ -130,7 +130,8 @@ static void tftpk_input_request(struct tftpk_key *key, struct sk_buff *skb,
 	skb_pull(skb, sizeof(struct udphdr));
 	if (tftpk_parse_request(skb->data + 2, len - 2, &req))
 		goto malformed;
-	if (!tftpk_input_choose_local(key, skb)) {
+	/* It is kept until the file is open, which is not what reserves are for. */
+	if (skb_pfmemalloc(skb) || !tftpk_input_choose_local(key, skb)) {
 		tftpk_stats_inc(tn, TFTPK_A_STATS_REQUESTS_DROPPED);
 		kfree_skb(skb);
 		return;

@@ -42,6 +42,7 @@ err_transfer:
 
 static void __exit tftpk_exit(void)
 {
+	tftpk_event_exit();
 	tftpk_netlink_exit();
 	tftpk_server_exit();
 	tftpk_storage_exit();

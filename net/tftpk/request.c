@@ -440,10 +440,12 @@ void tftpk_request_rrq(const struct tftpk_key *key, struct sk_buff *skb,
 			tftpk_event_refused(key, TFTPK_REQUEST(skb)->name,
 					    TFTPK_ERR_UNDEFINED,
 					    "a transfer of this client and port is running");
-		}
-		if (meets != TFTPK_MEETS_NEW) {
-			tftpk_output_send(tn->net, &out);
 			goto drop;
+		}
+		if (meets == TFTPK_MEETS_REPEATED) {
+			tftpk_output_send(tn->net, &out);
+			consume_skb(skb);
+			return;
 		}
 		if (!tries)
 			known = tftpk_limit_known(tn, key, iif);

@@ -331,6 +331,7 @@ void tftpk_output_error(const struct tftpk_key *key, struct net *net, u16 code,
 			const char *text);
 
 /* event.c */
+void tftpk_event_exit(void);
 int tftpk_put_path(struct sk_buff *skb, int attr, const struct file *file);
 int tftpk_put_transfer(struct sk_buff *skb, const struct tftpk_transfer *t);
 void tftpk_event_transfer(struct tftpk_transfer *t,
