@@ -9,6 +9,7 @@
 #include <linux/jiffies.h>
 #include <linux/ratelimit.h>
 #include <linux/slab.h>
+#include <linux/user_namespace.h>
 #include <net/genetlink.h>
 
 #include "genl.h"
@@ -205,7 +206,8 @@ void tftpk_event_transfer(struct tftpk_transfer *t, enum tftpk_event_type type)
 	if (!err && t->request_skb)
 		err = nla_put_string(skb, TFTPK_A_TRANSFER_NAME,
 				     TFTPK_REQUEST(t->request_skb)->name);
-	if (!err && opened)
+	/* Paths are the host's: none for who is root of a namespace only. */
+	if (!err && opened && t->tn->net->user_ns == &init_user_ns)
 		err = tftpk_put_path(skb, TFTPK_A_TRANSFER_FILE, t->source.file);
 	tftpk_event_send(t->tn, skb, hdr, err);
 }

@@ -263,7 +263,7 @@ static const struct genl_split_ops tftpk_nl_ops[] = {
 };
 
 static const struct genl_multicast_group tftpk_nl_mcgrps[] = {
-	[TFTPK_NLGRP_EVENTS] = { "events", },
+	[TFTPK_NLGRP_EVENTS] = { "events", GENL_MCAST_CAP_NET_ADMIN, },
 };
 
 struct genl_family tftpk_nl_family __ro_after_init = {

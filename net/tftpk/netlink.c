@@ -5,6 +5,7 @@
  * and settings. What genl.h declares runs in process context, without
  * tftpk_net.mutex.
  */
+#include <linux/capability.h>
 #include <linux/fs.h>
 #include <linux/slab.h>
 #include <net/genetlink.h>
@@ -135,8 +136,10 @@ static int tftpk_dump_transfer(struct sk_buff *skb,
 	spin_unlock_bh(&t->lock);
 
 	if (opened) {
-		/* The file stays open as long as somebody holds the transfer. */
-		if (!err)
+		/* The file stays open as long as somebody holds the transfer. Who
+		 * fetches which is not for everybody.
+		 */
+		if (!err && netlink_net_capable(cb->skb, CAP_NET_ADMIN))
 			err = tftpk_put_path(skb, TFTPK_A_TRANSFER_FILE,
 					     t->source.file);
 	}

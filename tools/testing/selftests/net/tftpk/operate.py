@@ -8,7 +8,6 @@ import contextlib
 import fcntl
 import json
 import os
-import pathlib
 import pty
 import re
 import select
@@ -20,10 +19,10 @@ import termios
 import time
 
 from lib import (
-    CLIENTS, PATIENCE, SERVERS, SRV, WORK, Client, Code, Error, Growth, Unexpected, after, as_user,
-    blank, cached, command, content, ctl, defer, disk, drop_caches, during, equal, execute, fetch,
-    has, inside, ip, load, make, matches, module, netem, occupy, paused, refuses, run, same, shows,
-    start, subscribed, sysctl, test, told, transfers, wait_for,
+    CLIENTS, PATIENCE, SERVERS, SRV, WORK, Client, Code, Error, Growth, Unexpected, after,
+    as_user, blank, cached, command, content, ctl, defer, disk, drop_caches, during, equal,
+    execute, fails, fetch, has, ip, load, make, matches, module, netem, occupy, paused, refuses,
+    run, same, shows, start, subscribed, test, told, transfers, wait_for,
 )
 
 FOUR, SIX = SERVERS["IPv4"], SERVERS["IPv6"]
@@ -433,15 +432,22 @@ def _():
     )
 
 
-@test("monitor says what it lost, and goes on; it needs no privilege", ())
+@test("monitor is for CAP_NET_ADMIN, and so is what file a client fetches", ())
 def _():
     ctl("export", ROOT)
-    # Whoever is not root gets the buffer that everybody gets.
-    with inside(INIT):
-        before = pathlib.Path("/proc/sys/net/core/rmem_max").read_text(encoding="ascii").strip()
-    defer(sysctl, INIT, "core/rmem_max", before)
-    sysctl(INIT, "core/rmem_max", 20000)
-    monitor = Monitor(who=as_user(65534, ()))
+    nobody = as_user(65534, ())
+    fails(1, "tftpkctl: monitor: *CAP_NET_ADMIN*", *nobody, "tftpkctl", "monitor", netns="server")
+    transfer = paused(FOUR, "large")
+    for who, file in ((as_user(65534, ["net_admin"]), f"{ROOT}/large"), (nobody, None)):
+        listed = json.loads(command(*who, "tftpkctl", "-j", "transfers", netns="server"))
+        equal("file and size", [(file, 1_000_000)], [(t["file"], t["size"]) for t in listed])
+    transfer.finish()
+
+
+@test("monitor says what it lost, and goes on", ())
+def _():
+    ctl("export", ROOT)
+    monitor = Monitor(who=as_user(65534, ["net_admin"]))
     growth = Growth()
     monitor.process.send_signal(signal.SIGSTOP)
     while not growth["events_dropped"]:
