@@ -18,6 +18,9 @@
 #include "netlink.h"
 #include "tftpk.h"
 
+/* Others wait meanwhile, see TFTPK_STORAGE_WAIT_MS. */
+#define TFTPK_UNEXPORT_SECONDS	30
+
 /* ---- exports ---- */
 
 static int tftpk_put_export(struct sk_buff *skb,
@@ -158,6 +161,7 @@ int tftpk_nl_export_del_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	const char *name = tftpk_get_string(info, TFTPK_A_EXPORT_PATH);
 	struct tftpk_net *tn = tftpk_net(genl_info_net(info));
+	unsigned long deadline = jiffies + TFTPK_UNEXPORT_SECONDS * HZ;
 	struct tftpk_export *export, *next;
 	struct path path = {};
 	LIST_HEAD(ended);
@@ -167,7 +171,7 @@ int tftpk_nl_export_del_doit(struct sk_buff *skb, struct genl_info *info)
 		return -EINVAL;
 	/* Where storage does not answer it goes by its name. */
 	err = tftpk_export_path(name, &path);
-	if (err == -EINTR)
+	if (err == -EINTR && fatal_signal_pending(current))
 		return err;
 	mutex_lock(&tn->mutex);
 	err = tftpk_server_unexport(tn, name, path.dentry ? &path : NULL,
@@ -177,7 +181,7 @@ int tftpk_nl_export_del_doit(struct sk_buff *skb, struct genl_info *info)
 	path_put(&path);
 
 	list_for_each_entry_safe(export, next, &ended, list)
-		err = tftpk_export_end(export) ?: err;
+		err = tftpk_export_end(export, deadline) ?: err;
 	if (err == -ETIMEDOUT) {
 		NL_SET_ERR_MSG(info->extack,
 			       "no longer served, but the storage does not answer: files are closed when it does");

@@ -108,13 +108,14 @@ void tftpk_export_put(struct tftpk_export *export)
 /**
  * tftpk_export_end() - wait until nobody uses an export any more
  * @export: that nobody finds; the caller, who took it off its list, leaves it
+ * @deadline: in jiffies
  *
  * All its files are closed then, and its mount is free. Storage may not answer: this
- * waits as long as that gets on.
+ * waits as long as that gets on, but not beyond the deadline.
  *
  * Context: process. Return: as tftpk_storage_wait().
  */
-int tftpk_export_end(struct tftpk_export *export)
+int tftpk_export_end(struct tftpk_export *export, unsigned long deadline)
 {
 	unsigned int before;
 	int err;
@@ -122,8 +123,9 @@ int tftpk_export_end(struct tftpk_export *export)
 	do {
 		before = refcount_read(&export->users);
 		err = tftpk_storage_wait(&export->gone);
-	} while (err == -ETIMEDOUT && refcount_read(&export->users) < before);
-	if (err == -ETIMEDOUT) {
+	} while (err == -ETIMEDOUT && time_before(jiffies, deadline) &&
+		 refcount_read(&export->users) < before);
+	if (err) {
 		/* To unload the module would take as long. */
 		__module_get(THIS_MODULE);
 		export->stuck = true;
@@ -260,7 +262,7 @@ static int tftpk_walk(struct tftpk_walk *walk)
 	int err;
 
 	err = vfs_path_lookup(walk->root.dentry, walk->root.mnt, walk->name,
-			      LOOKUP_FOLLOW, &walk->path);
+			      LOOKUP_FOLLOW | LOOKUP_NO_MAGICLINKS, &walk->path);
 	if (err || !export)
 		return err;
 	export->path = walk->path;
@@ -295,7 +297,10 @@ static void tftpk_walk_free(struct tftpk_errand *errand)
 	kfree(walk);
 }
 
-/* Resolve an absolute path as the calling process would. */
+/* Resolve an absolute path as the calling process would. The links of /proc that lead
+ * to what a process has open are not followed: of /proc/self, a work would follow its
+ * own.
+ */
 static struct tftpk_walk *tftpk_walk_go(const char *name,
 					struct tftpk_export *export,
 					struct netlink_ext_ack *extack)
@@ -313,7 +318,7 @@ static struct tftpk_walk *tftpk_walk_go(const char *name,
 	walk->export = export;
 	get_fs_root(current->fs, &walk->root);
 	tftpk_errand_init(&walk->errand, tftpk_walk_run, tftpk_walk_free);
-	err = tftpk_errand_run(&walk->errand);
+	err = tftpk_errand_run(&walk->errand, tftpk_errand_wq);
 	if (err == -ETIMEDOUT)
 		NL_SET_ERR_MSG(extack, "the storage does not answer");
 	if (!err) {
@@ -629,7 +634,7 @@ static struct file *tftpk_lookup_in(struct tftpk_export *export,
 	lookup->export = export;
 	tftpk_errand_init(&lookup->errand, tftpk_lookup_run,
 			  tftpk_lookup_free);
-	err = tftpk_errand_run(&lookup->errand);
+	err = tftpk_errand_run(&lookup->errand, export->wq);
 	if (err) {
 		file = ERR_PTR(err);
 	} else {

@@ -137,9 +137,10 @@ static int tftpk_dump_transfer(struct sk_buff *skb,
 
 	if (opened) {
 		/* The file stays open as long as somebody holds the transfer. Who
-		 * fetches which is not for everybody.
+		 * fetches which is not for everybody, and paths of the host are not
+		 * for root of a container.
 		 */
-		if (!err && netlink_net_capable(cb->skb, CAP_NET_ADMIN))
+		if (!err && netlink_capable(cb->skb, CAP_NET_ADMIN))
 			err = tftpk_put_path(skb, TFTPK_A_TRANSFER_FILE,
 					     t->source.file);
 	}

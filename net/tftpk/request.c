@@ -218,9 +218,7 @@ static void tftpk_request_open(struct tftpk_transfer *t)
 		err = tftpk_request_negotiate(t, req);
 	if (!err && !t->options.nopts)
 		admitted = tftpk_request_block(t);
-	if (!err && admitted)
-		err = tftpk_send_fill(t, tftpk_send_goal(t));
-	if (err == -ECANCELED)
+	if (!err && admitted && !tftpk_send_fill(t, tftpk_send_goal(t), &err))
 		return;
 
 	tftpk_transfer_lock(t, &out);

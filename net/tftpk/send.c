@@ -393,24 +393,22 @@ static void tftpk_send_tell_progress(struct tftpk_transfer *t)
  * tftpk_send_fill() - fill the ring
  * @t: transfer, entered
  * @goal: position in the file up to which to read
+ * @err: takes what tftpk_file_fill() returns
  *
  * Context: process, the transfer's work. May wait for storage.
  *
- * Return: as tftpk_file_fill(); or -ECANCELED where the transfer has ended, and is
- * not entered any more.
+ * Return: false where the transfer has ended, and is not entered any more.
  */
-int tftpk_send_fill(struct tftpk_transfer *t, u64 goal)
+bool tftpk_send_fill(struct tftpk_transfer *t, u64 goal, int *err)
 {
-	int err;
-
 	tftpk_transfer_leave(t);
-	err = tftpk_file_fill(&t->source, &t->lock, goal);
+	*err = tftpk_file_fill(&t->source, &t->lock, goal);
 	if (!tftpk_transfer_enter(t))
-		return -ECANCELED;
+		return false;
 	if (unlikely(t->source.copied))
 		tftpk_stats_add(t->tn, TFTPK_A_STATS_BYTES_COPIED,
 				t->source.copied);
-	return err;
+	return true;
 }
 
 /**
@@ -431,8 +429,7 @@ void tftpk_send_refill(struct tftpk_transfer *t)
 		goal = tftpk_send_goal(t);
 		from = t->source.ring.filled;
 		spin_unlock_bh(&t->lock);
-		err = tftpk_send_fill(t, goal);
-		if (err == -ECANCELED)
+		if (!tftpk_send_fill(t, goal, &err))
 			return;
 
 		tftpk_transfer_lock(t, &out);

@@ -19,7 +19,8 @@
 
 /* For what never waits for storage. */
 struct workqueue_struct *tftpk_wq;
-static struct workqueue_struct *tftpk_errand_wq;
+/* For errands that concern no export yet. */
+struct workqueue_struct *tftpk_errand_wq;
 
 /**
  * tftpk_storage_wait() - wait for what waits for storage
@@ -75,19 +76,24 @@ void tftpk_errand_init(struct tftpk_errand *errand,
 /**
  * tftpk_errand_run() - have an errand done
  * @errand: errand
+ * @wq: where
  *
  * Context: process.
  *
- * Return: 0; or as tftpk_storage_wait(), and it is done some time later.
+ * Return: 0; or as tftpk_storage_wait(), and it is done some time later, or never.
  */
-int tftpk_errand_run(struct tftpk_errand *errand)
+int tftpk_errand_run(struct tftpk_errand *errand, struct workqueue_struct *wq)
 {
 	int err;
 
 	refcount_inc(&errand->ref);
-	queue_work(tftpk_errand_wq, &errand->work);
+	queue_work(wq, &errand->work);
 	err = tftpk_storage_wait(&errand->done);
-	if (err == -ETIMEDOUT) {
+	if (!err)
+		return 0;
+	if (cancel_work(&errand->work)) {
+		refcount_dec(&errand->ref);
+	} else {
 		/* To unload the module would take as long. */
 		errand->stuck = true;
 		__module_get(THIS_MODULE);

@@ -32,6 +32,7 @@ struct tftpk_errand {
 };
 
 extern struct workqueue_struct *tftpk_wq;
+extern struct workqueue_struct *tftpk_errand_wq;
 
 int tftpk_storage_init(void);
 void tftpk_storage_exit(void);
@@ -39,7 +40,7 @@ int tftpk_storage_wait(struct completion *done);
 void tftpk_errand_init(struct tftpk_errand *errand,
 		       void (*run)(struct tftpk_errand *errand),
 		       void (*free)(struct tftpk_errand *errand));
-int tftpk_errand_run(struct tftpk_errand *errand);
+int tftpk_errand_run(struct tftpk_errand *errand, struct workqueue_struct *wq);
 void tftpk_errand_put(struct tftpk_errand *errand);
 
 #endif /* _TFTPK_STORAGE_H */

@@ -353,7 +353,7 @@ tftpk_export_make(const char *name, const struct tftpk_export_options *options,
 		  struct netlink_ext_ack *extack);
 void tftpk_export_unmake(struct tftpk_export *export);
 void tftpk_export_put(struct tftpk_export *export);
-int tftpk_export_end(struct tftpk_export *export);
+int tftpk_export_end(struct tftpk_export *export, unsigned long deadline);
 int tftpk_export_path(const char *name, struct path *path);
 bool tftpk_export_has_prefix(const struct tftpk_export *export,
 			     const char *prefix);

@@ -119,8 +119,12 @@ static struct workqueue_struct *tftpk_transfer_wq(const struct tftpk_transfer *t
  */
 void tftpk_transfer_put(struct tftpk_transfer *t)
 {
+	/* Without a file nothing waits for storage, and works that do may occupy the
+	 * workqueue of the export.
+	 */
 	if (refcount_dec_and_test(&t->ref))
-		queue_work(tftpk_transfer_wq(t), &t->work);
+		queue_work(t->source.file ? tftpk_transfer_wq(t) : tftpk_wq,
+			   &t->work);
 }
 
 /**

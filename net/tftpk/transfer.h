@@ -430,7 +430,7 @@ void tftpk_send_note_bounded(struct tftpk_transfer *t);
 void tftpk_send_tell_bounded(struct tftpk_transfer *t);
 void tftpk_send_answer(struct tftpk_transfer *t, struct sk_buff_head *out);
 void tftpk_send_timer(struct timer_list *timer);
-int tftpk_send_fill(struct tftpk_transfer *t, u64 goal);
+bool tftpk_send_fill(struct tftpk_transfer *t, u64 goal, int *err);
 void tftpk_send_refill(struct tftpk_transfer *t);
 void tftpk_send_ack(const struct tftpk_key *key, u16 block,
 		    const struct sk_buff *skb);

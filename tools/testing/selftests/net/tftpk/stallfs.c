@@ -10,6 +10,7 @@
  *   hold [OP]...  keep requests of these kinds (LOOKUP, OPEN, READ, RELEASE) from now
  *                 on, and print a line "OP NAME UID" for each
  *   go            answer those that are kept
+ *   fail N        answer those by that errno, and others of these kinds from now on
  *   short N       answer reads past the page cache, N bytes at a time, of files that
  *                 are opened from now on; 0 to end that
  *
@@ -45,6 +46,7 @@ static STAILQ_HEAD(, request) held = STAILQ_HEAD_INITIALIZER(held);
 static const char *folder;
 static char *files[FILES_MAX];
 static unsigned int n_files, chunk, holding;	/* a bit for each of @kinds */
+static int failing;
 static int device;
 
 static const struct {
@@ -213,6 +215,10 @@ static bool hold(const struct fuse_in_header *in, size_t len)
 		;
 	if (i == KINDS || !(holding & 1U << i))
 		return false;
+	if (failing) {
+		answer(in, failing, NULL, 0);
+		return true;
+	}
 	request = malloc(sizeof(*request) + len);
 	if (!request)
 		die("malloc");
@@ -226,19 +232,26 @@ static bool hold(const struct fuse_in_header *in, size_t len)
 static void obey(char *line)
 {
 	const char *word = strtok(line, " \n");
+	const struct fuse_in_header *in;
 	struct request *request;
 	unsigned int i;
 
 	if (word && !strcmp(word, "hold")) {
 		holding = 0;
+		failing = 0;
 		while ((word = strtok(NULL, " \n"))) {
 			for (i = 0; i < KINDS; i++)
 				holding |= !strcmp(kinds[i].name, word) ? 1U << i : 0;
 		}
-	} else if (word && !strcmp(word, "go")) {
+	} else if (word && (!strcmp(word, "go") || !strcmp(word, "fail"))) {
+		failing = *word == 'f' ? atoi(strtok(NULL, " \n")) : 0;
 		while ((request = STAILQ_FIRST(&held))) {
+			in = (struct fuse_in_header *)request->bytes;
 			STAILQ_REMOVE_HEAD(&held, list);
-			serve((struct fuse_in_header *)request->bytes);
+			if (failing)
+				answer(in, failing, NULL, 0);
+			else
+				serve(in);
 			free(request);
 		}
 	} else if (word && !strcmp(word, "short")) {

@@ -5,6 +5,7 @@ it answers again nothing is left. Of a file system by stallfs.c, and of a block 
 """
 
 import contextlib
+import errno
 import os
 import platform
 import select
@@ -381,6 +382,42 @@ def _():
         # What was not begun is not done any more.
         between("requests that hang", 1, len(stall.held), 64)
         stall.go()
+
+
+@test("thousands of requests into what hangs take no memory", ())
+def _():
+    stall = during(stalling())
+    stall.hold("OPEN")
+    with settings(max_unverified=100):
+        clients = [during(Client(IP4)) for _ in range(200)]
+        for client in clients:
+            client.request("stall/file")
+        stall.wait(64)
+        # Those that are under way, those that hang, and a slab.
+        most = 100 + 64 + 40
+        between("transfers", 100, objects(), most)
+        for _ in range(20):
+            for client in clients:
+                client.request("stall/file")
+            time.sleep(0.1)
+        between("transfers after thousands", 100, objects(), most)
+        serves()
+        stall.go()
+        for client in clients:
+            client.peer = None
+
+
+@test("{0} fails by ECANCELED: the client is told", (), ("LOOKUP", "OPEN", "READ"))
+def _(kind):
+    stall = during(stalling())
+    stall.hold(kind)
+    growth = Growth()
+    with Client(IP4) as client:
+        client.request("stall/file")
+        stall.wait()
+        stall.tell("fail", errno.ECANCELED)
+        client.expect(Error, code=Code.UNDEFINED, text="cannot read file")
+        growth.expect(transfers_active=0, requests_refused=1)
 
 
 @test("{0} is reached by requests that hang: others get in", (), ("max-transfers", "max-unverified"))
