@@ -142,8 +142,8 @@ static const struct command commands[] = {
 		.details =
 "Prints the file, its size and its export, or why NAME would be refused; the exit\n"
 "status is 1 then. Nothing is sent.\n"
-"--from also tells how many requests the client ADDR may send: whether it is\n"
-"trusted, on the link, or behind a router as far as the main routing table knows.\n",
+"--from also tells how many requests without options the client ADDR may send, and\n"
+"whether it is trusted, on the link, or behind a router.\n",
 		.options = BIT(OPTION_FROM),
 		.min_args = 1, .max_args = 1, .run = run_test,
 	}, {

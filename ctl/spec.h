@@ -47,6 +47,15 @@ static const char *const outcome_docs[] = {
 	[TFTPK_OUTCOME_EVICTED] = "it gave way to newer requests",
 };
 
+static const char *const client_class_words[] = {
+	[TFTPK_CLIENT_CLASS_UNSERVED] = "unserved",
+	[TFTPK_CLIENT_CLASS_UNREACHABLE] = "unreachable",
+	[TFTPK_CLIENT_CLASS_ROUTED] = "routed",
+	[TFTPK_CLIENT_CLASS_LINK] = "link",
+	[TFTPK_CLIENT_CLASS_TRUSTED] = "trusted",
+	NULL
+};
+
 static const struct field transfer_fields[] = {
 	{ .attr = TFTPK_A_TRANSFER_ID, .type = FIELD_NUMBER,
 	  .name = "id" },
@@ -123,6 +132,33 @@ static const struct field event_fields[] = {
 	  .name = "error-code" },
 	{ .attr = TFTPK_A_TRANSFER_REASON, .type = FIELD_STRING,
 	  .name = "reason" },
+};
+
+static const struct field lookup_fields[] = {
+	{ .attr = TFTPK_A_LOOKUP_EXPORT_ID, .type = FIELD_NUMBER,
+	  .name = "export-id" },
+	{ .attr = TFTPK_A_LOOKUP_FILE, .type = FIELD_STRING,
+	  .name = "file" },
+	{ .attr = TFTPK_A_LOOKUP_SIZE, .type = FIELD_NUMBER,
+	  .name = "size" },
+	{ .attr = TFTPK_A_LOOKUP_ERROR_CODE, .type = FIELD_NUMBER,
+	  .name = "error-code" },
+	{ .attr = TFTPK_A_LOOKUP_REASON, .type = FIELD_STRING,
+	  .name = "reason" },
+	{ .attr = TFTPK_A_LOOKUP_IFINDEX, .type = FIELD_INTERFACE,
+	  .name = "ifindex" },
+	{ .attr = TFTPK_A_LOOKUP_SOURCE, .type = FIELD_WORD,
+	  .name = "source", .words = client_class_words },
+	{ .attr = TFTPK_A_LOOKUP_GATEWAY, .type = FIELD_ADDRESS,
+	  .name = "gateway" },
+	{ .attr = TFTPK_A_LOOKUP_NETWORK, .type = FIELD_ADDRESS,
+	  .name = "network" },
+	{ .attr = TFTPK_A_LOOKUP_PREFIX_LENGTH, .type = FIELD_NUMBER,
+	  .name = "prefix-length" },
+	{ .attr = TFTPK_A_LOOKUP_BURST, .type = FIELD_NUMBER,
+	  .name = "burst" },
+	{ .attr = TFTPK_A_LOOKUP_WINDOW_SIZE, .type = FIELD_NUMBER,
+	  .name = "window-size" },
 };
 
 static const struct field counters[] = {

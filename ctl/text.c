@@ -314,6 +314,12 @@ json_t *look_up(const json_t *object, const char *name)
 	return json_object_get(object, key_of(name));
 }
 
+/* remove_key() - remove a key, by the spec's name. */
+void remove_key(json_t *object, const char *name)
+{
+	json_object_del(object, key_of(name));
+}
+
 /*
  * put_interface() - set "ifindex" and "interface": the name, null for none, or
  * as ip(8) does "if7" for one that is gone.

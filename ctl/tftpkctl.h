@@ -159,6 +159,7 @@ json_t *json_range(uint32_t low, uint32_t high);
 void append(json_t *list, json_t *value);
 void put(json_t *object, const char *name, json_t *value);
 json_t *look_up(const json_t *object, const char *name);
+void remove_key(json_t *object, const char *name);
 json_t *find_entry(const json_t *list, const json_t *wanted,
 		   const char *const *keys);
 void put_interface(json_t *object, uint32_t ifindex);

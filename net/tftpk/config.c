@@ -432,14 +432,6 @@ int tftpk_nl_trust_del_doit(struct sk_buff *skb, struct genl_info *info)
 	return err;
 }
 
-static int tftpk_put_trust(struct sk_buff *skb, const struct in6_addr *addr,
-			   u8 plen)
-{
-	return tftpk_put_address(skb, TFTPK_A_TRUST_ADDRESS, addr) ||
-	       nla_put_u8(skb, TFTPK_A_TRUST_PREFIX_LENGTH,
-			  ipv6_addr_v4mapped(addr) ? plen - 96 : plen);
-}
-
 /* cb->args[0] is the number of networks that were told. */
 int tftpk_nl_trust_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
 {
@@ -454,9 +446,12 @@ int tftpk_nl_trust_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
 		void *hdr = tftpk_dump_entry(skb, cb, TFTPK_CMD_TRUST_GET);
 
 		err = -EMSGSIZE;
-		if (hdr)
-			err = tftpk_dump_end(skb, hdr,
-					     tftpk_put_trust(skb, addr, plen));
+		if (hdr) {
+			err = tftpk_put_network(skb, TFTPK_A_TRUST_ADDRESS,
+						TFTPK_A_TRUST_PREFIX_LENGTH,
+						addr, plen);
+			err = tftpk_dump_end(skb, hdr, err);
+		}
 		if (err)
 			break;
 		cb->args[0]++;

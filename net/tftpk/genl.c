@@ -159,8 +159,10 @@ static const struct nla_policy tftpk_transfer_kill_nl_policy[TFTPK_A_TRANSFER_CL
 };
 
 /* TFTPK_CMD_LOOKUP - do */
-static const struct nla_policy tftpk_lookup_nl_policy[TFTPK_A_LOOKUP_NAME + 1] = {
+static const struct nla_policy tftpk_lookup_nl_policy[TFTPK_A_LOOKUP_IFINDEX + 1] = {
 	[TFTPK_A_LOOKUP_NAME] = { .type = NLA_NUL_STRING, .len = TFTPK_PATH_MAX, },
+	[TFTPK_A_LOOKUP_CLIENT_ADDRESS] = { .type = NLA_BINARY, },
+	[TFTPK_A_LOOKUP_IFINDEX] = { .type = NLA_U32, },
 };
 
 /* Ops table for tftpk */
@@ -257,7 +259,7 @@ static const struct genl_split_ops tftpk_nl_ops[] = {
 		.cmd		= TFTPK_CMD_LOOKUP,
 		.doit		= tftpk_nl_lookup_doit,
 		.policy		= tftpk_lookup_nl_policy,
-		.maxattr	= TFTPK_A_LOOKUP_NAME,
+		.maxattr	= TFTPK_A_LOOKUP_IFINDEX,
 		.flags		= GENL_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 };

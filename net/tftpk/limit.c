@@ -151,16 +151,37 @@ void tftpk_limit_exit(struct tftpk_net *tn)
 	kvfree(tn->limit);
 }
 
-static bool tftpk_trusted(struct tftpk_net *tn, const struct in6_addr *addr)
+/**
+ * tftpk_trust_of() - the network by which a client is trusted
+ * @tn: namespace's server
+ * @client: its address
+ * @plen: takes the bits that count
+ *
+ * Context: within rcu_read_lock().
+ *
+ * Return: the network's address, or NULL where there is none.
+ */
+const struct in6_addr *tftpk_trust_of(struct tftpk_net *tn,
+				      const struct in6_addr *client, u8 *plen)
 {
 	struct tftpk_trust *trust;
 
-	list_for_each_entry_rcu(trust, &tn->trusted, list)
+	list_for_each_entry_rcu(trust, &tn->trusted, list) {
 		/* Mapped IPv4 addresses belong to no IPv6 network. */
-		if ((trust->plen >= 96 || !ipv6_addr_v4mapped(addr)) &&
-		    ipv6_prefix_equal(addr, &trust->addr, trust->plen))
-			return true;
-	return false;
+		if ((trust->plen >= 96 || !ipv6_addr_v4mapped(client)) &&
+		    ipv6_prefix_equal(client, &trust->addr, trust->plen)) {
+			*plen = trust->plen;
+			return &trust->addr;
+		}
+	}
+	return NULL;
+}
+
+static bool tftpk_trusted(struct tftpk_net *tn, const struct in6_addr *addr)
+{
+	u8 plen;
+
+	return tftpk_trust_of(tn, addr, &plen);
 }
 
 /**
@@ -267,10 +288,24 @@ bool tftpk_limit_answer(struct tftpk_net *tn, const struct tftpk_key *key,
 }
 
 /**
+ * tftpk_limit_burst() - how many first blocks a source may be sent at once
+ * @tn: namespace's server
+ * @known: what tftpk_limit_known() says of it; others get a quarter
+ *
+ * Context: any. Return: blocks, 0 for any number.
+ */
+u32 tftpk_limit_burst(const struct tftpk_net *tn, bool known)
+{
+	u32 burst = READ_ONCE(tn->settings.source_burst);
+
+	return known ? burst : DIV_ROUND_UP(burst, 4);
+}
+
+/**
  * tftpk_limit_block() - charge a first block to its source
  * @tn: namespace's server
  * @key: client, whose request is answered by a block at once
- * @known: what tftpk_limit_known() says of it; others have a quarter of the burst
+ * @known: what tftpk_limit_known() says of it
  *
  * Context: softirq or BH disabled, within rcu_read_lock(). Return: whether it may be
  * sent; if not, nothing is charged.
@@ -278,7 +313,7 @@ bool tftpk_limit_answer(struct tftpk_net *tn, const struct tftpk_key *key,
 bool tftpk_limit_block(struct tftpk_net *tn, const struct tftpk_key *key,
 		       bool known)
 {
-	u32 burst = READ_ONCE(tn->settings.source_burst);
+	u32 burst = tftpk_limit_burst(tn, known);
 	u64 cost = NSEC_PER_SEC / READ_ONCE(tn->settings.source_rate);
 	struct tftpk_limit *limit = tn->limit;
 	u64 now = ktime_get_ns();
@@ -287,8 +322,6 @@ bool tftpk_limit_block(struct tftpk_net *tn, const struct tftpk_key *key,
 
 	if (!burst)
 		return true;
-	if (!known)
-		burst = DIV_ROUND_UP(burst, 4);
 
 	spin_lock(&limit->lock);
 	s = tftpk_rate_find_or_add(limit, key, known);
@@ -450,7 +483,7 @@ void tftpk_limit_validated(struct tftpk_net *tn, const struct tftpk_key *key)
  * the next one may be right. While there are guesses in the names of many sources,
  * that holds for every source that was not validated before.
  *
- * Context: softirq, within rcu_read_lock().
+ * Context: softirq or BH disabled, within rcu_read_lock().
  */
 bool tftpk_limit_bounded(const struct tftpk_key *key, bool known)
 {

@@ -10,6 +10,8 @@
 #include <linux/slab.h>
 #include <net/genetlink.h>
 #include <net/ipv6.h>
+#include <net/l3mdev.h>
+#include <net/udp.h>
 
 #include "genl.h"
 #include "netlink.h"
@@ -346,6 +348,131 @@ static int tftpk_put_lookup(struct sk_buff *skb, struct file *file, u32 id)
 				 TFTPK_A_LOOKUP_PAD);
 }
 
+/**
+ * struct tftpk_asker - how a client would be taken that asks
+ * @key: names the client, and the listener
+ * @hop: where packets to it go first
+ * @class: how it is taken
+ */
+struct tftpk_asker {
+	struct tftpk_key key;
+	struct tftpk_hop hop;
+	enum tftpk_client_class class;
+};
+
+static enum tftpk_client_class tftpk_classify(struct tftpk_net *tn,
+					      struct tftpk_asker *asker,
+					      int iif)
+{
+	u8 plen;
+
+	if (!tftpk_output_hop(tn->net, &asker->key, &asker->hop))
+		return TFTPK_CLIENT_CLASS_UNREACHABLE;
+	if (!tftpk_limit_known(tn, &asker->key, iif))
+		return TFTPK_CLIENT_CLASS_ROUTED;
+	return tftpk_trust_of(tn, &asker->key.client, &plen) ?
+		       TFTPK_CLIENT_CLASS_TRUSTED : TFTPK_CLIENT_CLASS_LINK;
+}
+
+/* Does the listener get what comes from an interface or VRF? */
+static bool tftpk_listener_hears(const struct tftpk_listener *listener,
+				 int ifindex)
+{
+	struct net *net = listener->tn->net;
+
+	return udp_sk_bound_dev_eq(net, listener->name.ifindex, ifindex,
+				   l3mdev_master_ifindex_by_index(net, ifindex));
+}
+
+/* Find the listener that takes the client of @asker best; its request comes from
+ * an interface or VRF if @ifindex is not 0.
+ */
+static void tftpk_find_listener(struct tftpk_net *tn, int ifindex,
+				struct tftpk_asker *asker)
+{
+	struct tftpk_asker found = *asker;
+	struct tftpk_listener *listener;
+	u16 family = ipv6_addr_v4mapped(&found.key.client) ? AF_INET : AF_INET6;
+	/* Any member of a VRF will do. */
+	int iif = l3mdev_master_ifindex_by_index(tn->net, ifindex) == ifindex ?
+			  0 : ifindex;
+
+	lockdep_assert_held(&tn->mutex);
+
+	if (ipv6_addr_type(&found.key.client) & IPV6_ADDR_LINKLOCAL)
+		found.key.scope = ifindex;
+	list_for_each_entry(listener, &tn->listeners, list) {
+		const struct tftpk_listener_name *name = &listener->name;
+
+		if (name->family != family || tftpk_listener_waits(listener) ||
+		    (ifindex && !tftpk_listener_hears(listener, ifindex)))
+			continue;
+		found.key.port = &listener->main;
+		found.key.local = name->addr;
+		found.class = tftpk_classify(tn, &found, iif);
+		if (found.class > TFTPK_CLIENT_CLASS_UNREACHABLE &&
+		    !tftpk_listener_hears(listener, found.hop.ifindex))
+			continue;
+		if (found.class > asker->class)
+			*asker = found;
+	}
+}
+
+static int tftpk_put_client(struct sk_buff *skb, struct tftpk_net *tn,
+			    const struct tftpk_asker *asker)
+{
+	bool known = asker->class >= TFTPK_CLIENT_CLASS_LINK;
+	u32 window, burst = tftpk_limit_burst(tn, known);
+
+	if (nla_put_u32(skb, TFTPK_A_LOOKUP_SOURCE, asker->class))
+		return -EMSGSIZE;
+	if (asker->class <= TFTPK_CLIENT_CLASS_UNREACHABLE)
+		return 0;
+	window = tftpk_limit_window(asker->key.port->listener,
+				    tftpk_limit_bounded(&asker->key, known));
+	window = min(READ_ONCE(tn->settings.max_windowsize), window);
+	return nla_put_u32(skb, TFTPK_A_LOOKUP_IFINDEX, asker->hop.ifindex) ||
+	       nla_put_u32(skb, TFTPK_A_LOOKUP_BURST, burst) ||
+	       nla_put_u32(skb, TFTPK_A_LOOKUP_WINDOW_SIZE, window) ||
+	       (!ipv6_addr_any(&asker->hop.gateway) &&
+		tftpk_put_address(skb, TFTPK_A_LOOKUP_GATEWAY,
+				  &asker->hop.gateway));
+}
+
+static int tftpk_lookup_client(struct sk_buff *skb, struct genl_info *info)
+{
+	struct tftpk_net *tn = tftpk_net(genl_info_net(info));
+	const struct in6_addr *network = NULL;
+	struct tftpk_asker asker = {};
+	int err, ifindex = 0;
+	u8 plen;
+
+	if (!info->attrs[TFTPK_A_LOOKUP_CLIENT_ADDRESS])
+		return 0;
+	err = tftpk_get_address(info, TFTPK_A_LOOKUP_CLIENT_ADDRESS,
+				&asker.key.client);
+	if (err)
+		return err;
+	if (info->attrs[TFTPK_A_LOOKUP_IFINDEX])
+		ifindex = nla_get_u32(info->attrs[TFTPK_A_LOOKUP_IFINDEX]);
+
+	mutex_lock(&tn->mutex);
+	local_bh_disable();
+	rcu_read_lock();
+	tftpk_find_listener(tn, ifindex, &asker);
+	err = tftpk_put_client(skb, tn, &asker);
+	if (asker.class == TFTPK_CLIENT_CLASS_TRUSTED)
+		network = tftpk_trust_of(tn, &asker.key.client, &plen);
+	if (network && !err)
+		err = tftpk_put_network(skb, TFTPK_A_LOOKUP_NETWORK,
+					TFTPK_A_LOOKUP_PREFIX_LENGTH, network,
+					plen);
+	rcu_read_unlock();
+	local_bh_enable();
+	mutex_unlock(&tn->mutex);
+	return err ? -EMSGSIZE : 0;
+}
+
 int tftpk_nl_lookup_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	struct tftpk_net *tn = tftpk_net(genl_info_net(info));
@@ -360,6 +487,11 @@ int tftpk_nl_lookup_doit(struct sk_buff *skb, struct genl_info *info)
 	reply = tftpk_reply(info, TFTPK_CMD_LOOKUP, &hdr);
 	if (!reply)
 		return -ENOMEM;
+	err = tftpk_lookup_client(reply, info);
+	if (err) {
+		nlmsg_free(reply);
+		return err;
+	}
 	file = tftpk_export_look_up(tn,
 				    nla_data(info->attrs[TFTPK_A_LOOKUP_NAME]),
 				    &id);

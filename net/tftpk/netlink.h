@@ -23,4 +23,12 @@ static inline int tftpk_put_address(struct sk_buff *skb, int attr,
 	return nla_put_in6_addr(skb, attr, addr);
 }
 
+static inline int tftpk_put_network(struct sk_buff *skb, int attr, int plen_attr,
+				    const struct in6_addr *addr, u8 plen)
+{
+	return tftpk_put_address(skb, attr, addr) ||
+	       nla_put_u8(skb, plen_attr,
+			  ipv6_addr_v4mapped(addr) ? plen - 96 : plen);
+}
+
 #endif /* _TFTPK_NETLINK_H */

@@ -213,34 +213,61 @@ int tftpk_output_iif(const struct tftpk_key *key, const struct sk_buff *skb)
 }
 
 /**
+ * tftpk_output_hop() - where packets to a client go first
+ * @net: network namespace
+ * @key: client
+ * @hop: takes it
+ *
+ * A client is on the link if the route to it has no gateway. A default route that
+ * needs no gateway, as of a tunnel, puts nobody on the link.
+ *
+ * Context: softirq or BH disabled, within rcu_read_lock(). Return: whether there
+ * is a route.
+ */
+bool tftpk_output_hop(struct net *net, const struct tftpk_key *key,
+		      struct tftpk_hop *hop)
+{
+	struct dst_entry *dst = tftpk_route(net, key);
+
+	if (!dst)
+		return false;
+	*hop = (struct tftpk_hop) { .ifindex = dst->dev->ifindex };
+	if (tftpk_is_v4(key)) {
+		const struct rtable *rt = container_of(dst, struct rtable, dst);
+
+		if (rt->rt_gw_family == AF_INET)
+			ipv6_addr_set_v4mapped(rt->rt_gw4, &hop->gateway);
+		else if (rt->rt_gw_family)
+			hop->gateway = rt->rt_gw6;
+		else
+			hop->onlink = tftpk_prefix_v4(net, key) >=
+				      TFTPK_ONLINK_V4;
+	} else {
+		const struct rt6_info *rt = dst_rt6_info(dst);
+
+		if (rt->rt6i_flags & RTF_GATEWAY)
+			hop->gateway = rt->rt6i_gateway;
+		else
+			hop->onlink = tftpk_prefix_v6(dst) >= TFTPK_ONLINK_V6;
+	}
+	dst_release(dst);
+	return true;
+}
+
+/**
  * tftpk_output_onlink() - is a client on a link of the server?
  * @net: network namespace
  * @key: client
  * @iif: interface that its packet came in by, or 0 for the one that it should
  *
- * It is if the route to it has no gateway and leads back to that interface. A default
- * route that needs no gateway, as of a tunnel, puts nobody on the link.
- *
- * Context: softirq, within rcu_read_lock().
+ * Context: softirq or BH disabled, within rcu_read_lock().
  */
 bool tftpk_output_onlink(struct net *net, const struct tftpk_key *key, int iif)
 {
-	struct dst_entry *dst = tftpk_route(net, key);
-	bool onlink;
+	struct tftpk_hop hop;
 
-	if (!dst)
-		return false;
-	onlink = !iif || iif == dst->dev->ifindex;
-	if (tftpk_is_v4(key))
-		onlink = onlink &&
-			 !container_of(dst, struct rtable, dst)->rt_gw_family &&
-			 tftpk_prefix_v4(net, key) >= TFTPK_ONLINK_V4;
-	else
-		onlink = onlink &&
-			 !(dst_rt6_info(dst)->rt6i_flags & RTF_GATEWAY) &&
-			 tftpk_prefix_v6(dst) >= TFTPK_ONLINK_V6;
-	dst_release(dst);
-	return onlink;
+	return tftpk_output_hop(net, key, &hop) && hop.onlink &&
+	       (!iif || iif == hop.ifindex);
 }
 
 /**

@@ -144,12 +144,6 @@ static int tftpk_pool_open(struct tftpk_listener *listener)
 	return listener->pool_size ? 0 : err;
 }
 
-/* Has it an interface, and that does not exist? */
-static bool tftpk_listener_waits(const struct tftpk_listener *listener)
-{
-	return *listener->name.interface && !listener->name.ifindex;
-}
-
 /* The number of an interface, or 0 if there is none of that name. */
 static int tftpk_interface_index(struct net *net, const char *name)
 {

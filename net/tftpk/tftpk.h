@@ -255,6 +255,12 @@ struct tftpk_listener {
 	struct tftpk_port pool[TFTPK_POOL_SIZE];
 };
 
+/* Has it an interface, and that does not exist? */
+static inline bool tftpk_listener_waits(const struct tftpk_listener *listener)
+{
+	return *listener->name.interface && !listener->name.ifindex;
+}
+
 /**
  * struct tftpk_net - the server of a network namespace
  * @ref: the namespace holds one, so does every transfer

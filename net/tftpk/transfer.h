@@ -271,16 +271,31 @@ static inline u64 tftpk_transfer_acked_bytes(const struct tftpk_transfer *t)
 	return min(t->window.acked * t->blksize, t->source.size);
 }
 
+/**
+ * struct tftpk_hop - where packets to a client go first
+ * @gateway: router, or all zeros where there is none
+ * @ifindex: interface
+ * @onlink: the client is on its link
+ */
+struct tftpk_hop {
+	struct in6_addr gateway;
+	int ifindex;
+	bool onlink;
+};
+
 /* limit.c */
 enum tftpk_answer {
 	TFTPK_ANSWER_REQUEST,	/* an OACK or an ERROR, to a read request */
 	TFTPK_ANSWER_OTHER,	/* an ERROR, to anything else */
 };
 
+const struct in6_addr *tftpk_trust_of(struct tftpk_net *tn,
+				      const struct in6_addr *client, u8 *plen);
 bool tftpk_limit_known(struct tftpk_net *tn, const struct tftpk_key *key,
 		       int iif);
 bool tftpk_limit_answer(struct tftpk_net *tn, const struct tftpk_key *key,
 			bool known, enum tftpk_answer kind);
+u32 tftpk_limit_burst(const struct tftpk_net *tn, bool known);
 bool tftpk_limit_block(struct tftpk_net *tn, const struct tftpk_key *key,
 		       bool known);
 u64 tftpk_limit_bytes(struct tftpk_net *tn, const struct tftpk_key *key,
@@ -317,6 +332,8 @@ void tftpk_file_close(struct tftpk_source *source);
 int tftpk_output_init(void);
 void tftpk_output_exit(void);
 struct dst_entry *tftpk_output_route(struct net *net, struct tftpk_peer *peer);
+bool tftpk_output_hop(struct net *net, const struct tftpk_key *key,
+		      struct tftpk_hop *hop);
 bool tftpk_output_onlink(struct net *net, const struct tftpk_key *key, int iif);
 int tftpk_output_iif(const struct tftpk_key *key, const struct sk_buff *skb);
 int tftpk_output_source(struct net *net, struct tftpk_key *key, int ifindex);

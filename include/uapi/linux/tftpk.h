@@ -93,6 +93,25 @@ enum tftpk_outcome {
 	TFTPK_OUTCOME_EVICTED,
 };
 
+/**
+ * enum tftpk_client_class - How a client is taken, which decides what it may
+ *   ask for.
+ * @TFTPK_CLIENT_CLASS_UNSERVED: No listener takes its requests.
+ * @TFTPK_CLIENT_CLASS_UNREACHABLE: A listener does, but there is no route to
+ *   the client.
+ * @TFTPK_CLIENT_CLASS_ROUTED: It is beyond a router or a tunnel, and not
+ *   trusted.
+ * @TFTPK_CLIENT_CLASS_LINK: It is on the link.
+ * @TFTPK_CLIENT_CLASS_TRUSTED: It is in a trusted network.
+ */
+enum tftpk_client_class {
+	TFTPK_CLIENT_CLASS_UNSERVED,
+	TFTPK_CLIENT_CLASS_UNREACHABLE,
+	TFTPK_CLIENT_CLASS_ROUTED,
+	TFTPK_CLIENT_CLASS_LINK,
+	TFTPK_CLIENT_CLASS_TRUSTED,
+};
+
 enum {
 	TFTPK_A_EXPORT_ID = 1,
 	TFTPK_A_EXPORT_PATH,
@@ -168,6 +187,14 @@ enum {
 	TFTPK_A_LOOKUP_ERROR_CODE,
 	TFTPK_A_LOOKUP_REASON,
 	TFTPK_A_LOOKUP_PAD,
+	TFTPK_A_LOOKUP_CLIENT_ADDRESS,
+	TFTPK_A_LOOKUP_IFINDEX,
+	TFTPK_A_LOOKUP_SOURCE,
+	TFTPK_A_LOOKUP_GATEWAY,
+	TFTPK_A_LOOKUP_NETWORK,
+	TFTPK_A_LOOKUP_PREFIX_LENGTH,
+	TFTPK_A_LOOKUP_BURST,
+	TFTPK_A_LOOKUP_WINDOW_SIZE,
 
 	__TFTPK_A_LOOKUP_MAX,
 	TFTPK_A_LOOKUP_MAX = (__TFTPK_A_LOOKUP_MAX - 1)

@@ -135,19 +135,68 @@ def _():
     def may(source, pattern):
         matches(f"test --from {source}", pattern, ctl("test", "large", "--from", source))
 
-    may(CLIENT, f"*{CLIENT} is on the link of to-client: 10 requests at once*")
+    may(CLIENT, f"*{CLIENT} is on the link of to-client: 10 requests without options at once*")
     may(CLIENT6, f"*{CLIENT6} is on the link*")
-    may("198.51.100.7", f"*198.51.100.7 is behind the router {CLIENT}: 3 requests at once*")
+    may("198.51.100.7", f"*198.51.100.7 is behind the router {CLIENT}: 3 requests without options at once*")
     ctl("trust", "198.51.100.0/29")
     may("198.51.100.7", "*is trusted with 198.51.100.0/29: 10 *")
     may("198.51.100.8", "*is behind the router*")
     may("203.0.113.1", "*203.0.113.1 cannot be reached*")
     said = told("test", "large", "--from", "198.51.100.7")
     has("test", {"served": True, "file": f"{ROOT}/large", "size": 1_000_000, "error_code": None}, said)
-    has("from", {"source": "trusted", "network": "198.51.100.0/29", "burst": 10}, said["from"])
+    wanted = {"source": "trusted", "network": "198.51.100.0/29", "gateway": CLIENT, "burst": 10}
+    has("from", wanted | {"interface": "to-client", "window_size": 64}, said["from"])
     done = execute("tftpkctl", "-n", "server", "-j", "test", "dir")
     equal("status", 1, done.returncode)
     has("test of a folder", {"served": False, "error_code": 2, "from": None}, json.loads(done.stdout))
+
+
+def source(address):
+    """What `test` tells of that client."""
+    done = execute("tftpkctl", "-n", "server", "-j", "test", "large", "--from", address)
+    return json.loads(done.stdout)["from"]
+
+
+@test("test asks the listener that takes the client", ())
+def _():
+    ip(
+        "server",
+        "link add blue type vrf table 10",
+        "link add blue0 type dummy",
+        "link set blue0 master blue",
+        "link set blue up",
+        "link set blue0 up",
+        "address add 198.51.100.1/24 dev blue0",
+        "address add fe80::5/64 dev blue0 nodad",
+        "route add 203.0.113.0/24 vrf blue via 198.51.100.9",
+        "route add 16.0.0.0/7 vrf blue dev blue0",
+        f"route add 198.51.100.0/24 via {CLIENT}",
+    )
+    defer(ip, "server", "link delete blue0", "link delete blue", "route delete 198.51.100.0/24")
+    ctl("export", ROOT)
+    ctl("set", "source-burst", "64")
+    # The main table has a router for these, and nothing for those beyond one in the VRF.
+    for address, kind in (("198.51.100.7", "routed"), ("203.0.113.1", "unreachable")):
+        has(address, {"source": kind}, source(address))
+    link_local = {"source": "link", "interface": "to-client"}
+    has("link-local", link_local, source("fe80::7%to-client"))
+    has("link-local, in a VRF that nobody serves", {"source": "unserved"}, source("fe80::7%blue0"))
+    ctl("listen", "*", "dev", "blue", "--single-port")
+    wanted = {"source": "link", "gateway": None, "interface": "blue0", "window_size": 64}
+    has("on the VRF's link", wanted, source("198.51.100.7"))
+    wanted = {"source": "routed", "gateway": "198.51.100.9", "burst": 16, "window_size": 1}
+    has("beyond the VRF's router", wanted, source("203.0.113.1"))
+    matches("test", "*: 16 *, windows of 1\n", ctl("test", "large", "--from", "203.0.113.1"))
+    # A network as large as this is no link's.
+    has("by a tunnel", {"source": "routed", "gateway": None, "burst": 16}, source("16.0.0.1"))
+    matches("test", "*16.0.0.1 is neither on *: 16 *", ctl("test", "large", "--from", "16.0.0.1"))
+    has("link-local, in the VRF", {"source": "link", "interface": "blue0"}, source("fe80::7%blue0"))
+    # Only the VRF is served now.
+    has("outside of it", {"source": "unserved"}, source(CLIENT))
+    has("link-local, outside of it", {"source": "unserved"}, source("fe80::7%to-client"))
+    ctl("unlisten", "*", "dev", "blue")
+    wanted = {"source": "unserved", "gateway": None, "burst": None, "window_size": None}
+    has("without a listener", wanted, source(CLIENT))
 
 
 # ---- kill and drain ----
@@ -791,4 +840,5 @@ def _():
     equal("message", "tftpkctl: monitor: the tftpk module was unloaded\n", said)
 
 
+command("modprobe", "-a", "vrf", "dummy")
 run(module())

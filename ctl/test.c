@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0
+/* test: what a client would get, and how much it may ask for. */
+#include <stdio.h>
+#include <string.h>
+
+#include "spec.h"
+#include "tftpkctl.h"
+
+#define TFTP_NOT_FOUND	1
+#define TFTP_ACCESS	2
+
+/* Move keys, up to a NULL, from one object to another. */
+static void move(json_t *from, json_t *to, const char *const *names)
+{
+	for (; *names; names++) {
+		put(to, *names, json_incref(look_up(from, *names)));
+		remove_key(from, *names);
+	}
+}
+
+/* Take from the reply what it tells of the client. */
+static json_t *take_source(json_t *reply, const struct endpoint *from,
+			   const json_t *values)
+{
+	static const char *const names[] = {
+		"source", "gateway", "ifindex", "interface", "burst",
+		"window-size", NULL
+	};
+	json_t *source = checked(json_object());
+	char *network = string_text(reply, "network");
+
+	put(source, "address", json_address(&from->address, from->len));
+	move(reply, source, names);
+	put(source, "network",
+	    json_is_null(look_up(reply, "network")) ? json_null() :
+	    json_sprintf("%s/%lld", network, number(reply, "prefix-length")));
+	put(source, "rate", json_incref(look_up(values, "source-rate")));
+	free(network);
+	return source;
+}
+
+/* The rest of a line about a client that may ask. */
+static void print_limits(const json_t *source, const json_t *values)
+{
+	long long burst = number(source, "burst");
+	long long window = number(source, "window-size");
+
+	if (burst)
+		printf(": %lld requests without options at once, %lld per second after that",
+		       burst, number(source, "rate"));
+	else
+		printf(": any number of requests");
+	if (window < number(values, "max-windowsize"))
+		printf(", windows of %lld", window);
+	putchar('\n');
+}
+
+static void print_source(const json_t *source, const json_t *values)
+{
+	const char *kind = json_string_value(look_up(source, "source"));
+	char *address = string_text(source, "address");
+	char *network = string_text(source, "network");
+	char *gateway = string_text(source, "gateway");
+	char *interface = string_text(source, "interface");
+
+	if (!strcmp(kind, "unserved"))
+		printf("%s cannot ask: no listener takes its requests ('tftpkctl show' lists them)\n",
+		       address);
+	else if (!strcmp(kind, "unreachable"))
+		printf("%s cannot be reached: there is no route to it ('ip route' lists them)\n",
+		       address);
+	else if (!strcmp(kind, "trusted"))
+		printf("%s is trusted with %s", address, network);
+	else if (!strcmp(kind, "link"))
+		printf("%s is on the link of %s", address, interface);
+	else if (json_is_string(look_up(source, "gateway")))
+		printf("%s is behind the router %s", address, gateway);
+	else
+		printf("%s is neither on the link nor trusted", address);
+	if (number(source, "burst") >= 0)
+		print_limits(source, values);
+	free(interface);
+	free(gateway);
+	free(network);
+	free(address);
+}
+
+static void print_result(const json_t *result)
+{
+	long long code = number(result, "error-code");
+	char *reason = string_text(result, "reason");
+	char *file = string_text(result, "file");
+	const char *hint = "";
+
+	if (code == TFTP_NOT_FOUND)
+		hint = " (in no export that 'tftpkctl show' lists)";
+	else if (code == TFTP_ACCESS)
+		hint = " (no regular file, or not for the user in 'tftpkctl show')";
+
+	if (json_is_true(look_up(result, "served")))
+		printf("served: %s, %lld bytes, by export %lld\n", file,
+		       number(result, "size"), number(result, "export-id"));
+	else if (code >= 0)
+		printf("refused: ERROR %lld, %s%s\n", code, reason, hint);
+	else
+		printf("refused: %s\n", reason);
+	free(file);
+	free(reason);
+}
+
+/* Why no request is taken at all, whatever its file, or NULL. */
+static const char *obstacle(const json_t *config)
+{
+	if (!json_array_size(look_up(config, "exports")))
+		return "nothing is exported: tftpkctl export DIR";
+	if (!json_array_size(look_up(config, "listeners")))
+		return "nothing listens: tftpkctl listen '*'";
+	if (json_is_true(look_up(look_up(config, "settings"), "draining")))
+		return "draining, no requests are taken: tftpkctl undrain";
+	return NULL;
+}
+
+/* Read the address of a client. Returns 0 or an exit code. */
+static int parse_client(const char *string, struct endpoint *from)
+{
+	int ret = parse_endpoint(string, from);
+
+	if (!ret && (!from->len || from->port))
+		ret = usage_error("--from %s: give an address alone, such as 192.0.2.7",
+				  string);
+	return ret;
+}
+
+/* Ask what a client gets; its length is 0 if none is given. */
+static int look_up_file(struct ctl *ctl, const char *name,
+			const struct endpoint *from, json_t **reply)
+{
+	struct nlmsghdr *nlh = nl_request(ctl, TFTPK_CMD_LOOKUP);
+
+	mnl_attr_put_strz(nlh, TFTPK_A_LOOKUP_NAME, name);
+	if (from->len)
+		mnl_attr_put(nlh, TFTPK_A_LOOKUP_CLIENT_ADDRESS, from->len,
+			     &from->address);
+	if (from->ifindex)
+		mnl_attr_put_u32(nlh, TFTPK_A_LOOKUP_IFINDEX, from->ifindex);
+	return nl_do(ctl, lookup_fields, COUNT(lookup_fields), reply);
+}
+
+int run_test(struct ctl *ctl, int argc, char **argv)
+{
+	const char *address = ctl->option[OPTION_FROM];
+	json_t *reply, *result, *config, *source = json_null();
+	static const char *const names[] = {
+		"export-id", "file", "size", "error-code", "reason", NULL
+	};
+	struct endpoint from = { 0 };
+	const json_t *values;
+	const char *why;
+	bool served;
+	int ret;
+
+	(void)argc;
+	if (!*argv[0] || strlen(argv[0]) > TFTPK_PATH_MAX)
+		return usage_error("test: the name of a file has 1 to %u bytes",
+				   TFTPK_PATH_MAX);
+	ret = address ? parse_client(address, &from) : 0;
+	if (ret)
+		return ret;
+	if (nl_open(ctl))
+		return EXIT_FAILURE;
+
+	if (look_up_file(ctl, argv[0], &from, &reply))
+		return nl_fail(ctl, "test %s", argv[0]);
+	if (read_config(ctl, &config)) {
+		json_decref(reply);
+		return nl_fail(ctl, "test %s", argv[0]);
+	}
+	values = look_up(config, "settings");
+	if (address)
+		source = take_source(reply, &from, values);
+	result = checked(json_object());
+	move(reply, result, names);
+	json_decref(reply);
+
+	why = obstacle(config);
+	if (why && (json_is_null(look_up(result, "error-code")) ||
+		    !json_array_size(look_up(config, "exports")))) {
+		put(result, "error-code", json_null());
+		put(result, "reason", json_string(why));
+	}
+	served = json_is_null(look_up(result, "reason"));
+	put(result, "served", json_boolean(served));
+	put(result, "name", json_bytes(argv[0], strlen(argv[0])));
+
+	if (ctl->json) {
+		put(result, "from", json_incref(source));
+		print_json(json_incref(result));
+	} else {
+		print_result(result);
+		if (address)
+			print_source(source, values);
+	}
+	json_decref(config);
+	json_decref(source);
+	json_decref(result);
+	return served ? EXIT_SUCCESS : EXIT_FAILURE;
+}
