@@ -218,6 +218,9 @@ int run_kill(struct ctl *ctl, int argc, char **argv);
 int dump_transfers(struct ctl *ctl, json_t **list);
 char *rtt_column(const json_t *row, const char *name);
 
+int run_show(struct ctl *ctl, int argc, char **argv);
+int read_config(struct ctl *ctl, json_t **config);
+
 int run_drain(struct ctl *ctl, int argc, char **argv);
 int run_undrain(struct ctl *ctl, int argc, char **argv);
 
@@ -239,7 +242,6 @@ void explain_stats(void);
 
 int run_set(struct ctl *ctl, int argc, char **argv);
 int run_get(struct ctl *ctl, int argc, char **argv);
-int run_show(struct ctl *ctl, int argc, char **argv);
 int configure_set(struct ctl *ctl, json_t *config, int argc, char **argv);
 int parse_settings(int argc, char **argv, json_t *values);
 json_t *preset_settings(void);
@@ -247,7 +249,7 @@ json_t *different_settings(const json_t *from, const json_t *to);
 json_t *setting_lines(const json_t *values);
 int change_settings(struct ctl *ctl, const json_t *values);
 int read_settings(struct ctl *ctl, json_t **values);
-int read_config(struct ctl *ctl, json_t **config);
+void print_settings(const json_t *values);
 void explain_settings(void);
 void list_settings(void);
 

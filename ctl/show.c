@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0
+/* show: all that is configured. */
+#include <stdio.h>
+
+#include "tftpkctl.h"
+
+/**
+ * read_config() - all that is configured
+ * @ctl: the context
+ * @config: where it goes, as the object that 'show' prints
+ *
+ * Return: 0, or -1 with ctl->error set.
+ */
+int read_config(struct ctl *ctl, json_t **config)
+{
+	json_t *exports = NULL, *listeners = NULL, *trusted = NULL;
+	json_t *values = NULL;
+
+	if (dump_exports(ctl, &exports) || dump_listeners(ctl, &listeners) ||
+	    dump_trusted(ctl, &trusted) || read_settings(ctl, &values)) {
+		json_decref(trusted);
+		json_decref(listeners);
+		json_decref(exports);
+		return -1;
+	}
+	*config = checked(json_pack("{s:o, s:o, s:o, s:o}",
+				    "exports", exports, "listeners", listeners,
+				    "trusted", trusted, "settings", values));
+	return 0;
+}
+
+static void print_config(const json_t *config)
+{
+	const json_t *exports = look_up(config, "exports");
+	const json_t *listeners = look_up(config, "listeners");
+	const json_t *trusted = look_up(config, "trusted");
+	const json_t *values = look_up(config, "settings");
+
+	if (json_is_true(look_up(values, "draining")))
+		puts("draining, no requests are taken: tftpkctl undrain\n");
+	if (json_array_size(exports))
+		print_exports(exports);
+	else
+		puts("nothing is exported: tftpkctl export DIR");
+	putchar('\n');
+	if (json_array_size(listeners))
+		print_listeners(listeners);
+	else
+		puts(json_array_size(exports) ?
+		     "nothing listens: tftpkctl listen '*'" :
+		     "nothing listens: the first export changes that");
+	putchar('\n');
+	if (json_array_size(trusted)) {
+		print_trusted(trusted);
+		putchar('\n');
+	}
+	print_settings(values);
+}
+
+int run_show(struct ctl *ctl, int argc, char **argv)
+{
+	json_t *config;
+
+	(void)argc;
+	(void)argv;
+	if (nl_open(ctl))
+		return EXIT_FAILURE;
+	if (read_config(ctl, &config))
+		return nl_fail(ctl, "show");
+	if (ctl->json)
+		return print_json(config);
+	print_config(config);
+	json_decref(config);
+	return EXIT_SUCCESS;
+}
