@@ -118,8 +118,9 @@ static int read_line(struct ctl *ctl, json_t *config, char *line, size_t len)
  * read_file() - read a configuration
  * @ctl: the context; its command's options are lost
  * @file: name of the file, or "-" for standard input
- * @config: where it goes, as an object like that of read_config(); the settings
- *	are complete, of the listeners none stand for those of the first export
+ * @config: where it goes, for the caller to release in any case, as an object
+ *	like that of read_config(); the settings are complete, of the listeners
+ *	none stand for those of the first export
  *
  * Complains by itself, with file, line and column.
  *
@@ -129,16 +130,15 @@ int read_file(struct ctl *ctl, const char *file, json_t **config)
 {
 	bool is_stdin = !strcmp(file, "-");
 	FILE *in = is_stdin ? stdin : fopen(file, "re");
-	json_t *values = preset_settings();
+	json_auto_t *values = preset_settings();
+	auto_free char *line = NULL;
 	unsigned int number = 0;
-	char *line = NULL;
 	size_t size = 0;
 	ssize_t len = 0;
 	int ret = 0;
 
 	if (!in) {
 		complain("cannot open %s: %s", file, strerror(errno));
-		json_decref(values);
 		return -1;
 	}
 	*config = checked(json_pack("{s:[], s:[], s:[], s:{}}", "exports",
@@ -156,27 +156,24 @@ int read_file(struct ctl *ctl, const char *file, json_t **config)
 			 strerror(errno ? errno : EIO));
 		ret = -1;
 	}
-	free(line);
 	if (!is_stdin)
 		fclose(in);
 
 	/* What the file does not set is as it was at first. */
 	json_object_update(values, look_up(*config, "settings"));
-	json_object_set_new(*config, "settings", values);
-	if (ret)
-		json_decref(*config);
+	json_object_set(*config, "settings", values);
 	return ret;
 }
 
 static void listen_lines(json_t *lines, const json_t *list)
 {
+	json_t *listener;
 	size_t i;
 
-	for (i = 0; i < json_array_size(list); i++) {
-		const json_t *listener = json_array_get(list, i);
+	json_array_foreach(list, i, listener) {
 		const json_t *other = other_half(list, listener);
-		char *address = string_text(listener, "address");
-		char *words = NULL;
+		auto_free char *address = string_text(listener, "address");
+		auto_free char *words = NULL;
 
 		/* Only IPv4 may have broadcasts: that half tells of both. */
 		if (!json_is_true(look_up(listener, "implicit")) &&
@@ -184,21 +181,26 @@ static void listen_lines(json_t *lines, const json_t *list)
 			words = listener_words(listener, other);
 		if (words)
 			append(lines, json_sprintf("listen %s", words));
-		free(words);
-		free(address);
 	}
 }
 
-static void add_lines(json_t *lines, const char *command, const json_t *list)
+/* Lines of a command, with the words of each object of a list. */
+static void add_lines(json_t *lines, const char *command, const json_t *list,
+		      char *(*words_of)(const json_t *object))
 {
+	json_t *object;
 	size_t i;
 
-	for (i = 0; i < json_array_size(list); i++) {
-		const json_t *words = json_array_get(list, i);
+	json_array_foreach(list, i, object) {
+		auto_free char *words = words_of(object);
 
-		append(lines, json_sprintf("%s %s", command,
-					   json_string_value(words)));
+		append(lines, json_sprintf("%s %s", command, words));
 	}
+}
+
+static char *setting_words(const json_t *line)
+{
+	return text("%s", json_string_value(line));
 }
 
 /**
@@ -209,27 +211,18 @@ static void add_lines(json_t *lines, const char *command, const json_t *list)
  */
 json_t *config_lines(const json_t *config)
 {
-	const json_t *exports = look_up(config, "exports");
-	json_t *presets = preset_settings(), *values, *settings;
 	json_t *lines = checked(json_array());
-	size_t i;
+	json_auto_t *presets = preset_settings();
+	json_auto_t *values = different_settings(presets,
+						 look_up(config, "settings"));
+	json_auto_t *settings = NULL;
 
-	values = different_settings(presets, look_up(config, "settings"));
 	/* A state that should not outlive a restart. */
-	json_object_del(values, "draining");
+	remove_key(values, "draining");
 	settings = setting_lines(values);
-	add_lines(lines, "set", settings);
-	json_decref(settings);
-	json_decref(values);
-	json_decref(presets);
-
-	add_lines(lines, "trust", look_up(config, "trusted"));
+	add_lines(lines, "set", settings, setting_words);
+	add_lines(lines, "trust", look_up(config, "trusted"), network_text);
 	listen_lines(lines, look_up(config, "listeners"));
-	for (i = 0; i < json_array_size(exports); i++) {
-		char *words = export_words(json_array_get(exports, i));
-
-		append(lines, json_sprintf("export %s", words));
-		free(words);
-	}
+	add_lines(lines, "export", look_up(config, "exports"), export_words);
 	return lines;
 }

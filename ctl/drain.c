@@ -26,26 +26,20 @@ static bool parse_seconds(const char *string, uint64_t *seconds)
 
 static int set_draining(struct ctl *ctl, bool on)
 {
-	json_t *values = checked(json_object());
-	int ret;
+	json_auto_t *values = checked(json_object());
 
 	put(values, "draining", json_boolean(on));
-	ret = change_settings(ctl, values);
-	json_decref(values);
-	return ret;
+	return change_settings(ctl, values);
 }
 
 /* The transfers that are running, or -1. */
 static long long active(struct ctl *ctl)
 {
-	json_t *stats;
-	long long n;
+	json_auto_t *stats = NULL;
 
 	if (read_stats(ctl, &stats))
 		return -1;
-	n = number(stats, "transfers-active");
-	json_decref(stats);
-	return n;
+	return number(stats, "transfers-active");
 }
 
 /* Wait until no transfer runs, or for @seconds unless they are 0. */
@@ -68,13 +62,9 @@ int run_drain(struct ctl *ctl, int argc, char **argv)
 	uint64_t seconds = 0;
 	long long n;
 
-	(void)argc;
-	(void)argv;
 	if (wait && *wait && (!parse_seconds(wait, &seconds) || !seconds))
 		return usage_error("drain --wait=%s: must be a time such as 30s, 5m or 1h",
 				   wait);
-	if (nl_open(ctl))
-		return EXIT_FAILURE;
 	if (set_draining(ctl, true))
 		return nl_fail(ctl, "drain");
 
@@ -101,10 +91,6 @@ int run_undrain(struct ctl *ctl, int argc, char **argv)
 {
 	long long n;
 
-	(void)argc;
-	(void)argv;
-	if (nl_open(ctl))
-		return EXIT_FAILURE;
 	if (set_draining(ctl, false))
 		return nl_fail(ctl, "undrain");
 	if (!ctl->json) {

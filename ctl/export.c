@@ -51,24 +51,17 @@ int dump_exports(struct ctl *ctl, json_t **list)
 
 static char *prefix_column(const json_t *row, const char *name)
 {
-	char *prefix = string_text(row, name);
-	char *shown = text("/%s", json_is_string(look_up(row, name)) ? prefix :
-								       "");
+	auto_free char *prefix = string_text(row, name);
 
-	free(prefix);
-	return shown;
+	return text("/%s", json_is_string(look_up(row, name)) ? prefix : "");
 }
 
 static char *user_column(const json_t *row, const char *name)
 {
-	(void)name;
-	char *uid = number_text(row, "uid");
-	char *gid = number_text(row, "gid");
-	char *user = text("%s:%s", uid, gid);
+	auto_free char *uid = number_text(row, "uid");
+	auto_free char *gid = number_text(row, "gid");
 
-	free(gid);
-	free(uid);
-	return user;
+	return text("%s:%s", uid, gid);
 }
 
 /* The options that an export has, each after @before and followed by its value. */
@@ -101,7 +94,6 @@ static char *options_column(const json_t *row, const char *name)
 {
 	char *all = options_text(row, "", ", ");
 
-	(void)name;
 	if (*all)
 		return all;
 	free(all);
@@ -277,8 +269,8 @@ int parse_export(const struct ctl *ctl, const char *dir, json_t **export)
 	const char *user = ctl->option[OPTION_UID];
 	const char *group = ctl->option[OPTION_GID];
 	uint32_t uid = UNPRIVILEGED, gid = UNPRIVILEGED;
-	char *path, *prefix;
-	int ret;
+	auto_free char *path = NULL;
+	auto_free char *prefix = NULL;
 
 	if (user && !parse_id(user, false, &uid)) {
 		blame(user);
@@ -292,22 +284,15 @@ int parse_export(const struct ctl *ctl, const char *dir, json_t **export)
 	if (!prefix)
 		return EXIT_USAGE;
 	path = resolve(dir);
-	if (!path) {
-		free(prefix);
+	if (!path)
 		return EXIT_FAILURE;
-	}
 
 	*export = checked(json_object());
 	put(*export, "path", json_bytes(path, strlen(path)));
 	put(*export, "prefix", json_bytes(prefix, strlen(prefix)));
 	put(*export, "uid", json_integer(uid));
 	put(*export, "gid", json_integer(gid));
-	free(prefix);
-	free(path);
-	ret = parse_switches(ctl, *export);
-	if (ret)
-		json_decref(*export);
-	return ret;
+	return parse_switches(ctl, *export);
 }
 
 /**
@@ -319,31 +304,25 @@ int parse_export(const struct ctl *ctl, const char *dir, json_t **export)
 char *export_words(const json_t *export)
 {
 	long long uid = number(export, "uid"), gid = number(export, "gid");
-	char *raw = raw_text(export, "path"), *path = quoted(raw);
-	char *as = raw_text(export, "prefix"), *prefix = quoted(as);
-	char *user = text(" --uid %lld", uid), *group = text(" --gid %lld", gid);
-	char *options = options_text(export, " --", "");
-	char *words = text("%s%s%s%s%s%s", path, *as ? " --as " : "",
-			   *as ? prefix : "", uid == UNPRIVILEGED ? "" : user,
-			   gid == UNPRIVILEGED ? "" : group, options);
+	auto_free char *raw = raw_text(export, "path");
+	auto_free char *path = quoted(raw);
+	auto_free char *as = raw_text(export, "prefix");
+	auto_free char *prefix = quoted(as);
+	auto_free char *user = text(" --uid %lld", uid);
+	auto_free char *group = text(" --gid %lld", gid);
+	auto_free char *options = options_text(export, " --", "");
 
-	free(options);
-	free(group);
-	free(user);
-	free(prefix);
-	free(as);
-	free(path);
-	free(raw);
-	return words;
+	return text("%s%s%s%s%s%s", path, *as ? " --as " : "",
+		    *as ? prefix : "", uid == UNPRIVILEGED ? "" : user,
+		    gid == UNPRIVILEGED ? "" : group, options);
 }
 
 static void put_string(struct nlmsghdr *nlh, uint16_t attr, const json_t *object,
 		       const char *name)
 {
-	char *raw = raw_text(object, name);
+	auto_free char *raw = raw_text(object, name);
 
 	mnl_attr_put_strz(nlh, attr, raw);
-	free(raw);
 }
 
 /* add_export() - serve what parse_export() read; @reply may be NULL. */
@@ -386,26 +365,23 @@ int delete_export(struct ctl *ctl, const json_t *export)
 /* "/srv/tftp as /boot", without what is the root or null. */
 static char *place(const json_t *export)
 {
-	char *path = string_text(export, "path");
-	char *prefix = prefix_column(export, "prefix");
-	char *string = text("%s%s%s", path, prefix[1] ? " as " : "",
-			    prefix[1] ? prefix : "");
+	auto_free char *path = string_text(export, "path");
+	auto_free char *prefix = prefix_column(export, "prefix");
 
-	free(prefix);
-	free(path);
-	return string;
+	return text("%s%s%s", path, prefix[1] ? " as " : "",
+		    prefix[1] ? prefix : "");
 }
 
 /* The end of "serving /srv/tftp on [::]:69, 0.0.0.0:69". */
 static void print_places(const json_t *listeners)
 {
+	json_t *listener;
 	size_t i;
 
-	for (i = 0; i < json_array_size(listeners); i++) {
-		char *where = endpoint_text(json_array_get(listeners, i), "");
+	json_array_foreach(listeners, i, listener) {
+		auto_free char *where = endpoint_text(listener, "");
 
 		printf("%s %s", i ? "," : " on", where);
-		free(where);
 	}
 	if (listeners && !i)
 		fputs(", but nothing listens: tftpkctl listen '*'", stdout);
@@ -414,35 +390,27 @@ static void print_places(const json_t *listeners)
 
 int run_export(struct ctl *ctl, int argc, char **argv)
 {
-	json_t *wanted, *export = NULL, *listeners = NULL;
-	char *what;
+	json_auto_t *wanted = NULL;
+	json_auto_t *export = NULL;
+	json_auto_t *listeners = NULL;
+	auto_free char *what = NULL;
 	int ret;
 
-	(void)argc;
 	ret = parse_export(ctl, argv[0], &wanted);
 	if (ret)
 		return ret;
-	if (nl_open(ctl)) {
-		json_decref(wanted);
-		return EXIT_FAILURE;
-	}
-	ret = add_export(ctl, wanted, &export);
-	json_decref(wanted);
-	if (ret)
+	if (add_export(ctl, wanted, &export))
 		return nl_fail(ctl, "export %s", argv[0]);
 
 	/* The export stands, even if nobody can tell where it is served. */
 	if (dump_listeners(ctl, &listeners))
 		listeners = NULL;
 	if (ctl->json)
-		return print_json(json_pack("{s:o, s:o?}", "export", export,
+		return print_json(json_pack("{s:O, s:O?}", "export", export,
 					    "listeners", listeners));
 	what = place(export);
 	printf("serving %s", what);
 	print_places(listeners);
-	free(what);
-	json_decref(listeners);
-	json_decref(export);
 	return EXIT_SUCCESS;
 }
 
@@ -452,8 +420,9 @@ int run_export(struct ctl *ctl, int argc, char **argv)
  */
 static char *absolute(const char *dir)
 {
-	char *cwd = *dir == '/' ? NULL : getcwd(NULL, 0);
-	char *joined, *path;
+	auto_free char *cwd = *dir == '/' ? NULL : getcwd(NULL, 0);
+	auto_free char *joined = NULL;
+	char *path;
 
 	if (*dir != '/' && !cwd) {
 		complain("unexport %s: the current folder is gone (give an absolute path)",
@@ -462,8 +431,6 @@ static char *absolute(const char *dir)
 	}
 	joined = text("%s/%s", cwd ? cwd : "", dir);
 	path = tidy(joined, false);
-	free(joined);
-	free(cwd);
 	if (strlen(path) <= TFTPK_PATH_MAX)
 		return path;
 	complain("unexport %s: the path is too long", dir);
@@ -474,46 +441,31 @@ static char *absolute(const char *dir)
 int run_unexport(struct ctl *ctl, int argc, char **argv)
 {
 	const char *as = ctl->option[OPTION_AS];
-	char *prefix = NULL, *path, *what;
-	int ret = EXIT_FAILURE;
-	json_t *export;
+	json_auto_t *export = checked(json_object());
+	auto_free char *prefix = NULL;
+	auto_free char *path = NULL;
+	auto_free char *what = NULL;
 
-	(void)argc;
 	if (as) {
 		prefix = parse_prefix(as);
 		if (!prefix)
 			return EXIT_USAGE;
 	}
 	path = absolute(argv[0]);
-	if (!path) {
-		free(prefix);
+	if (!path)
 		return EXIT_FAILURE;
-	}
-	export = checked(json_object());
 	put(export, "path", json_bytes(path, strlen(path)));
 	put(export, "prefix",
 	    prefix ? json_bytes(prefix, strlen(prefix)) : json_null());
-	free(prefix);
-	free(path);
 
-	if (nl_open(ctl))
-		goto out;
-	if (delete_export(ctl, export)) {
-		nl_fail(ctl, "unexport %s%s%s", argv[0], as ? " --as " : "",
-			as ? as : "");
-		goto out;
-	}
-	if (ctl->json) {
-		print_json(json_pack("{s:O}", "unexport", export));
-	} else {
-		what = place(export);
-		printf("no longer serving %s\n", what);
-		free(what);
-	}
-	ret = EXIT_SUCCESS;
-out:
-	json_decref(export);
-	return ret;
+	if (delete_export(ctl, export))
+		return nl_fail(ctl, "unexport %s%s%s", argv[0],
+			       as ? " --as " : "", as ? as : "");
+	if (ctl->json)
+		return print_json(json_pack("{s:O}", "unexport", export));
+	what = place(export);
+	printf("no longer serving %s\n", what);
+	return EXIT_SUCCESS;
 }
 
 /**
@@ -528,10 +480,10 @@ out:
 int configure_export(struct ctl *ctl, json_t *config, int argc, char **argv)
 {
 	static const char *const export_name[] = { "path", "prefix", NULL };
-	json_t *list = look_up(config, "exports"), *export;
+	json_t *list = look_up(config, "exports");
+	json_auto_t *export = NULL;
 	int ret;
 
-	(void)argc;
 	blame(argv[0]);
 	if (*argv[0] != '/')
 		return usage_error("export %s: must be an absolute path here",
@@ -540,10 +492,8 @@ int configure_export(struct ctl *ctl, json_t *config, int argc, char **argv)
 	if (ret)
 		return ret;
 	blame(argv[0]);
-	if (find_entry(list, export, export_name)) {
-		json_decref(export);
+	if (find_entry(list, export, export_name))
 		return usage_error("export %s: given twice", argv[0]);
-	}
-	append(list, export);
+	append(list, json_incref(export));
 	return 0;
 }

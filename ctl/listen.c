@@ -39,7 +39,6 @@ static char *options_column(const json_t *row, const char *name)
 	bool broadcast = json_is_true(look_up(row, "broadcast"));
 	bool waiting = json_is_true(look_up(row, "waiting"));
 
-	(void)name;
 	if (!single_port && !broadcast && !waiting)
 		return text("-");
 	return text("%s%s%s%s%s", single_port ? "single-port" : "",
@@ -106,7 +105,7 @@ static int parse_interface(const char *name, struct endpoint *endpoint)
  */
 int parse_endpoint(const char *string, struct endpoint *endpoint)
 {
-	char *copy = checked(strdup(string));
+	auto_free char *copy = checked(strdup(string));
 	char *host = copy, *port = NULL, *scope, *colon = strchr(copy, ':');
 	int ret = 0;
 
@@ -142,10 +141,8 @@ int parse_endpoint(const char *string, struct endpoint *endpoint)
 		ret = parse_port(port, &endpoint->port);
 	if (!ret && scope)
 		ret = parse_interface(scope, endpoint);
-	free(copy);
 	return ret;
 bad:
-	free(copy);
 	return usage_error("'%s' is not an address: give 192.0.2.1, 192.0.2.1:69, [2001:db8::1]:69 or *",
 			   string);
 }
@@ -236,22 +233,19 @@ int parse_listeners(const struct ctl *ctl, int argc, char **argv, json_t **list)
  */
 char *listener_words(const json_t *listener, bool both)
 {
-	char *raw = raw_text(listener, "interface"), *dev = quoted(raw);
-	char *address = string_text(listener, "address");
+	auto_free char *raw = raw_text(listener, "interface");
+	auto_free char *dev = quoted(raw);
+	auto_free char *address = string_text(listener, "address");
 	bool v6 = strchr(address, ':');
-	char *words = text("%s%s%s:%lld%s%s%s%s", v6 && !both ? "[" : "",
-			   both ? "*" : address, v6 && !both ? "]" : "",
-			   number(listener, "port"), *raw ? " dev " : "",
-			   *raw ? dev : "",
-			   json_is_true(look_up(listener, "single-port")) ?
-				   " --single-port" : "",
-			   json_is_true(look_up(listener, "broadcast")) ?
-				   " --broadcast" : "");
 
-	free(address);
-	free(dev);
-	free(raw);
-	return words;
+	return text("%s%s%s:%lld%s%s%s%s", v6 && !both ? "[" : "",
+		    both ? "*" : address, v6 && !both ? "]" : "",
+		    number(listener, "port"), *raw ? " dev " : "",
+		    *raw ? dev : "",
+		    json_is_true(look_up(listener, "single-port")) ?
+			    " --single-port" : "",
+		    json_is_true(look_up(listener, "broadcast")) ?
+			    " --broadcast" : "");
 }
 
 /* Without an address: any of both families. */
@@ -259,21 +253,14 @@ static int request(struct ctl *ctl, uint8_t command, const json_t *listener,
 		   const char *address)
 {
 	struct nlmsghdr *nlh = nl_request(ctl, command);
-	char *interface = raw_text(listener, "interface");
-	struct in6_addr binary = { 0 };
-	bool v6 = address && strchr(address, ':');
+	auto_free char *interface = raw_text(listener, "interface");
 
-	if (address) {
-		inet_pton(v6 ? AF_INET6 : AF_INET, address, &binary);
-		mnl_attr_put(nlh, TFTPK_A_LISTENER_ADDRESS,
-			     v6 ? sizeof(struct in6_addr) :
-				  sizeof(struct in_addr), &binary);
-	}
+	if (address)
+		put_address(nlh, TFTPK_A_LISTENER_ADDRESS, address);
 	mnl_attr_put_u16(nlh, TFTPK_A_LISTENER_PORT,
 			 htons((uint16_t)number(listener, "port")));
 	if (*interface)
 		mnl_attr_put_strz(nlh, TFTPK_A_LISTENER_INTERFACE, interface);
-	free(interface);
 	if (command == TFTPK_CMD_LISTENER_ADD &&
 	    json_is_true(look_up(listener, "single-port")))
 		mnl_attr_put(nlh, TFTPK_A_LISTENER_SINGLE_PORT, 0, NULL);
@@ -303,29 +290,29 @@ int delete_listener(struct ctl *ctl, const json_t *listener)
 void warn_single_port(const json_t *listeners, const json_t *trusted)
 {
 	bool single_port = false;
+	json_t *listener;
 	size_t i;
 
-	for (i = 0; i < json_array_size(listeners); i++)
-		single_port |= json_is_true(look_up(json_array_get(listeners, i),
-						    "single-port"));
+	json_array_foreach(listeners, i, listener)
+		single_port |= json_is_true(look_up(listener, "single-port"));
 	if (single_port && !json_array_size(trusted))
 		complain("warning: at a single port clients beyond a router are slow until 'tftpkctl trust NETWORK' names theirs");
 }
 
-/* Tell of the listeners made or closed; @done is given away. */
-static int report(const struct ctl *ctl, bool listen, json_t *done)
+/* Tell of the listeners made or closed. */
+static int print_change(const struct ctl *ctl, bool listen, json_t *changed)
 {
+	json_t *row;
 	size_t i;
 
 	if (ctl->json)
-		return print_json(json_pack("{s:o}",
+		return print_json(json_pack("{s:O}",
 					    listen ? "listen" : "unlisten",
-					    done));
-	for (i = 0; i < json_array_size(done); i++) {
-		const json_t *row = json_array_get(done, i);
-		char *where = endpoint_text(row, "");
-		char *dev = string_text(row, "interface");
-		char *options = options_column(row, "");
+					    changed));
+	json_array_foreach(changed, i, row) {
+		auto_free char *where = endpoint_text(row, "");
+		auto_free char *dev = string_text(row, "interface");
+		auto_free char *options = options_column(row, "");
 		bool named = strcmp(dev, "-") != 0 && !strchr(where, '%');
 		bool special = strcmp(options, "-") != 0;
 
@@ -333,11 +320,7 @@ static int report(const struct ctl *ctl, bool listen, json_t *done)
 		       listen ? "" : "no longer ", where,
 		       named ? " dev " : "", named ? dev : "",
 		       special ? ", " : "", special ? options : "");
-		free(options);
-		free(dev);
-		free(where);
 	}
-	json_decref(done);
 	return EXIT_SUCCESS;
 }
 
@@ -345,79 +328,77 @@ static int report(const struct ctl *ctl, bool listen, json_t *done)
  * Those of @wanted that there are: listeners of any address are asked for as
  * one, and a family that is missing is left out.
  */
-static json_t *those_there(struct ctl *ctl, const json_t *wanted)
+static json_t *existing_listeners(struct ctl *ctl, const json_t *wanted)
 {
-	json_t *there = NULL, *done = checked(json_array());
+	json_t *list = checked(json_array()), *listener;
+	json_auto_t *all = NULL;
 	size_t i;
 
-	if (dump_listeners(ctl, &there))
-		return done;
-	for (i = 0; i < json_array_size(wanted); i++) {
-		json_t *listener = json_array_get(wanted, i);
-
-		json_t *found = find_entry(there, listener, listener_name);
+	if (dump_listeners(ctl, &all))
+		return list;
+	json_array_foreach(wanted, i, listener) {
+		const json_t *found = find_entry(all, listener, listener_name);
 
 		if (!found)
 			continue;
 		put(listener, "waiting", json_boolean(json_is_true(
 					look_up(found, "waiting"))));
-		append(done, json_incref(listener));
+		append(list, json_incref(listener));
 	}
-	json_decref(there);
-	return done;
+	return list;
 }
 
-static int change(struct ctl *ctl, int argc, char **argv, bool listen)
+/* Have one request of both families: IPv4 comes last, with all options. */
+static int request_all(struct ctl *ctl, uint8_t command, const json_t *list)
 {
-	json_t *list, *done, *last, *trusted = NULL;
+	size_t n = json_array_size(list);
+	const json_t *last = json_array_get(list, n - 1);
+
+	return request(ctl, command, last, n > 1 ? NULL :
+		       json_string_value(look_up(last, "address")));
+}
+
+int run_listen(struct ctl *ctl, int argc, char **argv)
+{
+	json_auto_t *list = NULL;
+	json_auto_t *made = NULL;
+	json_auto_t *trusted = NULL;
+	int ret;
+
+	ret = parse_listeners(ctl, argc, argv, &list);
+	if (ret)
+		return ret;
+	if (request_all(ctl, TFTPK_CMD_LISTENER_ADD, list))
+		return nl_fail(ctl, "listen %s%s%s", argv[0],
+			       argc > 2 ? " dev " : "", argc > 2 ? argv[2] : "");
+	made = existing_listeners(ctl, list);
+	if (!dump_trusted(ctl, &trusted))
+		warn_single_port(made, trusted);
+	return print_change(ctl, true, made);
+}
+
+int run_unlisten(struct ctl *ctl, int argc, char **argv)
+{
+	json_auto_t *list = NULL;
+	json_auto_t *closed = NULL;
+	json_t *listener;
 	size_t i;
 	int ret;
 
 	ret = parse_listeners(ctl, argc, argv, &list);
 	if (ret)
 		return ret;
-	if (nl_open(ctl)) {
-		json_decref(list);
-		return EXIT_FAILURE;
+	closed = existing_listeners(ctl, list);
+	if (request_all(ctl, TFTPK_CMD_LISTENER_DEL, list))
+		return nl_fail(ctl, "unlisten %s%s%s", argv[0],
+			       argc > 2 ? " dev " : "", argc > 2 ? argv[2] : "");
+	/* They are named without options. */
+	json_array_foreach(closed, i, listener) {
+		remove_key(listener, "single-port");
+		remove_key(listener, "broadcast");
+		remove_key(listener, "waiting");
 	}
-
-	/* Of both families IPv4 comes last, with all options. */
-	last = json_array_get(list, json_array_size(list) - 1);
-	done = listen ? NULL : those_there(ctl, list);
-	if (request(ctl, listen ? TFTPK_CMD_LISTENER_ADD :
-				  TFTPK_CMD_LISTENER_DEL, last,
-		    json_array_size(list) > 1 ? NULL :
-		    json_string_value(look_up(last, "address")))) {
-		ret = nl_fail(ctl, "%s %s%s%s", listen ? "listen" : "unlisten",
-			      argv[0], argc > 2 ? " dev " : "",
-			      argc > 2 ? argv[2] : "");
-		json_decref(done);
-		json_decref(list);
-		return ret;
-	}
-	if (listen) {
-		done = those_there(ctl, list);
-		if (!dump_trusted(ctl, &trusted))
-			warn_single_port(done, trusted);
-		json_decref(trusted);
-	}
-	for (i = 0; !listen && i < json_array_size(done); i++) {
-		json_object_del(json_array_get(done, i), "single_port");
-		json_object_del(json_array_get(done, i), "broadcast");
-		json_object_del(json_array_get(done, i), "waiting");
-	}
-	json_decref(list);
-	return report(ctl, listen, done);
-}
-
-int run_listen(struct ctl *ctl, int argc, char **argv)
-{
-	return change(ctl, argc, argv, true);
-}
-
-int run_unlisten(struct ctl *ctl, int argc, char **argv)
-{
-	return change(ctl, argc, argv, false);
+	return print_change(ctl, false, closed);
 }
 
 /*
@@ -432,15 +413,13 @@ json_t *other_half(const json_t *list, const json_t *listener)
 	};
 	const char *address = json_string_value(look_up(listener, "address"));
 	bool v6 = !strcmp(address, "::");
-	json_t *half, *found;
+	json_auto_t *half = NULL;
 
 	if (!v6 && strcmp(address, "0.0.0.0") != 0)
 		return NULL;
 	half = checked(json_copy((json_t *)listener));
 	put(half, "address", json_string(v6 ? "0.0.0.0" : "::"));
-	found = find_entry(list, half, alike);
-	json_decref(half);
-	return found;
+	return find_entry(list, half, alike);
 }
 
 /**
@@ -454,7 +433,8 @@ json_t *other_half(const json_t *list, const json_t *listener)
  */
 int configure_listen(struct ctl *ctl, json_t *config, int argc, char **argv)
 {
-	json_t *list = look_up(config, "listeners"), *listeners;
+	json_t *list = look_up(config, "listeners"), *listener;
+	json_auto_t *listeners = NULL;
 	size_t i;
 	int ret;
 
@@ -462,15 +442,10 @@ int configure_listen(struct ctl *ctl, json_t *config, int argc, char **argv)
 	if (ret)
 		return ret;
 	blame(argv[0]);
-	for (i = 0; i < json_array_size(listeners); i++) {
-		json_t *listener = json_array_get(listeners, i);
-
-		if (find_entry(list, listener, listener_name)) {
-			json_decref(listeners);
+	json_array_foreach(listeners, i, listener) {
+		if (find_entry(list, listener, listener_name))
 			return usage_error("listen %s: given twice", argv[0]);
-		}
 		append(list, json_incref(listener));
 	}
-	json_decref(listeners);
 	return 0;
 }

@@ -323,7 +323,7 @@ static int run_help(struct ctl *ctl, int argc, char **argv)
 static int enter_netns(const char *name)
 {
 	bool is_path = strchr(name, '/');
-	char *path = text("%s%s", is_path ? "" : NETNS_DIR "/", name);
+	auto_free char *path = text("%s%s", is_path ? "" : NETNS_DIR "/", name);
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	int ret = -1;
 
@@ -345,7 +345,6 @@ static int enter_netns(const char *name)
 
 	if (fd >= 0)
 		close(fd);
-	free(path);
 	return ret;
 }
 

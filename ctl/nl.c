@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The netlink socket: requests, dumps and what the kernel says of them. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -52,8 +53,8 @@ int nl_fail(const struct ctl *ctl, const char *format, ...)
 	/* Of EPERM the kernel tells where another capability is wanted. */
 	bool told = ctl->error == EPERM && ctl->extack[0];
 	const char *hint = told ? NULL : remedy(ctl->error);
+	auto_free char *what = NULL;
 	va_list args;
-	char *what;
 
 	va_start(args, format);
 	if (vasprintf(&what, format, args) < 0)
@@ -64,7 +65,6 @@ int nl_fail(const struct ctl *ctl, const char *format, ...)
 	complain("%s: %s%s%s%s", what,
 		 ctl->extack[0] ? ctl->extack : strerror(ctl->error),
 		 hint ? " (" : "", hint ? hint : "", hint ? ")" : "");
-	free(what);
 	return EXIT_FAILURE;
 }
 
@@ -162,18 +162,41 @@ static int exchange(struct ctl *ctl, message_fn fn, void *data, bool *torn)
 	}
 }
 
-/* nl_request() - begin a request; attributes are added to what it returns. */
+/**
+ * nl_request() - begin a request
+ * @ctl: the context; its socket is opened for the first one
+ * @command: what to do
+ *
+ * Without the module, this complains and ends the program. So wrong usage is
+ * told first, and nobody has to open anything.
+ *
+ * Return: the request, for attributes to be added.
+ */
 struct nlmsghdr *nl_request(struct ctl *ctl, uint8_t command)
 {
-	struct nlmsghdr *nlh = mnl_nlmsg_put_header(ctl->request);
+	struct nlmsghdr *nlh;
 	struct genlmsghdr *genl;
 
+	if (nl_open(ctl))
+		exit(EXIT_FAILURE);
+	nlh = mnl_nlmsg_put_header(ctl->request);
 	nlh->nlmsg_type = ctl->family;
 	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
 	genl = mnl_nlmsg_put_extra_header(nlh, sizeof(*genl));
 	genl->cmd = command;
 	genl->version = TFTPK_FAMILY_VERSION;
 	return nlh;
+}
+
+/* put_address() - add an address, which JSON holds as text. */
+void put_address(struct nlmsghdr *nlh, uint16_t attr, const char *address)
+{
+	bool v6 = strchr(address, ':');
+	struct in6_addr binary = { 0 };
+
+	inet_pton(v6 ? AF_INET6 : AF_INET, address, &binary);
+	mnl_attr_put(nlh, attr, v6 ? sizeof(struct in6_addr) :
+				     sizeof(struct in_addr), &binary);
 }
 
 /* A family as the kernel tells of it, and one of its multicast groups. */
@@ -246,6 +269,8 @@ int nl_open(struct ctl *ctl)
 	struct family family = { 0 };
 	int on = 1;
 
+	if (ctl->nl)
+		return 0;
 	ctl->nl = mnl_socket_open2(NETLINK_GENERIC, SOCK_CLOEXEC);
 	if (!ctl->nl || mnl_socket_bind(ctl->nl, 0, MNL_SOCKET_AUTOPID) < 0) {
 		complain("cannot open a generic netlink socket: %s",
@@ -430,19 +455,19 @@ static void decode(const struct nlmsghdr *nlh, void *data)
 int nl_do(struct ctl *ctl, const struct field *fields, size_t count,
 	  json_t **reply)
 {
-	struct decoder decoder = { fields, count, checked(json_array()) };
+	json_auto_t *list = checked(json_array());
+	struct decoder decoder = { fields, count, list };
 	int ret = exchange(ctl, decode, &decoder, NULL);
 
 	if (!ret && ctl->extack[0] && !ctl->quiet)
 		complain("warning: %s", ctl->extack);
 	if (!ret && reply) {
-		*reply = json_incref(json_array_get(decoder.list, 0));
+		*reply = json_incref(json_array_get(list, 0));
 		if (!*reply) {
 			ctl->error = EPROTO;
 			ret = -1;
 		}
 	}
-	json_decref(decoder.list);
 	return ret;
 }
 
@@ -503,7 +528,7 @@ static int join(struct ctl *ctl, const char *name, const char *group)
 
 /**
  * nl_subscribe() - have the module's events come in by a socket of their own
- * @ctl: the context, after nl_open(); nl_events() reads them
+ * @ctl: the context; nl_events() reads them
  * @room: bytes that the socket is to buffer, as far as this user may ask for
  *
  * Return: 0, or -1 with ctl->error set.
@@ -512,6 +537,8 @@ int nl_subscribe(struct ctl *ctl, int room)
 {
 	int on = 1, fd;
 
+	if (nl_open(ctl))
+		exit(EXIT_FAILURE);
 	ctl->events = mnl_socket_open2(NETLINK_GENERIC, SOCK_CLOEXEC);
 	if (!ctl->events ||
 	    mnl_socket_bind(ctl->events, 0, MNL_SOCKET_AUTOPID) < 0) {

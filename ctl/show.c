@@ -7,23 +7,21 @@
 /**
  * read_config() - all that is configured
  * @ctl: the context
- * @config: where it goes, as the object that 'show' prints
+ * @config: where it goes, as an object of lists and settings
  *
  * Return: 0, or -1 with ctl->error set.
  */
 int read_config(struct ctl *ctl, json_t **config)
 {
-	json_t *exports = NULL, *listeners = NULL, *trusted = NULL;
-	json_t *values = NULL;
+	json_auto_t *exports = NULL;
+	json_auto_t *listeners = NULL;
+	json_auto_t *trusted = NULL;
+	json_auto_t *values = NULL;
 
 	if (dump_exports(ctl, &exports) || dump_listeners(ctl, &listeners) ||
-	    dump_trusted(ctl, &trusted) || read_settings(ctl, &values)) {
-		json_decref(trusted);
-		json_decref(listeners);
-		json_decref(exports);
+	    dump_trusted(ctl, &trusted) || read_settings(ctl, &values))
 		return -1;
-	}
-	*config = checked(json_pack("{s:o, s:o, s:o, s:o}",
+	*config = checked(json_pack("{s:O, s:O, s:O, s:O}",
 				    "exports", exports, "listeners", listeners,
 				    "trusted", trusted, "settings", values));
 	return 0;
@@ -57,19 +55,31 @@ static void print_config(const json_t *config)
 	print_settings(values);
 }
 
+/* Networks are told by their names alone. */
+static json_t *network_names(const json_t *trusted)
+{
+	json_t *names = checked(json_array()), *network;
+	size_t i;
+
+	json_array_foreach(trusted, i, network) {
+		auto_free char *name = network_text(network);
+
+		append(names, json_string(name));
+	}
+	return names;
+}
+
 int run_show(struct ctl *ctl, int argc, char **argv)
 {
-	json_t *config;
+	json_auto_t *config = NULL;
 
-	(void)argc;
-	(void)argv;
-	if (nl_open(ctl))
-		return EXIT_FAILURE;
 	if (read_config(ctl, &config))
 		return nl_fail(ctl, "show");
-	if (ctl->json)
-		return print_json(config);
+	if (ctl->json) {
+		put(config, "trusted",
+		    network_names(look_up(config, "trusted")));
+		return print_json(json_incref(config));
+	}
 	print_config(config);
-	json_decref(config);
 	return EXIT_SUCCESS;
 }

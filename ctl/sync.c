@@ -40,60 +40,48 @@ static int note(struct sync *sync, int ret, char *command)
 
 static int sync_settings(struct sync *sync)
 {
-	json_t *values = different_settings(look_up(sync->now, "settings"),
-					    look_up(sync->want, "settings"));
-	json_t *lines = setting_lines(values);
+	json_auto_t *values = different_settings(look_up(sync->now, "settings"),
+						 look_up(sync->want, "settings"));
+	json_auto_t *lines = setting_lines(values);
+	json_t *line;
 	int ret = 0;
 	size_t i;
 
 	if (json_object_size(values))
 		ret = change_settings(sync->ctl, values);
-	for (i = 0; i < json_array_size(lines); i++) {
-		const char *line = json_string_value(json_array_get(lines, i));
-
-		note(sync, ret, text("set %s", line));
+	json_array_foreach(lines, i, line) {
+		note(sync, ret, text("set %s", json_string_value(line)));
 		/* All of them were refused, for one reason. */
 		if (ret)
 			break;
 	}
-	json_decref(lines);
-	json_decref(values);
 	return ret;
 }
 
-static bool has_string(const json_t *list, const json_t *string)
+static char *trust_command(const json_t *network, bool trust)
 {
-	size_t i;
+	auto_free char *name = network_text(network);
 
-	for (i = 0; i < json_array_size(list); i++) {
-		if (json_equal(json_array_get(list, i), string))
-			return true;
-	}
-	return false;
+	return text("%strust %s", trust ? "" : "un", name);
 }
 
 static int sync_trust(struct sync *sync)
 {
 	const json_t *now = look_up(sync->now, "trusted");
 	const json_t *want = look_up(sync->want, "trusted");
+	json_t *network;
 	int ret = 0;
 	size_t i;
 
-	for (i = 0; i < json_array_size(now) && !ret; i++) {
-		const json_t *entry = json_array_get(now, i);
-		const char *network = json_string_value(entry);
-
-		if (!has_string(want, entry))
+	json_array_foreach(now, i, network) {
+		if (!ret && !find_entry(want, network, network_name))
 			ret = note(sync, delete_trust(sync->ctl, network),
-				   text("untrust %s", network));
+				   trust_command(network, false));
 	}
-	for (i = 0; i < json_array_size(want) && !ret; i++) {
-		const json_t *entry = json_array_get(want, i);
-		const char *network = json_string_value(entry);
-
-		if (!has_string(now, entry))
+	json_array_foreach(want, i, network) {
+		if (!ret && !find_entry(now, network, network_name))
 			ret = note(sync, add_trust(sync->ctl, network),
-				   text("trust %s", network));
+				   trust_command(network, true));
 	}
 	return ret;
 }
@@ -101,13 +89,11 @@ static int sync_trust(struct sync *sync)
 /* "unlisten ..." or "listen ..." */
 static char *listen_command(const json_t *listener, bool listen)
 {
-	char *words = listener_words(listener, false), *command;
+	auto_free char *words = listener_words(listener, false);
 
 	if (!listen && strstr(words, " --"))
 		*strstr(words, " --") = '\0';
-	command = text("%slisten %s", listen ? "" : "un", words);
-	free(words);
-	return command;
+	return text("%slisten %s", listen ? "" : "un", words);
 }
 
 /* What the first export listens on, unless something was configured. */
@@ -139,21 +125,21 @@ static int change_listeners(struct sync *sync, const json_t *want,
 {
 	const json_t *now = look_up(sync->now, "listeners");
 	struct ctl *ctl = sync->ctl;
+	json_t *listener;
 	int ret = 0;
 	size_t i;
 
-	for (i = 0; i < json_array_size(now) && !ret; i++) {
-		const json_t *listener = json_array_get(now, i);
-
-		if (!json_is_true(look_up(listener, "implicit")) &&
+	json_array_foreach(now, i, listener) {
+		if (!ret && !json_is_true(look_up(listener, "implicit")) &&
 		    !find_entry(want, listener, whole_listener))
 			ret = note(sync, delete_listener(ctl, listener),
 				   listen_command(listener, false));
 	}
-	for (i = 0; i < json_array_size(want) && !ret; i++) {
-		const json_t *listener = json_array_get(want, i);
+	json_array_foreach(want, i, listener) {
 		const json_t *found = find_entry(now, listener, whole_listener);
 
+		if (ret)
+			break;
 		if (found && (implicit ||
 			      !json_is_true(look_up(found, "implicit"))))
 			continue;
@@ -174,39 +160,31 @@ static int sync_listeners(struct sync *sync)
 	const json_t *want = look_up(sync->want, "listeners");
 	bool implicit = !json_array_size(want) &&
 			json_array_size(look_up(sync->want, "exports"));
-	json_t *list;
-	int ret;
+	json_auto_t *list = NULL;
 
 	/* The first export does it. */
 	if (implicit && !json_array_size(now) &&
 	    !json_array_size(look_up(sync->now, "exports")))
 		return 0;
 	list = implicit ? implicit_listeners() : json_incref((json_t *)want);
-	ret = change_listeners(sync, list, implicit);
-	json_decref(list);
-	return ret;
+	return change_listeners(sync, list, implicit);
 }
 
 static char *export_command(const json_t *export)
 {
-	char *words = export_words(export);
-	char *command = text("export %s", words);
+	auto_free char *words = export_words(export);
 
-	free(words);
-	return command;
+	return text("export %s", words);
 }
 
 static char *unexport_command(const json_t *export)
 {
-	char *raw = raw_text(export, "path"), *path = quoted(raw);
-	char *as = raw_text(export, "prefix"), *prefix = quoted(as);
-	char *command = text("unexport %s --as %s", path, *as ? prefix : "/");
+	auto_free char *raw = raw_text(export, "path");
+	auto_free char *path = quoted(raw);
+	auto_free char *as = raw_text(export, "prefix");
+	auto_free char *prefix = quoted(as);
 
-	free(prefix);
-	free(as);
-	free(path);
-	free(raw);
-	return command;
+	return text("unexport %s --as %s", path, *as ? prefix : "/");
 }
 
 /*
@@ -226,14 +204,14 @@ static bool is_stale(struct ctl *ctl, const json_t *export)
  */
 static void mark_exports(struct sync *sync)
 {
+	json_t *export;
 	static const char *const keys[] = { "prefix", NULL };
 	const json_t *now = look_up(sync->now, "exports");
 	const json_t *want = look_up(sync->want, "exports");
-	json_t *last = checked(json_array());
+	json_auto_t *last = checked(json_array());
 	size_t i;
 
-	for (i = 0; i < json_array_size(want); i++) {
-		json_t *export = json_array_get(want, i);
+	json_array_foreach(want, i, export) {
 		json_t *found = find_entry(now, export, whole_export);
 		json_t *before = find_entry(last, export, keys);
 		bool keep = found && (!before || number(before, "id") <
@@ -253,13 +231,12 @@ static void mark_exports(struct sync *sync)
 		put(before, "id", json_integer(keep ? number(found, "id") :
 						      INT64_MAX));
 	}
-	json_decref(last);
 }
 
 /* End an export, be it that its files stay open until storage answers. */
 static int end_export(struct sync *sync, const json_t *export)
 {
-	char *command;
+	auto_free char *command = NULL;
 
 	if (!delete_export(sync->ctl, export))
 		return 0;
@@ -267,7 +244,6 @@ static int end_export(struct sync *sync, const json_t *export)
 		return -1;
 	command = unexport_command(export);
 	complain("warning: %s: %s", command, sync->ctl->extack);
-	free(command);
 	return 0;
 }
 
@@ -275,21 +251,18 @@ static int sync_exports(struct sync *sync)
 {
 	const json_t *now = look_up(sync->now, "exports");
 	const json_t *want = look_up(sync->want, "exports");
+	json_t *export;
 	int ret = 0;
 	size_t i;
 
 	mark_exports(sync);
-	for (i = 0; i < json_array_size(now) && !ret; i++) {
-		const json_t *export = json_array_get(now, i);
-
-		if (!json_is_true(look_up(export, "keep")))
+	json_array_foreach(now, i, export) {
+		if (!ret && !json_is_true(look_up(export, "keep")))
 			ret = note(sync, end_export(sync, export),
 				   unexport_command(export));
 	}
-	for (i = 0; i < json_array_size(want) && !ret; i++) {
-		const json_t *export = json_array_get(want, i);
-
-		if (!json_is_true(look_up(export, "keep")))
+	json_array_foreach(want, i, export) {
+		if (!ret && !json_is_true(look_up(export, "keep")))
 			ret = note(sync, add_export(sync->ctl, export, NULL),
 				   export_command(export));
 	}
@@ -314,28 +287,27 @@ static int carry_out(struct sync *sync, const json_t *want)
 }
 
 /* Put a configuration back after one that could not be had. */
-static void undo(struct sync *sync, json_t *before)
+static void undo(struct sync *sync)
 {
+	json_auto_t *done = checked(json_array());
+	json_auto_t *before = sync->now;
 	struct sync back = {
 		.ctl = sync->ctl,
 		.what = "putting the configuration back",
-		.done = checked(json_array()),
+		.done = done,
 	};
-	json_t *listeners = checked(json_array());
+	json_t *listeners = checked(json_array()), *listener;
 	size_t i;
 
+	sync->now = NULL;
 	/* Implicit listeners are what none stand for. */
-	for (i = 0; i < json_array_size(look_up(before, "listeners")); i++) {
-		json_t *listener = json_array_get(look_up(before, "listeners"),
-						  i);
-
+	json_array_foreach(look_up(before, "listeners"), i, listener) {
 		if (!json_is_true(look_up(listener, "implicit")))
 			append(listeners, json_incref(listener));
 	}
 	put(before, "listeners", listeners);
 	carry_out(&back, before);
 	json_decref(back.now);
-	json_decref(back.done);
 }
 
 static bool is_empty(const json_t *config)
@@ -345,78 +317,62 @@ static bool is_empty(const json_t *config)
 	       !json_array_size(look_up(config, "trusted"));
 }
 
+/* May a configuration be restored, because there is none? */
+static int check_empty(struct ctl *ctl, const char *what)
+{
+	json_auto_t *now = NULL;
+
+	if (read_config(ctl, &now))
+		return nl_fail(ctl, "%s", what);
+	if (is_empty(now))
+		return EXIT_SUCCESS;
+	complain("%s: something is configured already: 'tftpkctl sync' replaces it",
+		 what);
+	return EXIT_FAILURE;
+}
+
 static int configure_as(struct ctl *ctl, const char *file, bool restore)
 {
 	const char *name = restore ? "restore" : "sync";
-	struct sync sync = { .ctl = ctl };
-	json_t *want, *now;
-	char *what;
-	int ret;
+	auto_free char *what = text("%s %s", name, file);
+	json_auto_t *done = checked(json_array());
+	json_auto_t *want = NULL;
+	struct sync sync = { .ctl = ctl, .what = what, .done = done };
+	json_t *command;
 	size_t i;
 
-	if (read_file(ctl, file, &want))
+	if (read_file(ctl, file, &want) ||
+	    (restore && check_empty(ctl, what)))
 		return EXIT_FAILURE;
-	if (nl_open(ctl)) {
-		json_decref(want);
-		return EXIT_FAILURE;
-	}
-	what = text("%s %s", name, file);
-	sync.what = what;
-	sync.done = checked(json_array());
-
-	ret = EXIT_FAILURE;
-	if (restore && read_config(ctl, &now)) {
-		nl_fail(ctl, "%s", what);
-		goto out;
-	}
-	if (restore) {
-		bool empty = is_empty(now);
-
-		json_decref(now);
-		if (!empty) {
-			complain("%s: something is configured already: 'tftpkctl sync' replaces it",
-				 what);
-			goto out;
-		}
-	}
-	ret = carry_out(&sync, want);
-	if (ret) {
+	if (carry_out(&sync, want)) {
 		if (sync.now)
-			undo(&sync, sync.now);
-		goto out;
+			undo(&sync);
+		return EXIT_FAILURE;
 	}
-	if (ctl->json) {
-		print_json(json_pack("{s:O}", name, sync.done));
-		goto out;
-	}
+	if (ctl->json)
+		return print_json(json_pack("{s:O}", name, done));
 	warn_single_port(look_up(want, "listeners"), look_up(want, "trusted"));
-	for (i = 0; i < json_array_size(sync.done); i++)
-		puts(json_string_value(json_array_get(sync.done, i)));
+	json_array_foreach(done, i, command)
+		puts(json_string_value(command));
 	if (!i)
 		puts("nothing to change");
-out:
-	json_decref(sync.now);
-	json_decref(sync.done);
-	json_decref(want);
-	free(what);
-	return ret;
+	return EXIT_SUCCESS;
 }
 
 int run_restore(struct ctl *ctl, int argc, char **argv)
 {
-	(void)argc;
 	return configure_as(ctl, argv[0], true);
 }
 
 int run_sync(struct ctl *ctl, int argc, char **argv)
 {
-	(void)argc;
 	return configure_as(ctl, argv[0], false);
 }
 
 /* The configuration as a file. */
 static void write_lines(FILE *out, const json_t *lines)
 {
+	json_t *line;
 	size_t i;
 
 	fputs("# Configuration of tftpk, the in-kernel TFTP server; see tftpk.conf(5).\n"
@@ -424,8 +380,8 @@ static void write_lines(FILE *out, const json_t *lines)
 	      out);
 	if (!json_array_size(lines))
 		fputs("# Nothing is configured.\n", out);
-	for (i = 0; i < json_array_size(lines); i++)
-		fprintf(out, "%s\n", json_string_value(json_array_get(lines, i)));
+	json_array_foreach(lines, i, line)
+		fprintf(out, "%s\n", json_string_value(line));
 }
 
 /* Write and close. Returns 0 or an errno. */
@@ -449,14 +405,12 @@ static int write_all(FILE *out, const json_t *lines)
 static int replace_file(const char *target, mode_t mode, const struct stat *old,
 			const json_t *lines)
 {
-	char *name = text("%s.XXXXXX", target);
+	auto_free char *name = text("%s.XXXXXX", target);
 	int fd = mkostemp(name, O_CLOEXEC), error = 0;
 	FILE *out;
 
-	if (fd < 0) {
-		error = errno;
-		goto out;
-	}
+	if (fd < 0)
+		return errno;
 	if ((old && fchown(fd, old->st_uid, old->st_gid) && errno != EPERM) ||
 	    fchmod(fd, mode))
 		error = errno;
@@ -471,8 +425,6 @@ static int replace_file(const char *target, mode_t mode, const struct stat *old,
 		error = errno;
 	if (error)
 		unlink(name);
-out:
-	free(name);
 	return error;
 }
 
@@ -481,38 +433,32 @@ static int save_to(const char *file, const json_t *lines)
 {
 	mode_t mask = umask(0);
 	struct stat st;
-	char *real;
+	auto_free char *real = NULL;
 	FILE *out;
-	int error;
 
 	umask(mask);
 	if (lstat(file, &st) && errno == ENOENT)
 		return replace_file(file, 0666 & ~mask, NULL, lines);
 	real = !stat(file, &st) && S_ISREG(st.st_mode) ? realpath(file, NULL) :
 							 NULL;
-	if (real) {
-		error = replace_file(real, st.st_mode & 07777, &st, lines);
-		free(real);
-		return error;
-	}
+	if (real)
+		return replace_file(real, st.st_mode & 07777, &st, lines);
 	out = fopen(file, "we");
 	return out ? write_all(out, lines) : errno;
 }
 
 int run_save(struct ctl *ctl, int argc, char **argv)
 {
-	json_t *config, *lines;
+	json_auto_t *config = NULL;
+	json_auto_t *lines = NULL;
 	int error = 0;
 
-	if (nl_open(ctl))
-		return EXIT_FAILURE;
 	if (read_config(ctl, &config))
 		return nl_fail(ctl, "save");
 	if (json_array_size(look_up(config, "exports")) &&
 	    !json_array_size(look_up(config, "listeners")))
 		complain("warning: nothing listens, but with this configuration something will");
 	lines = config_lines(config);
-	json_decref(config);
 
 	if (argc)
 		error = save_to(argv[0], lines);
@@ -525,6 +471,5 @@ int run_save(struct ctl *ctl, int argc, char **argv)
 				     json_null(), "lines", lines));
 	else if (!argc)
 		write_lines(stdout, lines);
-	json_decref(lines);
 	return error ? EXIT_FAILURE : EXIT_SUCCESS;
 }

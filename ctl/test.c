@@ -26,8 +26,8 @@ static json_t *take_source(json_t *reply, const struct endpoint *from,
 		"source", "gateway", "ifindex", "interface", "burst",
 		"window-size", NULL
 	};
+	auto_free char *network = string_text(reply, "network");
 	json_t *source = checked(json_object());
-	char *network = string_text(reply, "network");
 
 	put(source, "address", json_address(&from->address, from->len));
 	move(reply, source, names);
@@ -35,7 +35,6 @@ static json_t *take_source(json_t *reply, const struct endpoint *from,
 	    json_is_null(look_up(reply, "network")) ? json_null() :
 	    json_sprintf("%s/%lld", network, number(reply, "prefix-length")));
 	put(source, "rate", json_incref(look_up(values, "source-rate")));
-	free(network);
 	return source;
 }
 
@@ -58,10 +57,10 @@ static void print_limits(const json_t *source, const json_t *values)
 static void print_source(const json_t *source, const json_t *values)
 {
 	const char *kind = json_string_value(look_up(source, "source"));
-	char *address = string_text(source, "address");
-	char *network = string_text(source, "network");
-	char *gateway = string_text(source, "gateway");
-	char *interface = string_text(source, "interface");
+	auto_free char *address = string_text(source, "address");
+	auto_free char *network = string_text(source, "network");
+	auto_free char *gateway = string_text(source, "gateway");
+	auto_free char *interface = string_text(source, "interface");
 
 	if (!strcmp(kind, "unserved"))
 		printf("%s cannot ask: no listener takes its requests ('tftpkctl show' lists them)\n",
@@ -79,17 +78,13 @@ static void print_source(const json_t *source, const json_t *values)
 		printf("%s is neither on the link nor trusted", address);
 	if (number(source, "burst") >= 0)
 		print_limits(source, values);
-	free(interface);
-	free(gateway);
-	free(network);
-	free(address);
 }
 
 static void print_result(const json_t *result)
 {
 	long long code = number(result, "error-code");
-	char *reason = string_text(result, "reason");
-	char *file = string_text(result, "file");
+	auto_free char *reason = string_text(result, "reason");
+	auto_free char *file = string_text(result, "file");
 	const char *hint = "";
 
 	if (code == TFTP_NOT_FOUND)
@@ -104,8 +99,6 @@ static void print_result(const json_t *result)
 		printf("refused: ERROR %lld, %s%s\n", code, reason, hint);
 	else
 		printf("refused: %s\n", reason);
-	free(file);
-	free(reason);
 }
 
 /* Why no request is taken at all, whatever its file, or NULL. */
@@ -146,62 +139,61 @@ static int look_up_file(struct ctl *ctl, const char *name,
 	return nl_do(ctl, lookup_fields, COUNT(lookup_fields), reply);
 }
 
-int run_test(struct ctl *ctl, int argc, char **argv)
+/* What a client gets, from what was found and whether any request is taken. */
+static json_t *make_result(json_t *reply, const json_t *config, const char *name)
 {
-	const char *address = ctl->option[OPTION_FROM];
-	json_t *reply, *result, *config, *source = json_null();
 	static const char *const names[] = {
 		"export-id", "file", "size", "error-code", "reason", NULL
 	};
+	json_t *result = checked(json_object());
+	const char *why = obstacle(config);
+
+	move(reply, result, names);
+	if (why && (json_is_null(look_up(result, "error-code")) ||
+		    !json_array_size(look_up(config, "exports")))) {
+		put(result, "error-code", json_null());
+		put(result, "reason", json_string(why));
+	}
+	put(result, "served",
+	    json_boolean(json_is_null(look_up(result, "reason"))));
+	put(result, "name", json_bytes(name, strlen(name)));
+	return result;
+}
+
+int run_test(struct ctl *ctl, int argc, char **argv)
+{
+	const char *address = ctl->option[OPTION_FROM];
+	json_auto_t *reply = NULL;
+	json_auto_t *config = NULL;
+	json_auto_t *result = NULL;
+	json_auto_t *source = json_null();
 	struct endpoint from = { 0 };
 	const json_t *values;
-	const char *why;
-	bool served;
 	int ret;
 
-	(void)argc;
 	if (!*argv[0] || strlen(argv[0]) > TFTPK_PATH_MAX)
 		return usage_error("test: the name of a file has 1 to %u bytes",
 				   TFTPK_PATH_MAX);
 	ret = address ? parse_client(address, &from) : 0;
 	if (ret)
 		return ret;
-	if (nl_open(ctl))
-		return EXIT_FAILURE;
+	if (look_up_file(ctl, argv[0], &from, &reply) ||
+	    read_config(ctl, &config))
+		return nl_fail(ctl, "test %s", argv[0]);
 
-	if (look_up_file(ctl, argv[0], &from, &reply))
-		return nl_fail(ctl, "test %s", argv[0]);
-	if (read_config(ctl, &config)) {
-		json_decref(reply);
-		return nl_fail(ctl, "test %s", argv[0]);
-	}
 	values = look_up(config, "settings");
 	if (address)
 		source = take_source(reply, &from, values);
-	result = checked(json_object());
-	move(reply, result, names);
-	json_decref(reply);
-
-	why = obstacle(config);
-	if (why && (json_is_null(look_up(result, "error-code")) ||
-		    !json_array_size(look_up(config, "exports")))) {
-		put(result, "error-code", json_null());
-		put(result, "reason", json_string(why));
-	}
-	served = json_is_null(look_up(result, "reason"));
-	put(result, "served", json_boolean(served));
-	put(result, "name", json_bytes(argv[0], strlen(argv[0])));
-
+	result = make_result(reply, config, argv[0]);
+	ret = json_is_true(look_up(result, "served")) ? EXIT_SUCCESS :
+							EXIT_FAILURE;
 	if (ctl->json) {
 		put(result, "from", json_incref(source));
 		print_json(json_incref(result));
-	} else {
-		print_result(result);
-		if (address)
-			print_source(source, values);
+		return ret;
 	}
-	json_decref(config);
-	json_decref(source);
-	json_decref(result);
-	return served ? EXIT_SUCCESS : EXIT_FAILURE;
+	print_result(result);
+	if (address)
+		print_source(source, values);
+	return ret;
 }

@@ -48,8 +48,8 @@ void blame(const char *word)
 /* complain() - one line on stderr. */
 void complain(const char *format, ...)
 {
+	auto_free char *line = NULL;
 	va_list args;
-	char *line;
 
 	va_start(args, format);
 	if (vasprintf(&line, format, args) < 0)
@@ -60,7 +60,6 @@ void complain(const char *format, ...)
 		fprintf(stderr, "%s:%u:%td: ", origin.file, origin.number,
 			origin.blamed - origin.start + 1);
 	fprintf(stderr, "%s\n", line ? line : "out of memory");
-	free(line);
 }
 
 /* checked() - @pointer, if there was memory for it. */
@@ -187,11 +186,9 @@ static char *escape(const unsigned char *bytes, size_t len, unsigned int how)
 /* json_bytes() - a string of bytes that need not be UTF-8, see escape(). */
 json_t *json_bytes(const void *bytes, size_t len)
 {
-	char *string = escape(bytes, len, ESCAPE_BACKSLASH);
-	json_t *value = json_string(string);
+	auto_free char *string = escape(bytes, len, ESCAPE_BACKSLASH);
 
-	free(string);
-	return value;
+	return json_string(string);
 }
 
 static int hex_digit(char c)
@@ -394,23 +391,18 @@ char *string_text(const json_t *object, const char *name)
  */
 char *endpoint_text(const json_t *object, const char *prefix)
 {
-	char *address = text("%saddress", prefix);
-	char *port = text("%sport", prefix);
+	auto_free char *address = text("%saddress", prefix);
+	auto_free char *port = text("%sport", prefix);
 	const char *host = json_string_value(look_up(object, address));
 	bool v6 = host && strchr(host, ':');
 	bool scoped = v6 && !strncmp(host, "fe80:", 5) &&
 		      !json_is_null(look_up(object, "interface"));
-	char *scope = string_text(object, "interface");
-	char *tail = number_text(object, port);
-	char *string = text("%s%s%s%s%s:%s", v6 ? "[" : "", host ? host : "-",
-			    scoped ? "%" : "", scoped ? scope : "",
-			    v6 ? "]" : "", tail);
+	auto_free char *scope = string_text(object, "interface");
+	auto_free char *tail = number_text(object, port);
 
-	free(tail);
-	free(scope);
-	free(port);
-	free(address);
-	return string;
+	return text("%s%s%s%s%s:%s", v6 ? "[" : "", host ? host : "-",
+		    scoped ? "%" : "", scoped ? scope : "", v6 ? "]" : "",
+		    tail);
 }
 
 /* Columns that a string takes: its characters, roughly. */
@@ -441,16 +433,17 @@ void print_table(const struct column *columns, size_t count,
 
 	for (line = 0; line < lines; line++) {
 		for (i = 0; i < count; i++) {
-			char *cell = cell_text(&columns[i], rows, line);
+			auto_free char *cell = cell_text(&columns[i], rows,
+							 line);
 
 			if (width(cell) > room[i])
 				room[i] = width(cell);
-			free(cell);
 		}
 	}
 	for (line = 0; line < lines; line++) {
 		for (i = 0; i < count; i++) {
-			char *cell = cell_text(&columns[i], rows, line);
+			auto_free char *cell = cell_text(&columns[i], rows,
+							 line);
 			bool last = i == count - 1;
 			int pad = room[i] - width(cell);
 
@@ -459,7 +452,6 @@ void print_table(const struct column *columns, size_t count,
 			else
 				printf("%s%*s", cell, last ? 0 : pad, "");
 			fputs(last ? "\n" : "  ", stdout);
-			free(cell);
 		}
 	}
 }
@@ -544,11 +536,10 @@ const char *nearest(const char *word, const char *(*name)(size_t index))
 json_t *find_entry(const json_t *list, const json_t *wanted,
 		   const char *const *keys)
 {
+	json_t *entry;
 	size_t i, k;
 
-	for (i = 0; i < json_array_size(list); i++) {
-		json_t *entry = json_array_get(list, i);
-
+	json_array_foreach(list, i, entry) {
 		for (k = 0; keys[k]; k++) {
 			if (!json_equal(look_up(entry, keys[k]),
 					look_up(wanted, keys[k])))

@@ -22,6 +22,14 @@
 #define EXIT_USAGE	2
 #define TFTP_PORT	69
 
+/* What is freed where its scope ends; json_auto_t is the same of JSON. */
+#define auto_free	__attribute__((cleanup(free_pointer)))
+
+static inline void free_pointer(void *pointer)
+{
+	free(*(void **)pointer);
+}
+
 #define COUNT(array)	(sizeof(array) / sizeof((array)[0]))
 #define BIT(n)		(1U << (n))
 
@@ -130,6 +138,7 @@ struct column {
 int nl_open(struct ctl *ctl);
 void nl_close(struct ctl *ctl);
 struct nlmsghdr *nl_request(struct ctl *ctl, uint8_t command);
+void put_address(struct nlmsghdr *nlh, uint16_t attr, const char *address);
 int nl_do(struct ctl *ctl, const struct field *fields, size_t count,
 	  json_t **reply);
 int nl_dump(struct ctl *ctl, uint8_t command, const struct field *fields,
@@ -207,9 +216,10 @@ void print_listeners(const json_t *list);
 int run_trust(struct ctl *ctl, int argc, char **argv);
 int run_untrust(struct ctl *ctl, int argc, char **argv);
 int configure_trust(struct ctl *ctl, json_t *config, int argc, char **argv);
-int parse_trust(const char *string, char **shown);
-int add_trust(struct ctl *ctl, const char *shown);
-int delete_trust(struct ctl *ctl, const char *shown);
+extern const char *const network_name[];
+char *network_text(const json_t *network);
+int add_trust(struct ctl *ctl, const json_t *network);
+int delete_trust(struct ctl *ctl, const json_t *network);
 int dump_trusted(struct ctl *ctl, json_t **list);
 void print_trusted(const json_t *list);
 

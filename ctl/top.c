@@ -59,19 +59,19 @@ static double speed(const struct view *view, const json_t *transfer)
 /* Read it all anew. Returns -1 with ctl->error set. */
 static int refresh_view(struct ctl *ctl, struct view *view)
 {
-	json_t *transfers = NULL, *stats = NULL, *values = NULL, *before;
+	json_t *t;
+	json_auto_t *transfers = NULL;
+	json_auto_t *stats = NULL;
+	json_auto_t *values = NULL;
+	json_t *before;
 	double time = monotonic();
 	size_t i;
 
 	if (dump_transfers(ctl, &transfers) || read_stats(ctl, &stats) ||
-	    read_settings(ctl, &values)) {
-		json_decref(stats);
-		json_decref(transfers);
+	    read_settings(ctl, &values))
 		return -1;
-	}
 	before = checked(json_object());
-	for (i = 0; i < json_array_size(view->transfers); i++) {
-		const json_t *t = json_array_get(view->transfers, i);
+	json_array_foreach(view->transfers, i, t) {
 		long long bytes = number(t, "acknowledged");
 
 		json_object_set_new(before, id_key(t),
@@ -81,12 +81,11 @@ static int refresh_view(struct ctl *ctl, struct view *view)
 	json_decref(view->transfers);
 	json_decref(view->stats);
 	json_decref(view->before);
-	view->transfers = transfers;
-	view->stats = stats;
+	view->transfers = json_incref(transfers);
+	view->stats = json_incref(stats);
 	view->before = before;
 	view->draining = json_is_true(look_up(values, "draining"));
 	view->at = time;
-	json_decref(values);
 	return 0;
 }
 
@@ -100,14 +99,14 @@ static void print_cell(int y, int x, int width, const char *string, bool tail)
 	wchar_t *wide;
 
 	if (len == (size_t)-1) {
-		char *plain = checked(strdup(string)), *c;
+		auto_free char *plain = checked(strdup(string));
+		char *c;
 
 		for (c = plain; *c; c++) {
 			if ((unsigned char)*c >= 0x7f)
 				*c = '?';
 		}
 		print_cell(y, x, width, plain, tail);
-		free(plain);
 		return;
 	}
 	wide = checked(calloc(len + 1, sizeof(*wide)));
@@ -122,13 +121,11 @@ static void print_cell(int y, int x, int width, const char *string, bool tail)
 
 static char *client_cell(const struct view *view, const json_t *transfer)
 {
-	(void)view;
 	return endpoint_text(transfer, "client-");
 }
 
 static char *file_cell(const struct view *view, const json_t *transfer)
 {
-	(void)view;
 	return string_text(transfer, "file");
 }
 
@@ -138,39 +135,33 @@ static char *part_cell(const struct view *view, const json_t *transfer)
 	long long size = number(transfer, "size");
 	long long bytes = number(transfer, "acknowledged");
 	double part = size > 0 && bytes > 0 ? (double)bytes / (double)size : 0;
-	char *percent = text("%.0f%%", part * 100.0);
+	auto_free char *percent = text("%.0f%%", part * 100.0);
 	char bar[] = "[..........]";
 	size_t len = strlen(percent), i;
 
-	(void)view;
 	for (i = 0; i < sizeof(bar) - 3; i++) {
 		if ((double)i < part * (double)(sizeof(bar) - 3))
 			bar[i + 1] = '#';
 	}
 	for (i = 0; i < len; i++)
 		bar[(sizeof(bar) - len) / 2 + i] = percent[i];
-	free(percent);
 	return checked(strdup(bar));
 }
 
 static char *rate_cell(const struct view *view, const json_t *transfer)
 {
-	char *amount = amount_text(speed(view, transfer));
-	char *string = text("%s/s", amount);
+	auto_free char *amount = amount_text(speed(view, transfer));
 
-	free(amount);
-	return string;
+	return text("%s/s", amount);
 }
 
 static char *rtt_cell(const struct view *view, const json_t *transfer)
 {
-	(void)view;
 	return rtt_column(transfer, "rtt");
 }
 
 static char *resent_cell(const struct view *view, const json_t *transfer)
 {
-	(void)view;
 	return number_text(transfer, "blocks-retransmitted");
 }
 
@@ -193,8 +184,8 @@ static void print_line(const struct view *view, int y, const json_t *transfer)
 		rest -= cells[i].width + (i > 0);
 	for (i = 0; i < COUNT(cells) && x < COLS; i++) {
 		const struct cell *cell = &cells[i];
-		char *string = transfer ? cell->text(view, transfer) :
-					  text("%s", cell->title);
+		auto_free char *string = transfer ?
+			cell->text(view, transfer) : text("%s", cell->title);
 		int width = cell->width, pad = 0, len = (int)strlen(string);
 
 		if (!width)
@@ -204,7 +195,6 @@ static void print_line(const struct view *view, int y, const json_t *transfer)
 		print_cell(y, x + pad, width < COLS - x ? width : COLS - x,
 			   string, !cell->width);
 		x += width + 1;
-		free(string);
 	}
 }
 
@@ -212,17 +202,18 @@ static void print_head(const struct view *view)
 {
 	size_t n = json_array_size(view->transfers), i;
 	const json_t *stats = view->stats;
-	char *amount, *line;
+	auto_free char *amount = NULL;
+	auto_free char *head = NULL;
+	auto_free char *line = NULL;
+	json_t *transfer;
 	double sum = 0;
 
-	for (i = 0; i < n; i++)
-		sum += speed(view, json_array_get(view->transfers, i));
+	json_array_foreach(view->transfers, i, transfer)
+		sum += speed(view, transfer);
 	amount = amount_text(sum);
-	line = text("%zu transfer%s, %s/s%s", n, n == 1 ? "" : "s", amount,
+	head = text("%zu transfer%s, %s/s%s", n, n == 1 ? "" : "s", amount,
 		    view->draining ? ", draining" : "");
-	print_cell(0, 0, COLS, line, false);
-	free(line);
-	free(amount);
+	print_cell(0, 0, COLS, head, false);
 	line = text("so far: %lld completed, %lld failed, %lld aborted, %lld probes, %lld refused",
 		    number(stats, "transfers-completed"),
 		    number(stats, "transfers-failed"),
@@ -230,7 +221,6 @@ static void print_head(const struct view *view)
 		    number(stats, "clients-probing"),
 		    number(stats, "requests-refused"));
 	print_cell(1, 0, COLS, line, false);
-	free(line);
 	attron(A_REVERSE);
 	mvhline(HEAD_LINES - 1, 0, ' ', COLS);
 	print_line(view, HEAD_LINES - 1, NULL);
@@ -279,10 +269,9 @@ static int watch(struct ctl *ctl, struct view *view)
 		double left;
 		int key;
 
-		if (!view->stats || monotonic() - view->at >= PERIOD) {
-			if (refresh_view(ctl, view))
-				return -1;
-		}
+		if (monotonic() - view->at >= PERIOD &&
+		    refresh_view(ctl, view))
+			return -1;
 		show(view);
 		left = view->at + PERIOD - monotonic();
 		timeout(left > 0 ? (int)(left * 1000.0) + 1 : 1);
@@ -300,23 +289,23 @@ int run_top(struct ctl *ctl, int argc, char **argv)
 	SCREEN *screen;
 	int ret;
 
-	(void)argc;
-	(void)argv;
 	if (ctl->json)
 		return usage_error("top: prints no JSON: 'tftpkctl -j transfers' does");
 	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) {
 		complain("top: needs a terminal: 'tftpkctl transfers' prints the transfers once");
 		return EXIT_FAILURE;
 	}
-	if (nl_open(ctl))
-		return EXIT_FAILURE;
+	/* What fails is told before the terminal is another. */
+	if (refresh_view(ctl, &view))
+		return nl_fail(ctl, "top");
 
 	setlocale(LC_CTYPE, "");
 	screen = newterm(NULL, stdout, stdin);
 	if (!screen) {
 		complain("top: unknown terminal '%s': set TERM, or use 'tftpkctl transfers'",
 			 getenv("TERM") ? getenv("TERM") : "");
-		return EXIT_FAILURE;
+		ret = EXIT_FAILURE;
+		goto out;
 	}
 	ctl->quiet = true;
 	cbreak();
@@ -327,8 +316,11 @@ int run_top(struct ctl *ctl, int argc, char **argv)
 	endwin();
 	ctl->quiet = false;
 	delscreen(screen);
+	if (ret)
+		ret = nl_fail(ctl, "top");
+out:
 	json_decref(view.before);
 	json_decref(view.stats);
 	json_decref(view.transfers);
-	return ret ? nl_fail(ctl, "top") : EXIT_SUCCESS;
+	return ret;
 }

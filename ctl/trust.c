@@ -7,6 +7,8 @@
 
 #include "tftpkctl.h"
 
+const char *const network_name[] = { "address", "prefix-length", NULL };
+
 static const struct field trust_fields[] = {
 	FIELD(TFTPK_A_TRUST_ADDRESS, FIELD_ADDRESS, "address"),
 	FIELD(TFTPK_A_TRUST_PREFIX_LENGTH, FIELD_NUMBER, "prefix-length"),
@@ -18,34 +20,24 @@ struct network {
 	uint8_t prefix;			/* leading bits; the others are clear */
 };
 
-/* The trusted networks as an array of strings. */
 int dump_trusted(struct ctl *ctl, json_t **list)
 {
-	json_t *rows;
-	size_t i;
+	return nl_dump(ctl, TFTPK_CMD_TRUST_GET, trust_fields,
+		       COUNT(trust_fields), list);
+}
 
-	if (nl_dump(ctl, TFTPK_CMD_TRUST_GET, trust_fields, COUNT(trust_fields),
-		    &rows))
-		return -1;
+/* network_text() - a network as NETWORK/LEN, for the caller to free. */
+char *network_text(const json_t *network)
+{
+	auto_free char *address = string_text(network, "address");
+	auto_free char *prefix = number_text(network, "prefix-length");
 
-	*list = checked(json_array());
-	for (i = 0; i < json_array_size(rows); i++) {
-		const json_t *row = json_array_get(rows, i);
-		char *address = string_text(row, "address");
-		char *prefix = number_text(row, "prefix-length");
-
-		append(*list, json_sprintf("%s/%s", address, prefix));
-		free(prefix);
-		free(address);
-	}
-	json_decref(rows);
-	return 0;
+	return text("%s/%s", address, prefix);
 }
 
 static char *network_column(const json_t *row, const char *name)
 {
-	(void)name;
-	return text("%s", json_string_value(row));
+	return network_text(row);
 }
 
 void print_trusted(const json_t *list)
@@ -60,7 +52,8 @@ void print_trusted(const json_t *list)
 /* Read NETWORK or NETWORK/LEN. Returns 0 or an exit code. */
 static int parse_network(const char *string, struct network *network)
 {
-	char *copy = checked(strdup(string)), *slash = strchr(copy, '/');
+	auto_free char *copy = checked(strdup(string));
+	char *slash = strchr(copy, '/');
 	uint64_t prefix = 0;
 	const char *rest;
 	size_t i;
@@ -72,7 +65,6 @@ static int parse_network(const char *string, struct network *network)
 	else if (inet_pton(AF_INET6, copy, &network->address) == 1 &&
 		 !IN6_IS_ADDR_V4MAPPED(&network->address))
 		network->len = sizeof(struct in6_addr);
-	free(copy);
 	if (!network->len)
 		return usage_error("'%s' is not a network: give 192.0.2.0/24 or 2001:db8::/32",
 				   string);
@@ -101,88 +93,74 @@ static int parse_network(const char *string, struct network *network)
 /**
  * parse_trust() - read the argument of 'trust'
  * @string: NETWORK or NETWORK/LEN
- * @shown: where it goes, as dump_trusted() has it, for the caller to free
+ * @object: where it goes, as an object like those of dump_trusted()
  *
  * Complains by itself.
  *
  * Return: 0, or an exit code.
  */
-int parse_trust(const char *string, char **shown)
+static int parse_trust(const char *string, json_t **object)
 {
 	struct network network = { 0 };
-	json_t *address;
 	int ret;
 
 	blame(string);
 	ret = parse_network(string, &network);
 	if (ret)
 		return ret;
-	address = checked(json_address(&network.address, network.len));
-	*shown = text("%s/%u", json_string_value(address), network.prefix);
-	json_decref(address);
+	*object = checked(json_object());
+	put(*object, "address", json_address(&network.address, network.len));
+	put(*object, "prefix-length", json_integer(network.prefix));
 	return 0;
 }
 
-static int request(struct ctl *ctl, uint8_t command, const char *shown)
+static int request(struct ctl *ctl, uint8_t command, const json_t *network)
 {
-	struct network network = { 0 };
-	struct nlmsghdr *nlh;
+	struct nlmsghdr *nlh = nl_request(ctl, command);
 
-	if (parse_network(shown, &network)) {
-		ctl->error = EPROTO;
-		return -1;
-	}
-	nlh = nl_request(ctl, command);
-	mnl_attr_put(nlh, TFTPK_A_TRUST_ADDRESS, network.len, &network.address);
-	mnl_attr_put_u8(nlh, TFTPK_A_TRUST_PREFIX_LENGTH, network.prefix);
+	put_address(nlh, TFTPK_A_TRUST_ADDRESS,
+		    json_string_value(look_up(network, "address")));
+	mnl_attr_put_u8(nlh, TFTPK_A_TRUST_PREFIX_LENGTH,
+			(uint8_t)number(network, "prefix-length"));
 	return nl_do(ctl, NULL, 0, NULL);
 }
 
-int add_trust(struct ctl *ctl, const char *shown)
+int add_trust(struct ctl *ctl, const json_t *network)
 {
-	return request(ctl, TFTPK_CMD_TRUST_ADD, shown);
+	return request(ctl, TFTPK_CMD_TRUST_ADD, network);
 }
 
-int delete_trust(struct ctl *ctl, const char *shown)
+int delete_trust(struct ctl *ctl, const json_t *network)
 {
-	return request(ctl, TFTPK_CMD_TRUST_DEL, shown);
+	return request(ctl, TFTPK_CMD_TRUST_DEL, network);
 }
 
 static int change(struct ctl *ctl, const char *arg, bool trust)
 {
-	char *shown = NULL;
+	const char *name = trust ? "trust" : "untrust";
+	json_auto_t *network = NULL;
+	auto_free char *shown = NULL;
 	int ret;
 
-	ret = parse_trust(arg, &shown);
+	ret = parse_trust(arg, &network);
 	if (ret)
 		return ret;
-	ret = EXIT_FAILURE;
-	if (nl_open(ctl))
-		goto out;
-	if ((trust ? add_trust : delete_trust)(ctl, shown)) {
-		nl_fail(ctl, "%s %s", trust ? "trust" : "untrust", arg);
-		goto out;
-	}
-	ret = EXIT_SUCCESS;
+	if ((trust ? add_trust : delete_trust)(ctl, network))
+		return nl_fail(ctl, "%s %s", name, arg);
+	shown = network_text(network);
 	if (ctl->json)
-		print_json(json_pack("{s:s}", trust ? "trust" : "untrust",
-				     shown));
-	else
-		printf("%strusting %s\n", trust ? "" : "no longer ", shown);
-out:
-	free(shown);
-	return ret;
+		return print_json(json_pack("{s:s}", name, shown));
+	printf("%strusting %s\n", trust ? "" : "no longer ", shown);
+	return EXIT_SUCCESS;
 }
 
 int run_trust(struct ctl *ctl, int argc, char **argv)
 {
-	(void)argc;
 	return change(ctl, argv[0], true);
 }
 
 int run_untrust(struct ctl *ctl, int argc, char **argv)
 {
-	(void)argc;
 	return change(ctl, argv[0], false);
 }
 
@@ -198,22 +176,14 @@ int run_untrust(struct ctl *ctl, int argc, char **argv)
 int configure_trust(struct ctl *ctl, json_t *config, int argc, char **argv)
 {
 	json_t *list = look_up(config, "trusted");
-	char *network;
-	size_t i;
+	json_auto_t *network = NULL;
 	int ret;
 
-	(void)ctl;
-	(void)argc;
 	ret = parse_trust(argv[0], &network);
 	if (ret)
 		return ret;
-	for (i = 0; i < json_array_size(list); i++) {
-		if (!strcmp(json_string_value(json_array_get(list, i)),
-			    network))
-			ret = usage_error("trust %s: given twice", argv[0]);
-	}
-	if (!ret)
-		append(list, json_string(network));
-	free(network);
-	return ret;
+	if (find_entry(list, network, network_name))
+		return usage_error("trust %s: given twice", argv[0]);
+	append(list, json_incref(network));
+	return 0;
 }

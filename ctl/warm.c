@@ -28,7 +28,8 @@ static char chunk[CHUNK];
 static void print_bar(bool last)
 {
 	double time = monotonic(), part = 1.0;
-	char *bytes, *speed;
+	auto_free char *bytes = NULL;
+	auto_free char *speed = NULL;
 	int i;
 
 	if (!warming.bar || (!last && time < warming.shown + 0.1))
@@ -47,20 +48,17 @@ static void print_bar(bool last)
 		fputc(i < part * BAR ? '#' : '-', stderr);
 	fprintf(stderr, "] %3.0f%%  %s, %s/s \033[K%s", part * 100.0, bytes,
 		speed, last ? "\n" : "");
-	free(speed);
-	free(bytes);
 }
 
 /* A complaint below the bar. */
 static void skip(const char *path, const char *why)
 {
-	char *raw = quoted(path);
+	auto_free char *raw = quoted(path);
 
 	if (warming.bar)
 		fputs("\r\033[K", stderr);
 	complain("warm %s: %s (left out)", raw, why);
 	warming.skipped++;
-	free(raw);
 }
 
 static void read_through(const char *path)
@@ -97,7 +95,6 @@ out:
 static int visit(const char *path, const struct stat *st, int type,
 		 struct FTW *ftw)
 {
-	(void)ftw;
 	if (type == FTW_DNR || type == FTW_NS) {
 		if (!warming.counting)
 			skip(path, strerror(EACCES));
@@ -115,7 +112,7 @@ static uint64_t available(void)
 {
 	FILE *in = fopen("/proc/meminfo", "re");
 	uint64_t kib = UINT64_MAX / 1024;
-	char *line = NULL;
+	auto_free char *line = NULL;
 	const char *rest;
 	size_t size = 0;
 
@@ -124,7 +121,6 @@ static uint64_t available(void)
 			parse_number(line + 13 + strspn(line + 13, " "), &rest,
 				     &kib);
 	}
-	free(line);
 	if (in)
 		fclose(in);
 	return kib * 1024;
@@ -136,15 +132,13 @@ static int report(const struct ctl *ctl, const char *path)
 	json_t *result;
 
 	if (!ctl->json) {
-		char *bytes = amount_text((double)warming.bytes);
-		char *word = quoted(path);
+		auto_free char *bytes = amount_text((double)warming.bytes);
+		auto_free char *word = quoted(path);
 
 		printf("%s: %lld file%s, %llu bytes (%s) in %lld.%03lld s\n",
 		       word, warming.files, warming.files == 1 ? "" : "s",
 		       (unsigned long long)warming.bytes, bytes, ms / 1000,
 		       ms % 1000);
-		free(word);
-		free(bytes);
 		return EXIT_SUCCESS;
 	}
 	result = checked(json_object());
@@ -158,31 +152,26 @@ static int report(const struct ctl *ctl, const char *path)
 
 int run_warm(struct ctl *ctl, int argc, char **argv)
 {
-	char *path = realpath(argv[0], NULL);
+	auto_free char *path = realpath(argv[0], NULL);
 	struct stat st;
 
-	(void)argc;
 	if (!path || stat(path, &st)) {
 		complain("warm %s: %s", argv[0], strerror(errno));
-		free(path);
 		return EXIT_FAILURE;
 	}
 	if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) {
 		complain("warm %s: neither a file nor a folder", argv[0]);
-		free(path);
 		return EXIT_FAILURE;
 	}
 	warming.bar = isatty(STDERR_FILENO);
 	warming.counting = true;
 	nftw(path, visit, MAX_FDS, FTW_PHYS);
 	if (warming.total > available()) {
-		char *total = amount_text((double)warming.total);
-		char *room = amount_text((double)available());
+		auto_free char *total = amount_text((double)warming.total);
+		auto_free char *room = amount_text((double)available());
 
 		complain("warning: %s holds %s, but memory only %s: the first will be dropped",
 			 argv[0], total, room);
-		free(room);
-		free(total);
 	}
 
 	warming.counting = false;
@@ -192,7 +181,6 @@ int run_warm(struct ctl *ctl, int argc, char **argv)
 		warming.skipped++;
 	}
 	print_bar(true);
-	free(path);
 	report(ctl, argv[0]);
 	return warming.skipped ? EXIT_FAILURE : EXIT_SUCCESS;
 }
