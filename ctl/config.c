@@ -16,7 +16,7 @@ static const char blanks[] = " \t\r\n\f\v";
 
 /*
  * End the quoted word that begins at @from, and resolve its escapes, in place.
- * Returns what follows the word, or NULL after a complaint.
+ * Returns what follows the word, or NULL after an error message.
  */
 static char *split_quoted(char *from)
 {
@@ -26,18 +26,18 @@ static char *split_quoted(char *from)
 
 	for (from++; *from != '"'; *to++ = (char)c) {
 		if (!*from || *from == '\n') {
-			blame(start);
-			complain("the quote is not closed");
+			set_error_word(start);
+			print_error("the quote is not closed");
 			return NULL;
 		}
 		c = (unsigned char)*from++;
 		if (c != '\\')
 			continue;
 		escape = from;
-		c = unescape(&escape);
+		c = parse_escape(&escape);
 		if (c < 0) {
-			blame(from - 1);
-			complain("no such escape: there are \\\\, \\\" and \\xHH");
+			set_error_word(from - 1);
+			print_error("no such escape: there are \\\\, \\\" and \\xHH");
 			return NULL;
 		}
 		from += escape - from;
@@ -46,8 +46,8 @@ static char *split_quoted(char *from)
 	from++;
 	if (!*from || strchr(blanks, *from))
 		return from;
-	blame(from);
-	complain("a blank must follow the quote");
+	set_error_word(from);
+	print_error("a blank must follow the quote");
 	return NULL;
 }
 
@@ -57,8 +57,8 @@ static char *split_bare(char *from)
 	for (; *from && !strchr(blanks, *from); from++) {
 		if (*from == '"' || *from == '\\' ||
 		    (unsigned char)*from < ' ' || *from == 0x7f) {
-			blame(from);
-			complain("a character that must be quoted: quote the word");
+			set_error_word(from);
+			print_error("a character that must be quoted: quote the word");
 			return NULL;
 		}
 	}
@@ -67,9 +67,9 @@ static char *split_bare(char *from)
 
 /*
  * Split a line into words, in place: each begins where it began in the line, a
- * quoted one with its quote. Returns their number, or -1 after a complaint.
+ * quoted one with its quote. Returns their number, or -1 after an error message.
  */
-static int split(char *line, char *words[MAX_WORDS])
+static int split_line(char *line, char *words[MAX_WORDS])
 {
 	int n = 0;
 
@@ -80,8 +80,8 @@ static int split(char *line, char *words[MAX_WORDS])
 		if (!*line || *line == '#')
 			break;
 		if (n == MAX_WORDS - 1) {
-			blame(line);
-			complain("too many words: begin another line");
+			set_error_word(line);
+			print_error("too many words: begin another line");
 			return -1;
 		}
 		words[n++] = line;
@@ -96,21 +96,21 @@ static int split(char *line, char *words[MAX_WORDS])
 	return n;
 }
 
-/* Carry out a line on @config. Returns -1 after a complaint. */
+/* Carry out a line on @config. Returns -1 after an error message. */
 static int read_line(struct ctl *ctl, json_t *config, char *line, size_t len)
 {
 	char *words[MAX_WORDS];
 	int n;
 
 	if (strlen(line) != len) {
-		blame(line + strlen(line));
-		complain("a NUL byte: this is no text");
+		set_error_word(line + strlen(line));
+		print_error("a NUL byte: this is no text");
 		return -1;
 	}
-	n = split(line, words);
+	n = split_line(line, words);
 	if (n <= 0)
 		return n;
-	blame(words[0]);
+	set_error_word(words[0]);
 	return ctl->configure(ctl, config, n, words) ? -1 : 0;
 }
 
@@ -122,7 +122,7 @@ static int read_line(struct ctl *ctl, json_t *config, char *line, size_t len)
  *	like that of read_config(); the settings are complete, of the listeners
  *	none stand for those of the first export
  *
- * Complains by itself, with file, line and column.
+ * Prints an error by itself, with file, line and column.
  *
  * Return: 0, or -1.
  */
@@ -138,29 +138,29 @@ int read_file(struct ctl *ctl, const char *file, json_t **config)
 	int ret = 0;
 
 	if (!in) {
-		complain("cannot open %s: %s", file, strerror(errno));
+		print_error("cannot open %s: %s", file, strerror(errno));
 		return -1;
 	}
-	*config = checked(json_pack("{s:[], s:[], s:[], s:{}}", "exports",
-				    "listeners", "trusted", "settings"));
+	*config = check_alloc(json_pack("{s:[], s:[], s:[], s:{}}", "exports",
+					"listeners", "trusted", "settings"));
 	errno = 0;
 	while (!ret && (len = getline(&line, &size, in)) >= 0) {
-		set_origin(is_stdin ? "stdin" : file, ++number, line,
-			   (size_t)len);
+		set_error_line(is_stdin ? "stdin" : file, ++number, line,
+			       (size_t)len);
 		ret = read_line(ctl, *config, line, (size_t)len);
 		errno = 0;
 	}
-	set_origin(NULL, 0, NULL, 0);
+	set_error_line(NULL, 0, NULL, 0);
 	if (!ret && ferror(in)) {
-		complain("cannot read %s: %s", file,
-			 strerror(errno ? errno : EIO));
+		print_error("cannot read %s: %s", file,
+			    strerror(errno ? errno : EIO));
 		ret = -1;
 	}
 	if (!is_stdin)
 		fclose(in);
 
 	/* What the file does not set is as it was at first. */
-	json_object_update(values, look_up(*config, "settings"));
+	json_object_update(values, object_get(*config, "settings"));
 	json_object_set(*config, "settings", values);
 	return ret;
 }
@@ -171,16 +171,16 @@ static void listen_lines(json_t *lines, const json_t *list)
 	size_t i;
 
 	json_array_foreach(list, i, listener) {
-		const json_t *other = other_half(list, listener);
+		const json_t *other = other_family(list, listener);
 		auto_free char *address = string_text(listener, "address");
 		auto_free char *words = NULL;
 
 		/* Only IPv4 may have broadcasts: that half tells of both. */
-		if (!json_is_true(look_up(listener, "implicit")) &&
+		if (!json_is_true(object_get(listener, "implicit")) &&
 		    (!other || !strchr(address, ':')))
 			words = listener_words(listener, other);
 		if (words)
-			append(lines, json_sprintf("listen %s", words));
+			array_append(lines, json_sprintf("listen %s", words));
 	}
 }
 
@@ -194,13 +194,13 @@ static void add_lines(json_t *lines, const char *command, const json_t *list,
 	json_array_foreach(list, i, object) {
 		auto_free char *words = words_of(object);
 
-		append(lines, json_sprintf("%s %s", command, words));
+		array_append(lines, json_sprintf("%s %s", command, words));
 	}
 }
 
 static char *setting_words(const json_t *line)
 {
-	return text("%s", json_string_value(line));
+	return xasprintf("%s", json_string_value(line));
 }
 
 /**
@@ -211,18 +211,18 @@ static char *setting_words(const json_t *line)
  */
 json_t *config_lines(const json_t *config)
 {
-	json_t *lines = checked(json_array());
+	json_t *lines = check_alloc(json_array());
 	json_auto_t *presets = preset_settings();
 	json_auto_t *values = different_settings(presets,
-						 look_up(config, "settings"));
+						 object_get(config, "settings"));
 	json_auto_t *settings = NULL;
 
 	/* A state that should not outlive a restart. */
-	remove_key(values, "draining");
+	object_remove(values, "draining");
 	settings = setting_lines(values);
 	add_lines(lines, "set", settings, setting_words);
-	add_lines(lines, "trust", look_up(config, "trusted"), network_text);
-	listen_lines(lines, look_up(config, "listeners"));
-	add_lines(lines, "export", look_up(config, "exports"), export_words);
+	add_lines(lines, "trust", object_get(config, "trusted"), network_text);
+	listen_lines(lines, object_get(config, "listeners"));
+	add_lines(lines, "export", object_get(config, "exports"), export_words);
 	return lines;
 }

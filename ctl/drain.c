@@ -26,32 +26,32 @@ static bool parse_seconds(const char *string, uint64_t *seconds)
 
 static int set_draining(struct ctl *ctl, bool on)
 {
-	json_auto_t *values = checked(json_object());
+	json_auto_t *values = check_alloc(json_object());
 
-	put(values, "draining", json_boolean(on));
+	object_put(values, "draining", json_boolean(on));
 	return change_settings(ctl, values);
 }
 
 /* The transfers that are running, or -1. */
-static long long active(struct ctl *ctl)
+static long long count_transfers(struct ctl *ctl)
 {
 	json_auto_t *stats = NULL;
 
 	if (read_stats(ctl, &stats))
 		return -1;
-	return number(stats, "transfers-active");
+	return object_number(stats, "transfers-active");
 }
 
 /* Wait until no transfer runs, or for @seconds unless they are 0. */
-static long long wait_for_none(struct ctl *ctl, uint64_t seconds)
+static long long wait_for_end(struct ctl *ctl, uint64_t seconds)
 {
 	const struct timespec nap = { .tv_nsec = POLL_MS * 1000000L };
 	uint64_t naps = seconds * (1000 / POLL_MS);
-	long long n = active(ctl);
+	long long n = count_transfers(ctl);
 
 	while (n > 0 && (!seconds || naps--)) {
 		nanosleep(&nap, NULL);
-		n = active(ctl);
+		n = count_transfers(ctl);
 	}
 	return n;
 }
@@ -68,12 +68,12 @@ int run_drain(struct ctl *ctl, int argc, char **argv)
 	if (set_draining(ctl, true))
 		return nl_fail(ctl, "drain");
 
-	n = wait ? wait_for_none(ctl, seconds) : active(ctl);
+	n = wait ? wait_for_end(ctl, seconds) : count_transfers(ctl);
 	if (n < 0)
 		return nl_fail(ctl, "drain: no requests are taken any more, but");
 	if (wait && n) {
-		complain("drain: not done after %s: see 'tftpkctl transfers' and 'tftpkctl kill'",
-			 wait);
+		print_error("drain: not done after %s: see 'tftpkctl transfers' and 'tftpkctl kill'",
+			    wait);
 		return EXIT_FAILURE;
 	}
 	if (ctl->json)
@@ -97,7 +97,7 @@ int run_undrain(struct ctl *ctl, int argc, char **argv)
 		puts("taking requests");
 		return EXIT_SUCCESS;
 	}
-	n = active(ctl);
+	n = count_transfers(ctl);
 	return print_json(json_pack("{s:{s:I}}", "undrain", "transfers",
 				    (json_int_t)(n < 0 ? 0 : n)));
 }

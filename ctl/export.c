@@ -53,7 +53,7 @@ static char *prefix_column(const json_t *row, const char *name)
 {
 	auto_free char *prefix = string_text(row, name);
 
-	return text("/%s", json_is_string(look_up(row, name)) ? prefix : "");
+	return xasprintf("/%s", json_is_string(object_get(row, name)) ? prefix : "");
 }
 
 static char *user_column(const json_t *row, const char *name)
@@ -61,27 +61,27 @@ static char *user_column(const json_t *row, const char *name)
 	auto_free char *uid = number_text(row, "uid");
 	auto_free char *gid = number_text(row, "gid");
 
-	return text("%s:%s", uid, gid);
+	return xasprintf("%s:%s", uid, gid);
 }
 
 /* The options that an export has, each after @before and followed by its value. */
 static char *options_text(const json_t *export, const char *before,
 			  const char *between)
 {
-	char *all = text("%s", "");
+	char *all = xasprintf("%s", "");
 	size_t i;
 
 	for (i = 0; i < COUNT(switches); i++) {
-		const json_t *value = look_up(export, switches[i].name);
+		const json_t *value = object_get(export, switches[i].name);
 		char *longer;
 
 		if (json_is_true(value))
-			longer = text("%s%s%s%s", all, *all ? between : "",
-				      before, switches[i].name);
+			longer = xasprintf("%s%s%s%s", all, *all ? between : "",
+					   before, switches[i].name);
 		else if (json_is_integer(value))
-			longer = text("%s%s%s%s %lld", all, *all ? between : "",
-				      before, switches[i].name,
-				      (long long)json_integer_value(value));
+			longer = xasprintf("%s%s%s%s %lld", all, *all ? between : "",
+					   before, switches[i].name,
+					   (long long)json_integer_value(value));
 		else
 			continue;
 		free(all);
@@ -90,14 +90,14 @@ static char *options_text(const json_t *export, const char *before,
 	return all;
 }
 
-static char *options_column(const json_t *row, const char *name)
+static char *export_options(const json_t *row, const char *name)
 {
 	char *all = options_text(row, "", ", ");
 
 	if (*all)
 		return all;
 	free(all);
-	return text("-");
+	return xasprintf("-");
 }
 
 void print_exports(const json_t *list)
@@ -106,15 +106,15 @@ void print_exports(const json_t *list)
 		{ "ID", true, number_text, "id" },
 		{ "PREFIX", false, prefix_column, "prefix" },
 		{ "UID:GID", false, user_column, "" },
-		{ "OPTIONS", false, options_column, "" },
+		{ "OPTIONS", false, export_options, "" },
 		{ "FOLDER", false, string_text, "path" },
 	};
 
 	print_table(columns, COUNT(columns), list);
 }
 
-/* The folder as the kernel is to see it, or NULL after a complaint. */
-static char *resolve(const char *dir)
+/* The folder as the kernel is to see it, or NULL after an error message. */
+static char *resolve_folder(const char *dir)
 {
 	char *path = realpath(dir, NULL);
 	struct stat st = { 0 };
@@ -122,19 +122,19 @@ static char *resolve(const char *dir)
 	if (path && !stat(path, &st) && S_ISDIR(st.st_mode))
 		return path;
 
-	blame(dir);
+	set_error_word(dir);
 	if (path && S_ISREG(st.st_mode))
-		complain("export %s: not a folder (export the folder that holds the file)",
-			 dir);
+		print_error("export %s: not a folder (export the folder that holds the file)",
+			    dir);
 	else if (path || errno == ENOTDIR)
-		complain("export %s: not a folder", dir);
+		print_error("export %s: not a folder", dir);
 	else if (errno == ENOENT)
-		complain("export %s: no such folder (create it first)", dir);
+		print_error("export %s: no such folder (create it first)", dir);
 	else if (errno == EACCES)
-		complain("export %s: no permission to look it up (run this as root)",
-			 dir);
+		print_error("export %s: no permission to look it up (run this as root)",
+			    dir);
 	else
-		complain("export %s: %s", dir, strerror(errno));
+		print_error("export %s: %s", dir, strerror(errno));
 	free(path);
 	return NULL;
 }
@@ -168,9 +168,9 @@ static bool parse_id(const char *string, bool group, uint32_t *id)
  * Copy @path with one slash before each component, or only between them if it
  * is @relative, and without empty and "." components.
  */
-static char *tidy(const char *path, bool relative)
+static char *tidy_path(const char *path, bool relative)
 {
-	char *copy = text("/%s", path), *from, *to;
+	char *copy = xasprintf("/%s", path), *from, *to;
 
 	for (from = to = copy; *from;) {
 		size_t len;
@@ -191,23 +191,23 @@ static char *tidy(const char *path, bool relative)
 	return copy;
 }
 
-/* The prefix that --as gives, or NULL after a complaint. */
+/* The prefix that --as gives, or NULL after an error message. */
 static char *parse_prefix(const char *string)
 {
-	char *prefix = tidy(string, true), *part = prefix;
+	char *prefix = tidy_path(string, true), *part = prefix;
 	size_t len;
 
-	blame(string);
+	set_error_word(string);
 	if (strlen(prefix) > TFTPK_PATH_MAX) {
-		complain("--as: the path is too long: %u bytes are the most",
-			 TFTPK_PATH_MAX);
+		print_error("--as: the path is too long: %u bytes are the most",
+			    TFTPK_PATH_MAX);
 		goto bad;
 	}
 	do {
 		len = strcspn(part, "/");
 		if (len == 2 && !strncmp(part, "..", len)) {
-			complain("--as %s: must be a path without '..', such as /boot/arm",
-				 string);
+			print_error("--as %s: must be a path without '..', such as /boot/arm",
+				    string);
 			goto bad;
 		}
 		part += len;
@@ -219,7 +219,7 @@ bad:
 }
 
 /* Read the options that are the same everywhere. Returns 0, or an exit code after a
- * complaint.
+ * message.
  */
 static int parse_switches(const struct ctl *ctl, json_t *export)
 {
@@ -231,24 +231,24 @@ static int parse_switches(const struct ctl *ctl, json_t *export)
 		const char *word = ctl->option[switches[i].option];
 
 		if (!switches[i].max) {
-			put(export, switches[i].name, json_boolean(word));
+			object_put(export, switches[i].name, json_boolean(word));
 			continue;
 		}
 		if (!word) {
-			put(export, switches[i].name, json_null());
+			object_put(export, switches[i].name, json_null());
 			continue;
 		}
 		if (!parse_number(word, &rest, &value) || *rest ||
 		    value < switches[i].min || value > switches[i].max) {
-			blame(word);
+			set_error_word(word);
 			return usage_error("export: --%s %s: must be %u to %u",
 					   switches[i].name, word,
 					   switches[i].min, switches[i].max);
 		}
 		/* The kernel does not tell of what is so by default. */
-		put(export, switches[i].name,
-		    switches[i].option == OPTION_ROLLOVER && !value ?
-			    json_null() : json_integer((json_int_t)value));
+		object_put(export, switches[i].name,
+			   switches[i].option == OPTION_ROLLOVER && !value ?
+				   json_null() : json_integer((json_int_t)value));
 	}
 	return 0;
 }
@@ -259,7 +259,7 @@ static int parse_switches(const struct ctl *ctl, json_t *export)
  * @dir: the folder
  * @export: where it goes, as an object like those of dump_exports()
  *
- * Complains by itself.
+ * Prints an error by itself.
  *
  * Return: 0, or an exit code.
  */
@@ -273,25 +273,25 @@ int parse_export(const struct ctl *ctl, const char *dir, json_t **export)
 	auto_free char *prefix = NULL;
 
 	if (user && !parse_id(user, false, &uid)) {
-		blame(user);
+		set_error_word(user);
 		return usage_error("export: --uid %s: no such user", user);
 	}
 	if (group && !parse_id(group, true, &gid)) {
-		blame(group);
+		set_error_word(group);
 		return usage_error("export: --gid %s: no such group", group);
 	}
 	prefix = parse_prefix(as ? as : "");
 	if (!prefix)
 		return EXIT_USAGE;
-	path = resolve(dir);
+	path = resolve_folder(dir);
 	if (!path)
 		return EXIT_FAILURE;
 
-	*export = checked(json_object());
-	put(*export, "path", json_bytes(path, strlen(path)));
-	put(*export, "prefix", json_bytes(prefix, strlen(prefix)));
-	put(*export, "uid", json_integer(uid));
-	put(*export, "gid", json_integer(gid));
+	*export = check_alloc(json_object());
+	object_put(*export, "path", json_bytes(path, strlen(path)));
+	object_put(*export, "prefix", json_bytes(prefix, strlen(prefix)));
+	object_put(*export, "uid", json_integer(uid));
+	object_put(*export, "gid", json_integer(gid));
 	return parse_switches(ctl, *export);
 }
 
@@ -303,18 +303,18 @@ int parse_export(const struct ctl *ctl, const char *dir, json_t **export)
  */
 char *export_words(const json_t *export)
 {
-	long long uid = number(export, "uid"), gid = number(export, "gid");
+	long long uid = object_number(export, "uid"), gid = object_number(export, "gid");
 	auto_free char *raw = raw_text(export, "path");
-	auto_free char *path = quoted(raw);
+	auto_free char *path = quote_word(raw);
 	auto_free char *as = raw_text(export, "prefix");
-	auto_free char *prefix = quoted(as);
-	auto_free char *user = text(" --uid %lld", uid);
-	auto_free char *group = text(" --gid %lld", gid);
+	auto_free char *prefix = quote_word(as);
+	auto_free char *user = xasprintf(" --uid %lld", uid);
+	auto_free char *group = xasprintf(" --gid %lld", gid);
 	auto_free char *options = options_text(export, " --", "");
 
-	return text("%s%s%s%s%s%s", path, *as ? " --as " : "",
-		    *as ? prefix : "", uid == UNPRIVILEGED ? "" : user,
-		    gid == UNPRIVILEGED ? "" : group, options);
+	return xasprintf("%s%s%s%s%s%s", path, *as ? " --as " : "",
+			 *as ? prefix : "", uid == UNPRIVILEGED ? "" : user,
+			 gid == UNPRIVILEGED ? "" : group, options);
 }
 
 static void put_string(struct nlmsghdr *nlh, uint16_t attr, const json_t *object,
@@ -334,11 +334,11 @@ int add_export(struct ctl *ctl, const json_t *export, json_t **reply)
 	put_string(nlh, TFTPK_A_EXPORT_PATH, export, "path");
 	put_string(nlh, TFTPK_A_EXPORT_PREFIX, export, "prefix");
 	mnl_attr_put_u32(nlh, TFTPK_A_EXPORT_UID,
-			 (uint32_t)number(export, "uid"));
+			 (uint32_t)object_number(export, "uid"));
 	mnl_attr_put_u32(nlh, TFTPK_A_EXPORT_GID,
-			 (uint32_t)number(export, "gid"));
+			 (uint32_t)object_number(export, "gid"));
 	for (i = 0; i < COUNT(switches); i++) {
-		const json_t *value = look_up(export, switches[i].name);
+		const json_t *value = object_get(export, switches[i].name);
 		uint32_t number = (uint32_t)json_integer_value(value);
 
 		if (json_is_true(value))
@@ -357,23 +357,23 @@ int delete_export(struct ctl *ctl, const json_t *export)
 	struct nlmsghdr *nlh = nl_request(ctl, TFTPK_CMD_EXPORT_DEL);
 
 	put_string(nlh, TFTPK_A_EXPORT_PATH, export, "path");
-	if (!json_is_null(look_up(export, "prefix")))
+	if (!json_is_null(object_get(export, "prefix")))
 		put_string(nlh, TFTPK_A_EXPORT_PREFIX, export, "prefix");
 	return nl_do(ctl, NULL, 0, NULL);
 }
 
 /* "/srv/tftp as /boot", without what is the root or null. */
-static char *place(const json_t *export)
+static char *export_text(const json_t *export)
 {
 	auto_free char *path = string_text(export, "path");
 	auto_free char *prefix = prefix_column(export, "prefix");
 
-	return text("%s%s%s", path, prefix[1] ? " as " : "",
-		    prefix[1] ? prefix : "");
+	return xasprintf("%s%s%s", path, prefix[1] ? " as " : "",
+			 prefix[1] ? prefix : "");
 }
 
 /* The end of "serving /srv/tftp on [::]:69, 0.0.0.0:69". */
-static void print_places(const json_t *listeners)
+static void print_listening(const json_t *listeners)
 {
 	json_t *listener;
 	size_t i;
@@ -408,32 +408,32 @@ int run_export(struct ctl *ctl, int argc, char **argv)
 	if (ctl->json)
 		return print_json(json_pack("{s:O, s:O?}", "export", export,
 					    "listeners", listeners));
-	what = place(export);
+	what = export_text(export);
 	printf("serving %s", what);
-	print_places(listeners);
+	print_listening(listeners);
 	return EXIT_SUCCESS;
 }
 
 /*
  * @dir as an absolute path, for the kernel to compare with the names of exports
- * whose folder is gone; or NULL after a complaint.
+ * whose folder is gone; or NULL after an error message.
  */
-static char *absolute(const char *dir)
+static char *absolute_path(const char *dir)
 {
 	auto_free char *cwd = *dir == '/' ? NULL : getcwd(NULL, 0);
 	auto_free char *joined = NULL;
 	char *path;
 
 	if (*dir != '/' && !cwd) {
-		complain("unexport %s: the current folder is gone (give an absolute path)",
-			 dir);
+		print_error("unexport %s: the current folder is gone (give an absolute path)",
+			    dir);
 		return NULL;
 	}
-	joined = text("%s/%s", cwd ? cwd : "", dir);
-	path = tidy(joined, false);
+	joined = xasprintf("%s/%s", cwd ? cwd : "", dir);
+	path = tidy_path(joined, false);
 	if (strlen(path) <= TFTPK_PATH_MAX)
 		return path;
-	complain("unexport %s: the path is too long", dir);
+	print_error("unexport %s: the path is too long", dir);
 	free(path);
 	return NULL;
 }
@@ -441,7 +441,7 @@ static char *absolute(const char *dir)
 int run_unexport(struct ctl *ctl, int argc, char **argv)
 {
 	const char *as = ctl->option[OPTION_AS];
-	json_auto_t *export = checked(json_object());
+	json_auto_t *export = check_alloc(json_object());
 	auto_free char *prefix = NULL;
 	auto_free char *path = NULL;
 	auto_free char *what = NULL;
@@ -451,19 +451,19 @@ int run_unexport(struct ctl *ctl, int argc, char **argv)
 		if (!prefix)
 			return EXIT_USAGE;
 	}
-	path = absolute(argv[0]);
+	path = absolute_path(argv[0]);
 	if (!path)
 		return EXIT_FAILURE;
-	put(export, "path", json_bytes(path, strlen(path)));
-	put(export, "prefix",
-	    prefix ? json_bytes(prefix, strlen(prefix)) : json_null());
+	object_put(export, "path", json_bytes(path, strlen(path)));
+	object_put(export, "prefix",
+		   prefix ? json_bytes(prefix, strlen(prefix)) : json_null());
 
 	if (delete_export(ctl, export))
 		return nl_fail(ctl, "unexport %s%s%s", argv[0],
 			       as ? " --as " : "", as ? as : "");
 	if (ctl->json)
 		return print_json(json_pack("{s:O}", "unexport", export));
-	what = place(export);
+	what = export_text(export);
 	printf("no longer serving %s\n", what);
 	return EXIT_SUCCESS;
 }
@@ -475,25 +475,25 @@ int run_unexport(struct ctl *ctl, int argc, char **argv)
  * @argc: number of words after the command
  * @argv: these words, and a NULL
  *
- * Return: 0, or an exit code after a complaint.
+ * Return: 0, or an exit code after an error message.
  */
 int configure_export(struct ctl *ctl, json_t *config, int argc, char **argv)
 {
 	static const char *const export_name[] = { "path", "prefix", NULL };
-	json_t *list = look_up(config, "exports");
+	json_t *list = object_get(config, "exports");
 	json_auto_t *export = NULL;
 	int ret;
 
-	blame(argv[0]);
+	set_error_word(argv[0]);
 	if (*argv[0] != '/')
 		return usage_error("export %s: must be an absolute path here",
 				   argv[0]);
 	ret = parse_export(ctl, argv[0], &export);
 	if (ret)
 		return ret;
-	blame(argv[0]);
-	if (find_entry(list, export, export_name))
+	set_error_word(argv[0]);
+	if (array_find(list, export, export_name))
 		return usage_error("export %s: given twice", argv[0]);
-	append(list, json_incref(export));
+	array_append(list, json_incref(export));
 	return 0;
 }

@@ -29,23 +29,23 @@ int dump_listeners(struct ctl *ctl, json_t **list)
 
 static char *origin_column(const json_t *row, const char *name)
 {
-	return text(json_is_true(look_up(row, name)) ? "export" : "listen");
+	return xasprintf(json_is_true(object_get(row, name)) ? "export" : "listen");
 }
 
 /* What the listener was told to do otherwise than others. */
-static char *options_column(const json_t *row, const char *name)
+static char *listener_options(const json_t *row, const char *name)
 {
-	bool single_port = json_is_true(look_up(row, "single-port"));
-	bool broadcast = json_is_true(look_up(row, "broadcast"));
-	bool waiting = json_is_true(look_up(row, "waiting"));
+	bool single_port = json_is_true(object_get(row, "single-port"));
+	bool broadcast = json_is_true(object_get(row, "broadcast"));
+	bool waiting = json_is_true(object_get(row, "waiting"));
 
 	if (!single_port && !broadcast && !waiting)
-		return text("-");
-	return text("%s%s%s%s%s", single_port ? "single-port" : "",
-		    single_port && broadcast ? ", " : "",
-		    broadcast ? "broadcast" : "",
-		    (single_port || broadcast) && waiting ? ", " : "",
-		    waiting ? "waiting for the interface" : "");
+		return xasprintf("-");
+	return xasprintf("%s%s%s%s%s", single_port ? "single-port" : "",
+			 single_port && broadcast ? ", " : "",
+			 broadcast ? "broadcast" : "",
+			 (single_port || broadcast) && waiting ? ", " : "",
+			 waiting ? "waiting for the interface" : "");
 }
 
 void print_listeners(const json_t *list)
@@ -54,7 +54,7 @@ void print_listeners(const json_t *list)
 		{ "LISTENER", false, endpoint_text, "" },
 		{ "DEV", false, string_text, "interface" },
 		{ "MADE BY", false, origin_column, "implicit" },
-		{ "OPTIONS", false, options_column, "" },
+		{ "OPTIONS", false, listener_options, "" },
 	};
 
 	print_table(columns, COUNT(columns), list);
@@ -81,8 +81,8 @@ static int parse_interface(const char *name, struct endpoint *endpoint)
 		return usage_error("'%s' cannot be the name of an interface",
 				   name);
 	if (!found && !endpoint->may_wait) {
-		complain("no interface %s in this network namespace ('ip link' lists them)",
-			 name);
+		print_error("no interface %s in this network namespace ('ip link' lists them)",
+			    name);
 		return EXIT_FAILURE;
 	}
 	if (*endpoint->interface && strcmp(endpoint->interface, name) != 0)
@@ -99,17 +99,17 @@ static int parse_interface(const char *name, struct endpoint *endpoint)
  *	carry its interface after a percent sign
  * @endpoint: takes what is given; the port stays if there is none
  *
- * Complains by itself.
+ * Prints an error by itself.
  *
  * Return: 0, or an exit code.
  */
 int parse_endpoint(const char *string, struct endpoint *endpoint)
 {
-	auto_free char *copy = checked(strdup(string));
+	auto_free char *copy = check_alloc(strdup(string));
 	char *host = copy, *port = NULL, *scope, *colon = strchr(copy, ':');
 	int ret = 0;
 
-	blame(string);
+	set_error_word(string);
 	if (*copy == '[') {
 		char *end = strchr(copy, ']');
 
@@ -147,21 +147,21 @@ bad:
 			   string);
 }
 
-static int parse_args(int argc, char **argv, struct endpoint *endpoint)
+static int parse_listener(int argc, char **argv, struct endpoint *endpoint)
 {
 	int ret;
 
 	if (argc == 2 || (argc == 3 && strcmp(argv[1], "dev") != 0)) {
-		blame(argv[1]);
+		set_error_word(argv[1]);
 		return usage_error("unexpected '%s': give ADDR[:PORT] [dev IF]",
 				   argv[1]);
 	}
 	ret = parse_endpoint(argv[0], endpoint);
 	if (!ret && argc == 3) {
-		blame(argv[2]);
+		set_error_word(argv[2]);
 		ret = parse_interface(argv[2], endpoint);
 	}
-	blame(argv[0]);
+	set_error_word(argv[0]);
 	if (!ret && endpoint->len == sizeof(struct in6_addr) &&
 	    IN6_IS_ADDR_LINKLOCAL(&endpoint->address) && !*endpoint->interface)
 		ret = usage_error("%s: a link-local address needs its interface: add 'dev IF'",
@@ -173,18 +173,18 @@ static json_t *listener_json(const struct endpoint *endpoint,
 			     const struct ctl *ctl)
 {
 	bool v6 = endpoint->len == sizeof(struct in6_addr);
-	json_t *object = checked(json_object());
+	json_t *object = check_alloc(json_object());
 
-	put(object, "address", json_address(&endpoint->address, endpoint->len));
-	put(object, "port", json_integer(endpoint->port));
-	put(object, "ifindex", json_integer(endpoint->ifindex));
-	put(object, "interface", *endpoint->interface ?
-	    json_bytes(endpoint->interface, strlen(endpoint->interface)) :
-	    json_null());
-	put(object, "single-port",
-	    json_boolean(ctl->option[OPTION_SINGLE_PORT]));
-	put(object, "broadcast",
-	    json_boolean(ctl->option[OPTION_BROADCAST] && !v6));
+	object_put(object, "address", json_address(&endpoint->address, endpoint->len));
+	object_put(object, "port", json_integer(endpoint->port));
+	object_put(object, "ifindex", json_integer(endpoint->ifindex));
+	object_put(object, "interface", *endpoint->interface ?
+		   json_bytes(endpoint->interface, strlen(endpoint->interface)) :
+		   json_null());
+	object_put(object, "single-port",
+		   json_boolean(ctl->option[OPTION_SINGLE_PORT]));
+	object_put(object, "broadcast",
+		   json_boolean(ctl->option[OPTION_BROADCAST] && !v6));
 	return object;
 }
 
@@ -196,14 +196,14 @@ static json_t *listener_json(const struct endpoint *endpoint,
  * @list: where the listeners go, as an array of objects like those of
  *	dump_listeners(); of "*" two, for IPv6, which has no broadcast, and IPv4
  *
- * Complains by itself.
+ * Prints an error by itself.
  *
  * Return: 0, or an exit code.
  */
 int parse_listeners(const struct ctl *ctl, int argc, char **argv, json_t **list)
 {
 	struct endpoint endpoint = { .port = TFTP_PORT, .may_wait = true };
-	int ret = parse_args(argc, argv, &endpoint);
+	int ret = parse_listener(argc, argv, &endpoint);
 	bool both = !endpoint.len;
 
 	if (ret)
@@ -213,13 +213,13 @@ int parse_listeners(const struct ctl *ctl, int argc, char **argv, json_t **list)
 		return usage_error("%s: IPv6 has no broadcast: leave --broadcast away",
 				   argv[0]);
 
-	*list = checked(json_array());
+	*list = check_alloc(json_array());
 	if (both)
 		endpoint.len = sizeof(struct in6_addr);
-	append(*list, listener_json(&endpoint, ctl));
+	array_append(*list, listener_json(&endpoint, ctl));
 	if (both) {
 		endpoint.len = sizeof(struct in_addr);
-		append(*list, listener_json(&endpoint, ctl));
+		array_append(*list, listener_json(&endpoint, ctl));
 	}
 	return 0;
 }
@@ -234,23 +234,23 @@ int parse_listeners(const struct ctl *ctl, int argc, char **argv, json_t **list)
 char *listener_words(const json_t *listener, bool both)
 {
 	auto_free char *raw = raw_text(listener, "interface");
-	auto_free char *dev = quoted(raw);
+	auto_free char *dev = quote_word(raw);
 	auto_free char *address = string_text(listener, "address");
 	bool v6 = strchr(address, ':');
 
-	return text("%s%s%s:%lld%s%s%s%s", v6 && !both ? "[" : "",
-		    both ? "*" : address, v6 && !both ? "]" : "",
-		    number(listener, "port"), *raw ? " dev " : "",
-		    *raw ? dev : "",
-		    json_is_true(look_up(listener, "single-port")) ?
-			    " --single-port" : "",
-		    json_is_true(look_up(listener, "broadcast")) ?
-			    " --broadcast" : "");
+	return xasprintf("%s%s%s:%lld%s%s%s%s", v6 && !both ? "[" : "",
+			 both ? "*" : address, v6 && !both ? "]" : "",
+			 object_number(listener, "port"), *raw ? " dev " : "",
+			 *raw ? dev : "",
+			 json_is_true(object_get(listener, "single-port")) ?
+				 " --single-port" : "",
+			 json_is_true(object_get(listener, "broadcast")) ?
+				 " --broadcast" : "");
 }
 
 /* Without an address: any of both families. */
-static int request(struct ctl *ctl, uint8_t command, const json_t *listener,
-		   const char *address)
+static int send_listener(struct ctl *ctl, uint8_t command, const json_t *listener,
+			 const char *address)
 {
 	struct nlmsghdr *nlh = nl_request(ctl, command);
 	auto_free char *interface = raw_text(listener, "interface");
@@ -258,28 +258,28 @@ static int request(struct ctl *ctl, uint8_t command, const json_t *listener,
 	if (address)
 		put_address(nlh, TFTPK_A_LISTENER_ADDRESS, address);
 	mnl_attr_put_u16(nlh, TFTPK_A_LISTENER_PORT,
-			 htons((uint16_t)number(listener, "port")));
+			 htons((uint16_t)object_number(listener, "port")));
 	if (*interface)
 		mnl_attr_put_strz(nlh, TFTPK_A_LISTENER_INTERFACE, interface);
 	if (command == TFTPK_CMD_LISTENER_ADD &&
-	    json_is_true(look_up(listener, "single-port")))
+	    json_is_true(object_get(listener, "single-port")))
 		mnl_attr_put(nlh, TFTPK_A_LISTENER_SINGLE_PORT, 0, NULL);
 	if (command == TFTPK_CMD_LISTENER_ADD &&
-	    json_is_true(look_up(listener, "broadcast")))
+	    json_is_true(object_get(listener, "broadcast")))
 		mnl_attr_put(nlh, TFTPK_A_LISTENER_BROADCAST, 0, NULL);
 	return nl_do(ctl, NULL, 0, NULL);
 }
 
 int add_listener(struct ctl *ctl, const json_t *listener)
 {
-	return request(ctl, TFTPK_CMD_LISTENER_ADD, listener,
-		       json_string_value(look_up(listener, "address")));
+	return send_listener(ctl, TFTPK_CMD_LISTENER_ADD, listener,
+			     json_string_value(object_get(listener, "address")));
 }
 
 int delete_listener(struct ctl *ctl, const json_t *listener)
 {
-	return request(ctl, TFTPK_CMD_LISTENER_DEL, listener,
-		       json_string_value(look_up(listener, "address")));
+	return send_listener(ctl, TFTPK_CMD_LISTENER_DEL, listener,
+			     json_string_value(object_get(listener, "address")));
 }
 
 /**
@@ -294,9 +294,9 @@ void warn_single_port(const json_t *listeners, const json_t *trusted)
 	size_t i;
 
 	json_array_foreach(listeners, i, listener)
-		single_port |= json_is_true(look_up(listener, "single-port"));
+		single_port |= json_is_true(object_get(listener, "single-port"));
 	if (single_port && !json_array_size(trusted))
-		complain("warning: at a single port clients beyond a router are slow until 'tftpkctl trust NETWORK' names theirs");
+		print_warning("at a single port clients beyond a router are slow until 'tftpkctl trust NETWORK' names theirs");
 }
 
 /* Tell of the listeners made or closed. */
@@ -312,7 +312,7 @@ static int print_change(const struct ctl *ctl, bool listen, json_t *changed)
 	json_array_foreach(changed, i, row) {
 		auto_free char *where = endpoint_text(row, "");
 		auto_free char *dev = string_text(row, "interface");
-		auto_free char *options = options_column(row, "");
+		auto_free char *options = listener_options(row, "");
 		bool named = strcmp(dev, "-") != 0 && !strchr(where, '%');
 		bool special = strcmp(options, "-") != 0;
 
@@ -330,32 +330,32 @@ static int print_change(const struct ctl *ctl, bool listen, json_t *changed)
  */
 static json_t *existing_listeners(struct ctl *ctl, const json_t *wanted)
 {
-	json_t *list = checked(json_array()), *listener;
+	json_t *list = check_alloc(json_array()), *listener;
 	json_auto_t *all = NULL;
 	size_t i;
 
 	if (dump_listeners(ctl, &all))
 		return list;
 	json_array_foreach(wanted, i, listener) {
-		const json_t *found = find_entry(all, listener, listener_name);
+		const json_t *found = array_find(all, listener, listener_name);
 
 		if (!found)
 			continue;
-		put(listener, "waiting", json_boolean(json_is_true(
-					look_up(found, "waiting"))));
-		append(list, json_incref(listener));
+		object_put(listener, "waiting", json_boolean(json_is_true(
+					object_get(found, "waiting"))));
+		array_append(list, json_incref(listener));
 	}
 	return list;
 }
 
 /* Have one request of both families: IPv4 comes last, with all options. */
-static int request_all(struct ctl *ctl, uint8_t command, const json_t *list)
+static int send_listeners(struct ctl *ctl, uint8_t command, const json_t *list)
 {
 	size_t n = json_array_size(list);
 	const json_t *last = json_array_get(list, n - 1);
 
-	return request(ctl, command, last, n > 1 ? NULL :
-		       json_string_value(look_up(last, "address")));
+	return send_listener(ctl, command, last, n > 1 ? NULL :
+			     json_string_value(object_get(last, "address")));
 }
 
 int run_listen(struct ctl *ctl, int argc, char **argv)
@@ -368,7 +368,7 @@ int run_listen(struct ctl *ctl, int argc, char **argv)
 	ret = parse_listeners(ctl, argc, argv, &list);
 	if (ret)
 		return ret;
-	if (request_all(ctl, TFTPK_CMD_LISTENER_ADD, list))
+	if (send_listeners(ctl, TFTPK_CMD_LISTENER_ADD, list))
 		return nl_fail(ctl, "listen %s%s%s", argv[0],
 			       argc > 2 ? " dev " : "", argc > 2 ? argv[2] : "");
 	made = existing_listeners(ctl, list);
@@ -389,37 +389,37 @@ int run_unlisten(struct ctl *ctl, int argc, char **argv)
 	if (ret)
 		return ret;
 	closed = existing_listeners(ctl, list);
-	if (request_all(ctl, TFTPK_CMD_LISTENER_DEL, list))
+	if (send_listeners(ctl, TFTPK_CMD_LISTENER_DEL, list))
 		return nl_fail(ctl, "unlisten %s%s%s", argv[0],
 			       argc > 2 ? " dev " : "", argc > 2 ? argv[2] : "");
 	/* They are named without options. */
 	json_array_foreach(closed, i, listener) {
-		remove_key(listener, "single-port");
-		remove_key(listener, "broadcast");
-		remove_key(listener, "waiting");
+		object_remove(listener, "single-port");
+		object_remove(listener, "broadcast");
+		object_remove(listener, "waiting");
 	}
 	return print_change(ctl, false, closed);
 }
 
 /*
- * other_half() - the listener that makes "*" of this one, or NULL
+ * other_family() - the listener that makes "*" of this one, or NULL
  *
  * Where the kernel lacks one of the families, the other is enough then.
  */
-json_t *other_half(const json_t *list, const json_t *listener)
+json_t *other_family(const json_t *list, const json_t *listener)
 {
 	static const char *const alike[] = {
 		"address", "port", "interface", "single-port", NULL
 	};
-	const char *address = json_string_value(look_up(listener, "address"));
+	const char *address = json_string_value(object_get(listener, "address"));
 	bool v6 = !strcmp(address, "::");
 	json_auto_t *half = NULL;
 
 	if (!v6 && strcmp(address, "0.0.0.0") != 0)
 		return NULL;
-	half = checked(json_copy((json_t *)listener));
-	put(half, "address", json_string(v6 ? "0.0.0.0" : "::"));
-	return find_entry(list, half, alike);
+	half = check_alloc(json_copy((json_t *)listener));
+	object_put(half, "address", json_string(v6 ? "0.0.0.0" : "::"));
+	return array_find(list, half, alike);
 }
 
 /**
@@ -429,11 +429,11 @@ json_t *other_half(const json_t *list, const json_t *listener)
  * @argc: number of words after the command
  * @argv: these words, and a NULL
  *
- * Return: 0, or an exit code after a complaint.
+ * Return: 0, or an exit code after an error message.
  */
 int configure_listen(struct ctl *ctl, json_t *config, int argc, char **argv)
 {
-	json_t *list = look_up(config, "listeners"), *listener;
+	json_t *list = object_get(config, "listeners"), *listener;
 	json_auto_t *listeners = NULL;
 	size_t i;
 	int ret;
@@ -441,11 +441,11 @@ int configure_listen(struct ctl *ctl, json_t *config, int argc, char **argv)
 	ret = parse_listeners(ctl, argc, argv, &listeners);
 	if (ret)
 		return ret;
-	blame(argv[0]);
+	set_error_word(argv[0]);
 	json_array_foreach(listeners, i, listener) {
-		if (find_entry(list, listener, listener_name))
+		if (array_find(list, listener, listener_name))
 			return usage_error("listen %s: given twice", argv[0]);
-		append(list, json_incref(listener));
+		array_append(list, json_incref(listener));
 	}
 	return 0;
 }

@@ -229,8 +229,8 @@ static const char *command_name(size_t index)
 	return index < COUNT(commands) ? commands[index].name : NULL;
 }
 
-/* The command of that name, or NULL after a complaint. */
-static const struct command *find(const char *name)
+/* The command of that name, or NULL after an error message. */
+static const struct command *find_command(const char *name)
 {
 	const char *meant;
 	size_t i;
@@ -239,11 +239,11 @@ static const struct command *find(const char *name)
 		if (!strcmp(commands[i].name, name))
 			return &commands[i];
 	}
-	meant = nearest(name, command_name);
+	meant = nearest_word(name, command_name);
 	if (meant)
-		complain("no command '%s': did you mean '%s'?", name, meant);
+		print_error("no command '%s': did you mean '%s'?", name, meant);
 	else
-		complain("no command '%s': 'tftpkctl help' lists them", name);
+		print_error("no command '%s': 'tftpkctl help' lists them", name);
 	return NULL;
 }
 
@@ -309,7 +309,7 @@ static int run_help(struct ctl *ctl, int argc, char **argv)
 		explain_all();
 		return EXIT_SUCCESS;
 	}
-	command = find(argv[0]);
+	command = find_command(argv[0]);
 	if (!command)
 		return EXIT_USAGE;
 	explain(command);
@@ -323,25 +323,25 @@ static int run_help(struct ctl *ctl, int argc, char **argv)
 static int enter_netns(const char *name)
 {
 	bool is_path = strchr(name, '/');
-	auto_free char *path = text("%s%s", is_path ? "" : NETNS_DIR "/", name);
+	auto_free char *path = xasprintf("%s%s", is_path ? "" : NETNS_DIR "/", name);
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	int ret = -1;
 
 	if (fd < 0 && errno == ENOENT && !is_path)
-		complain("-n %s: no such network namespace ('ip netns' lists them)",
-			 name);
+		print_error("-n %s: no such network namespace ('ip netns' lists them)",
+			    name);
 	else if (fd < 0)
-		complain("-n %s: cannot open %s: %s", name, path,
-			 strerror(errno));
+		print_error("-n %s: cannot open %s: %s", name, path,
+			    strerror(errno));
 	else if (!setns(fd, CLONE_NEWNET))
 		ret = 0;
 	else if (errno == EINVAL)
-		complain("-n %s: %s is not a network namespace", name, path);
+		print_error("-n %s: %s is not a network namespace", name, path);
 	else if (errno == EPERM)
-		complain("-n %s: entering a network namespace needs CAP_SYS_ADMIN: run it as root",
-			 name);
+		print_error("-n %s: entering a network namespace needs CAP_SYS_ADMIN: run it as root",
+			    name);
 	else
-		complain("-n %s: %s", name, strerror(errno));
+		print_error("-n %s: %s", name, strerror(errno));
 
 	if (fd >= 0)
 		close(fd);
@@ -368,14 +368,14 @@ static int check_usage(const struct ctl *ctl, const struct command *command,
 	return 0;
 }
 
-static int run(struct ctl *ctl, int argc, char **argv)
+static int run_command(struct ctl *ctl, int argc, char **argv)
 {
 	const struct command *command;
 	int ret;
 
 	if (!argc)
 		return usage_error("no command given: 'tftpkctl help' lists them");
-	command = find(argv[0]);
+	command = find_command(argv[0]);
 	if (!command)
 		return EXIT_USAGE;
 	ret = check_usage(ctl, command, argc - 1);
@@ -408,7 +408,7 @@ static int parse_options(struct ctl *ctl, int argc, char **argv, bool is_line,
 			/* Its value, if it has one, may be the next word. */
 			if (option < 256 && optarg == word)
 				word = argv[optind - 2];
-			blame(word);
+			set_error_word(word);
 			if (option < 256 && option != ':')
 				option = '?';
 		}
@@ -441,19 +441,19 @@ static int parse_options(struct ctl *ctl, int argc, char **argv, bool is_line,
 }
 
 /*
- * configure() - carry out a line of a file
+ * configure_line() - carry out a line of a file
  * @ctl: the context; takes the line's options
  * @config: what takes the configuration
  * @argc: number of words
  * @argv: the words, a command first, and a NULL
  *
- * Complains by itself.
+ * Prints an error by itself.
  *
  * Return: 0, or an exit code.
  */
-static int configure(struct ctl *ctl, json_t *config, int argc, char **argv)
+static int configure_line(struct ctl *ctl, json_t *config, int argc, char **argv)
 {
-	const struct command *command = find(argv[0]);
+	const struct command *command = find_command(argv[0]);
 	int ending = 0, ret;
 
 	if (!command)
@@ -465,14 +465,14 @@ static int configure(struct ctl *ctl, json_t *config, int argc, char **argv)
 	ret = parse_options(ctl, argc, argv, true, &ending);
 	if (ret)
 		return ret;
-	blame(argv[0]);
+	set_error_word(argv[0]);
 	ret = check_usage(ctl, command, argc - optind);
 	if (ret)
 		return ret;
 	return command->configure(ctl, config, argc - optind, argv + optind);
 }
 
-static int parse(struct ctl *ctl, int argc, char **argv)
+static int run_line(struct ctl *ctl, int argc, char **argv)
 {
 	int ending = 0, ret;
 
@@ -482,14 +482,14 @@ static int parse(struct ctl *ctl, int argc, char **argv)
 	if (ending == 'h')
 		return run_help(ctl, optind < argc, argv + optind);
 	if (ending != 'V')
-		return run(ctl, argc - optind, argv + optind);
+		return run_command(ctl, argc - optind, argv + optind);
 	puts("tftpkctl " VERSION);
 	return EXIT_SUCCESS;
 }
 
 int main(int argc, char **argv)
 {
-	static struct ctl ctl = { .configure = configure };
+	static struct ctl ctl = { .configure = configure_line };
 	int ret;
 
 	/* A closed stdout must not become the netlink socket. */
@@ -501,12 +501,12 @@ int main(int argc, char **argv)
 	/* Noticed when stdout is closed, like a full disk. */
 	signal(SIGPIPE, SIG_IGN);
 
-	ret = parse(&ctl, argc, argv);
+	ret = run_line(&ctl, argc, argv);
 
 	errno = 0;
 	if (ferror(stdout) | fclose(stdout)) {
-		complain("cannot write the output: %s",
-			 strerror(errno ? errno : EIO));
+		print_error("cannot write the output: %s",
+			    strerror(errno ? errno : EIO));
 		if (!ret)
 			ret = EXIT_FAILURE;
 	}

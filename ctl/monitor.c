@@ -29,8 +29,8 @@ static void add_name(json_t *event)
 		long long id;
 		json_t *name;
 	} slots[NAMES];
-	json_t *name = look_up(event, "name");
-	long long id = number(event, "id");
+	json_t *name = object_get(event, "name");
+	long long id = object_number(event, "id");
 	size_t slot = (size_t)id % NAMES;
 
 	if (id < 0)
@@ -40,26 +40,27 @@ static void add_name(json_t *event)
 		slots[slot].name = json_incref(name);
 		slots[slot].id = id;
 	} else if (slots[slot].name && slots[slot].id == id) {
-		put(event, "name", json_incref(slots[slot].name));
+		object_put(event, "name", json_incref(slots[slot].name));
 	}
 }
 
 /* A transfer's age when it is told of. One that never began took no time. */
 static void add_duration(json_t *event)
 {
-	bool began = json_is_integer(look_up(event, "acknowledged"));
+	bool began = json_is_integer(object_get(event, "acknowledged"));
 
-	put(event, "duration", began ? json_incref(look_up(event, "age")) :
-				       json_null());
-	json_object_del(event, "age");
+	object_put(event, "duration",
+		   began ? json_incref(object_get(event, "age")) : json_null());
+	object_remove(event, "age");
 }
 
 /* A string that others chose, in quotes if it could be read as several. */
-static char *word(const json_t *event, const char *name)
+static char *quoted_string(const json_t *event, const char *name)
 {
 	char *raw = raw_text(event, name), *string;
 
-	string = json_is_string(look_up(event, name)) ? quoted(raw) : text("-");
+	string = json_is_string(object_get(event, name)) ? quote_word(raw) :
+							   xasprintf("-");
 	free(raw);
 	return string;
 }
@@ -67,7 +68,8 @@ static char *word(const json_t *event, const char *name)
 /* "/srv/tftp/a as a": the file, and what was asked for if that is known. */
 static void print_file(const json_t *event)
 {
-	char *file = word(event, "file"), *name = word(event, "name");
+	char *file = quoted_string(event, "file");
+	char *name = quoted_string(event, "name");
 
 	if (strcmp(file, "-") != 0 && strcmp(name, "-") != 0)
 		printf(" %s as %s", file, name);
@@ -79,33 +81,34 @@ static void print_file(const json_t *event)
 
 static void print_options(const json_t *event)
 {
-	long long timeout = number(event, "timeout");
+	long long timeout = object_number(event, "timeout");
 
-	printf(", blocks of %lld, window %lld", number(event, "block-size"),
-	       number(event, "window-size"));
+	printf(", blocks of %lld, window %lld", object_number(event, "block-size"),
+	       object_number(event, "window-size"));
 	if (timeout > 0)
 		printf(", timeout %lld s", timeout);
 }
 
 static void print_end(const json_t *event, const char *why)
 {
-	char *speed = amount_text(rate(event, "duration")), *rtt = rtt_column(event, "rtt");
-	long long acknowledged = number(event, "acknowledged");
-	long long size = number(event, "size");
+	char *speed = amount_text(transfer_rate(event, "duration"));
+	char *rtt = rtt_column(event, "rtt");
+	long long acknowledged = object_number(event, "acknowledged");
+	long long size = object_number(event, "size");
 	char *reason = string_text(event, "reason");
-	long long code = number(event, "error-code");
+	long long code = object_number(event, "error-code");
 
 	if (acknowledged == size)
 		printf(", %lld bytes", size);
 	else
 		printf(", %lld of %lld bytes", acknowledged, size);
 	printf(" in %.3f s, %s/s, %lld resent, RTT %s",
-	       (double)number(event, "duration") / 1000.0, speed,
-	       number(event, "blocks-retransmitted"), rtt);
+	       (double)object_number(event, "duration") / 1000.0, speed,
+	       object_number(event, "blocks-retransmitted"), rtt);
 	print_options(event);
 	if (code >= 0)
 		printf(": ERROR %lld, %s", code, reason);
-	else if (json_is_string(look_up(event, "reason")))
+	else if (json_is_string(object_get(event, "reason")))
 		printf(": %s", reason);
 	else if (why)
 		printf(": %s", why);
@@ -126,13 +129,13 @@ static const char *ending(const char *outcome)
 
 static void print_event(const json_t *event)
 {
-	const char *type = json_string_value(look_up(event, "type"));
-	const char *outcome = json_string_value(look_up(event, "outcome"));
-	long long code = number(event, "error-code");
+	const char *type = json_string_value(object_get(event, "type"));
+	const char *outcome = json_string_value(object_get(event, "outcome"));
+	long long code = object_number(event, "error-code");
 	char *client = endpoint_text(event, "client-");
 	char *reason = string_text(event, "reason");
-	long long size = number(event, "size");
-	long long id = number(event, "id");
+	long long size = object_number(event, "size");
+	long long id = object_number(event, "id");
 	const char *why = NULL;
 	bool ended = false;
 	size_t i;
@@ -156,10 +159,10 @@ static void print_event(const json_t *event)
 	} else if (ended) {
 		print_end(event, strcmp(type, "abort") != 0 ? NULL : why);
 	} else if (!strcmp(type, "progress")) {
-		char *speed = amount_text(rate(event, "duration"));
+		char *speed = amount_text(transfer_rate(event, "duration"));
 
 		printf(", %.0f%% of %lld bytes, %s/s", size > 0 ?
-		       100.0 * (double)number(event, "acknowledged") /
+		       100.0 * (double)object_number(event, "acknowledged") /
 		       (double)size : 0.0, size, speed);
 		free(speed);
 	} else if (!strcmp(type, "refused")) {
@@ -177,7 +180,7 @@ static void print_event(const json_t *event)
 
 static void print_loss(const json_t *event)
 {
-	long long dropped = number(event, "events-dropped");
+	long long dropped = object_number(event, "events-dropped");
 
 	fputs("lost     events came faster than they were read", stdout);
 	if (dropped >= 0)
@@ -186,7 +189,7 @@ static void print_loss(const json_t *event)
 }
 
 /* Print what happened, and when. */
-static void tell(const struct ctl *ctl, const json_t *event)
+static void print_any_event(const struct ctl *ctl, const json_t *event)
 {
 	struct timespec now;
 	struct tm tm;
@@ -194,16 +197,16 @@ static void tell(const struct ctl *ctl, const json_t *event)
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	if (ctl->json) {
-		json_t *line = checked(json_object());
-		double speed = rate(event, "duration");
+		json_t *line = check_alloc(json_object());
+		double speed = transfer_rate(event, "duration");
 
-		put(line, "time",
-		    json_integer((json_int_t)now.tv_sec * 1000 +
-				 now.tv_nsec / 1000000));
+		object_put(line, "time",
+			   json_integer((json_int_t)now.tv_sec * 1000 +
+					now.tv_nsec / 1000000));
 		json_object_update(line, (json_t *)event);
-		if (look_up(event, "acknowledged"))
-			put(line, "rate", speed < 0 ? json_null() :
-				   json_integer((json_int_t)speed));
+		if (object_get(event, "acknowledged"))
+			object_put(line, "rate", speed < 0 ? json_null() :
+					  json_integer((json_int_t)speed));
 		print_json_line(line);
 		return;
 	}
@@ -212,31 +215,31 @@ static void tell(const struct ctl *ctl, const json_t *event)
 			 localtime_r(&now.tv_sec, &tm));
 		printf("%s.%03ld ", stamp, now.tv_nsec / 1000000);
 	}
-	if (look_up(event, "events-dropped"))
+	if (object_get(event, "events-dropped"))
 		print_loss(event);
 	else
 		print_event(event);
 }
 
 /* The socket's buffer was full: say so and go on. */
-static void tell_loss(struct ctl *ctl)
+static void print_lost_events(struct ctl *ctl)
 {
-	json_t *event = checked(json_object()), *stats;
+	json_t *event = check_alloc(json_object()), *stats;
 
-	put(event, "type", json_string("lost"));
+	object_put(event, "type", json_string("lost"));
 	if (read_stats(ctl, &stats)) {
-		put(event, "events-dropped", json_null());
+		object_put(event, "events-dropped", json_null());
 	} else {
-		put(event, "events-dropped",
-		    json_incref(look_up(stats, "events-dropped")));
+		object_put(event, "events-dropped",
+			   json_incref(object_get(stats, "events-dropped")));
 		json_decref(stats);
 	}
-	tell(ctl, event);
+	print_any_event(ctl, event);
 	json_decref(event);
 }
 
 /* Wait for events, or for nobody to be left who reads of them. */
-static bool is_read(const struct ctl *ctl)
+static bool wait_for_event(const struct ctl *ctl)
 {
 	struct pollfd fds[] = {
 		{ .fd = mnl_socket_get_fd(ctl->events), .events = POLLIN },
@@ -262,7 +265,7 @@ int run_monitor(struct ctl *ctl, int argc, char **argv)
 	if (nl_subscribe(ctl, ROOM))
 		return nl_fail(ctl, "monitor");
 
-	while (is_read(ctl)) {
+	while (wait_for_event(ctl)) {
 		if (!nl_events(ctl, event_fields, COUNT(event_fields),
 			       &events)) {
 			for (i = 0; i < json_array_size(events); i++) {
@@ -270,20 +273,20 @@ int run_monitor(struct ctl *ctl, int argc, char **argv)
 
 				add_name(event);
 				add_duration(event);
-				tell(ctl, event);
+				print_any_event(ctl, event);
 			}
 			json_decref(events);
 		} else if (ctl->error == ENOBUFS) {
-			tell_loss(ctl);
+			print_lost_events(ctl);
 		} else if (ctl->error == ENODEV) {
-			complain("monitor: the tftpk module was unloaded");
+			print_error("monitor: the tftpk module was unloaded");
 			return EXIT_FAILURE;
 		} else if (ctl->error != EINTR && ctl->error != EAGAIN) {
 			return nl_fail(ctl, "monitor");
 		}
 		if (fflush(stdout)) {
-			complain("cannot write the output: %s",
-				 strerror(errno));
+			print_error("cannot write the output: %s",
+				    strerror(errno));
 			clearerr(stdout);
 			return EXIT_FAILURE;
 		}

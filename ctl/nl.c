@@ -16,7 +16,7 @@
 
 typedef void (*message_fn)(const struct nlmsghdr *nlh, void *data);
 
-static const char *remedy(int error)
+static const char *remedy_for(int error)
 {
 	switch (error) {
 	case EPERM:
@@ -52,7 +52,7 @@ int nl_fail(const struct ctl *ctl, const char *format, ...)
 {
 	/* Of EPERM the kernel tells where another capability is wanted. */
 	bool told = ctl->error == EPERM && ctl->extack[0];
-	const char *hint = told ? NULL : remedy(ctl->error);
+	const char *hint = told ? NULL : remedy_for(ctl->error);
 	auto_free char *what = NULL;
 	va_list args;
 
@@ -60,11 +60,11 @@ int nl_fail(const struct ctl *ctl, const char *format, ...)
 	if (vasprintf(&what, format, args) < 0)
 		what = NULL;
 	va_end(args);
-	checked(what);
+	check_alloc(what);
 
-	complain("%s: %s%s%s%s", what,
-		 ctl->extack[0] ? ctl->extack : strerror(ctl->error),
-		 hint ? " (" : "", hint ? hint : "", hint ? ")" : "");
+	print_error("%s: %s%s%s%s", what,
+		    ctl->extack[0] ? ctl->extack : strerror(ctl->error),
+		    hint ? " (" : "", hint ? hint : "", hint ? ")" : "");
 	return EXIT_FAILURE;
 }
 
@@ -167,7 +167,7 @@ static int exchange(struct ctl *ctl, message_fn fn, void *data, bool *torn)
  * @ctl: the context; its socket is opened for the first one
  * @command: what to do
  *
- * Without the module, this complains and ends the program. So wrong usage is
+ * Without the module, this prints an error and ends the program. So wrong usage is
  * told first, and nobody has to open anything.
  *
  * Return: the request, for attributes to be added.
@@ -260,7 +260,7 @@ static int find_family(struct ctl *ctl, const char *name, struct family *family)
  * @ctl: the context; its socket serves all requests of this run
  *
  * The kernel tries to load the module by its alias if the family is missing.
- * Complains by itself.
+ * Prints an error by itself.
  *
  * Return: 0, or -1.
  */
@@ -273,8 +273,8 @@ int nl_open(struct ctl *ctl)
 		return 0;
 	ctl->nl = mnl_socket_open2(NETLINK_GENERIC, SOCK_CLOEXEC);
 	if (!ctl->nl || mnl_socket_bind(ctl->nl, 0, MNL_SOCKET_AUTOPID) < 0) {
-		complain("cannot open a generic netlink socket: %s",
-			 strerror(errno));
+		print_error("cannot open a generic netlink socket: %s",
+			    strerror(errno));
 		return -1;
 	}
 	/* Without these the answers are only less precise. */
@@ -288,7 +288,7 @@ int nl_open(struct ctl *ctl)
 		return 0;
 	}
 	if (ctl->error == ENOENT)
-		complain("the tftpk module is not loaded: modprobe tftpk (or insmod tftpk.ko)");
+		print_error("the tftpk module is not loaded: modprobe tftpk (or insmod tftpk.ko)");
 	else
 		nl_fail(ctl, "cannot find the netlink family %s",
 			TFTPK_FAMILY_NAME);
@@ -306,7 +306,7 @@ void nl_close(struct ctl *ctl)
 }
 
 /* What a number stands for. */
-static const char *word_of(const char *const *words, unsigned long long number)
+static const char *word_for(const char *const *words, unsigned long long number)
 {
 	while (*words && number) {
 		words++;
@@ -354,19 +354,19 @@ static void decode_attr(json_t *object, const struct field *field,
 
 	switch (field->type) {
 	case FIELD_FLAG:
-		put(object, field->name, json_true());
+		object_put(object, field->name, json_true());
 		return;
 	case FIELD_STRING:
-		put(object, field->name,
-		    json_bytes(payload, strnlen((const char *)payload, len)));
+		object_put(object, field->name,
+			   json_bytes(payload, strnlen((const char *)payload, len)));
 		return;
 	case FIELD_ADDRESS:
-		put(object, field->name, json_address(payload, len));
+		object_put(object, field->name, json_address(payload, len));
 		return;
 	case FIELD_PORT:
 		if (len == sizeof(uint16_t))
-			put(object, field->name,
-			    json_integer(payload[0] << 8 | payload[1]));
+			object_put(object, field->name,
+				   json_integer(payload[0] << 8 | payload[1]));
 		return;
 	default:
 		break;
@@ -375,14 +375,14 @@ static void decode_attr(json_t *object, const struct field *field,
 	if (!read_number(attr, &value))
 		return;
 	if (field->type == FIELD_BOOLEAN)
-		put(object, field->name, json_boolean(value));
+		object_put(object, field->name, json_boolean(value));
 	else if (field->type == FIELD_WORD)
-		put(object, field->name,
-		    json_string(word_of(field->words, value)));
+		object_put(object, field->name,
+			   json_string(word_for(field->words, value)));
 	else if (field->type == FIELD_INTERFACE)
 		put_interface(object, (uint32_t)value);
 	else
-		put(object, field->name, json_integer((json_int_t)value));
+		object_put(object, field->name, json_integer((json_int_t)value));
 }
 
 /* A range is told by both of its ends. */
@@ -392,8 +392,8 @@ static void decode_range(json_t *object, const struct field *field,
 	unsigned long long low = 0, high = 0;
 
 	if (last && read_number(first, &low) && read_number(last, &high))
-		put(object, field->name,
-		    json_range((uint32_t)low, (uint32_t)high));
+		object_put(object, field->name,
+			   json_range((uint32_t)low, (uint32_t)high));
 }
 
 /* The attribute of that type, or NULL. */
@@ -415,10 +415,10 @@ struct decoder {
 };
 
 /* Append the message as an object: every field is in it, null if not told. */
-static void decode(const struct nlmsghdr *nlh, void *data)
+static void decode_message(const struct nlmsghdr *nlh, void *data)
 {
 	const struct decoder *decoder = data;
-	json_t *object = checked(json_object());
+	json_t *object = check_alloc(json_object());
 	size_t i;
 
 	for (i = 0; i < decoder->count; i++) {
@@ -428,16 +428,16 @@ static void decode(const struct nlmsghdr *nlh, void *data)
 		if (field->type == FIELD_INTERFACE)
 			put_interface(object, 0);
 		else
-			put(object, field->name,
-			    field->type == FIELD_FLAG ? json_false() :
-							json_null());
+			object_put(object, field->name,
+				   field->type == FIELD_FLAG ? json_false() :
+							       json_null());
 		if (attr && field->type == FIELD_RANGE)
 			decode_range(object, field, attr,
 				     find_attr(nlh, field->attr + 1));
 		else if (attr)
 			decode_attr(object, field, attr);
 	}
-	append(decoder->list, object);
+	array_append(decoder->list, object);
 }
 
 /**
@@ -455,12 +455,12 @@ static void decode(const struct nlmsghdr *nlh, void *data)
 int nl_do(struct ctl *ctl, const struct field *fields, size_t count,
 	  json_t **reply)
 {
-	json_auto_t *list = checked(json_array());
+	json_auto_t *list = check_alloc(json_array());
 	struct decoder decoder = { fields, count, list };
-	int ret = exchange(ctl, decode, &decoder, NULL);
+	int ret = exchange(ctl, decode_message, &decoder, NULL);
 
 	if (!ret && ctl->extack[0] && !ctl->quiet)
-		complain("warning: %s", ctl->extack);
+		print_warning("%s", ctl->extack);
 	if (!ret && reply) {
 		*reply = json_incref(json_array_get(list, 0));
 		if (!*reply) {
@@ -494,22 +494,22 @@ int nl_dump(struct ctl *ctl, uint8_t command, const struct field *fields,
 	for (try = 0; torn && try < DUMP_TRIES; try++) {
 		torn = false;
 		json_decref(decoder.list);
-		decoder.list = checked(json_array());
+		decoder.list = check_alloc(json_array());
 		nl_request(ctl, command)->nlmsg_flags |= NLM_F_DUMP;
-		if (exchange(ctl, decode, &decoder, &torn)) {
+		if (exchange(ctl, decode_message, &decoder, &torn)) {
 			json_decref(decoder.list);
 			return -1;
 		}
 	}
 
 	if (torn && !ctl->quiet)
-		complain("warning: the list changed while it was read; it may be incomplete");
+		print_warning("the list changed while it was read; it may be incomplete");
 	*list = decoder.list;
 	return 0;
 }
 
 /* Join a group of a family; @ctl->nl is for asking, @ctl->events joins. */
-static int join(struct ctl *ctl, const char *name, const char *group)
+static int join_group(struct ctl *ctl, const char *name, const char *group)
 {
 	struct family family = { .group = group };
 
@@ -552,8 +552,8 @@ int nl_subscribe(struct ctl *ctl, int room)
 	mnl_socket_setsockopt(ctl->events, NETLINK_BROADCAST_ERROR, &on,
 			      sizeof(on));
 	/* Of the others, that the module goes is of interest. */
-	return join(ctl, "nlctrl", "notify") ||
-	       join(ctl, TFTPK_FAMILY_NAME, TFTPK_MCGRP_EVENTS) ? -1 : 0;
+	return join_group(ctl, "nlctrl", "notify") ||
+	       join_group(ctl, TFTPK_FAMILY_NAME, TFTPK_MCGRP_EVENTS) ? -1 : 0;
 }
 
 /**
@@ -580,7 +580,7 @@ int nl_events(struct ctl *ctl, const struct field *fields, size_t count,
 		ctl->error = errno;
 		return -1;
 	}
-	decoder.list = checked(json_array());
+	decoder.list = check_alloc(json_array());
 	left = (int)got;
 	for (nlh = (struct nlmsghdr *)ctl->answer; mnl_nlmsg_ok(nlh, left);
 	     nlh = mnl_nlmsg_next(nlh, &left)) {
@@ -591,7 +591,7 @@ int nl_events(struct ctl *ctl, const struct field *fields, size_t count,
 			continue;
 		if (nlh->nlmsg_type == ctl->family &&
 		    genl->cmd == TFTPK_CMD_EVENT) {
-			decode(nlh, &decoder);
+			decode_message(nlh, &decoder);
 		} else if (nlh->nlmsg_type == GENL_ID_CTRL &&
 			   genl->cmd == CTRL_CMD_DELFAMILY) {
 			read_family(nlh, &family);

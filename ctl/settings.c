@@ -39,8 +39,8 @@ static const char *setting_name(size_t index)
 	return index < COUNT(settings) ? settings[index].name : NULL;
 }
 
-/* The setting of that name, or NULL after a complaint. */
-static const struct field *find(const char *name)
+/* The setting of that name, or NULL after an error message. */
+static const struct field *find_setting(const char *name)
 {
 	const char *meant;
 	size_t i;
@@ -49,25 +49,25 @@ static const struct field *find(const char *name)
 		if (!strcmp(settings[i].name, name))
 			return &settings[i];
 	}
-	meant = nearest(name, setting_name);
+	meant = nearest_word(name, setting_name);
 	if (meant)
-		complain("no setting '%s': did you mean '%s'?", name, meant);
+		print_error("no setting '%s': did you mean '%s'?", name, meant);
 	else
-		complain("no setting '%s': 'tftpkctl help set' lists them",
-			 name);
+		print_error("no setting '%s': 'tftpkctl help set' lists them",
+			    name);
 	return NULL;
 }
 
 static char *value_text(const struct field *setting, const json_t *values)
 {
-	const json_t *value = look_up(values, setting->name);
+	const json_t *value = object_get(values, setting->name);
 
 	if (json_is_boolean(value))
-		return text("%s", json_is_true(value) ? "on" : "off");
+		return xasprintf("%s", json_is_true(value) ? "on" : "off");
 	if (setting->type == FIELD_RANGE)
 		return json_is_string(value) ?
 			       string_text(values, setting->name) :
-			       text(ANY);
+			       xasprintf(ANY);
 	return number_text(values, setting->name);
 }
 
@@ -81,7 +81,7 @@ void print_settings(const json_t *values)
 		bool zero;
 		char *value;
 
-		if (!look_up(values, setting->name))
+		if (!object_get(values, setting->name))
 			continue;
 		value = value_text(setting, values);
 		zero = setting->zero && !strcmp(value, "0");
@@ -98,8 +98,8 @@ void print_settings(const json_t *values)
 /* What comes after the range of an amount. */
 static char *zero_text(const struct field *setting)
 {
-	return setting->min ? text("%s", "") :
-			      text(", 0 for %s", setting->zero);
+	return setting->min ? xasprintf("%s", "") :
+			      xasprintf(", 0 for %s", setting->zero);
 }
 
 static json_t *parse_switch(const struct field *setting, const char *string)
@@ -110,7 +110,7 @@ static json_t *parse_switch(const struct field *setting, const char *string)
 		if (!strcmp(switch_words[i].word, string))
 			return json_boolean(switch_words[i].value);
 	}
-	complain("set %s %s: must be on or off", setting->name, string);
+	print_error("set %s %s: must be on or off", setting->name, string);
 	return NULL;
 }
 
@@ -123,8 +123,8 @@ static json_t *parse_range(const struct field *setting, const char *string)
 	    (!parse_number(string, &rest, &low) || *rest != '-' ||
 	     !parse_number(rest + 1, &rest, &high) || *rest ||
 	     low < setting->min || low > high || high > setting->max)) {
-		complain("set %s %s: must be LOW-HIGH, from %u to %u, or " ANY,
-			 setting->name, string, setting->min, setting->max);
+		print_error("set %s %s: must be LOW-HIGH, from %u to %u, or " ANY,
+			    setting->name, string, setting->min, setting->max);
 		return NULL;
 	}
 	return json_range((uint32_t)low, (uint32_t)high);
@@ -149,9 +149,9 @@ static json_t *parse_amount(const struct field *setting, const char *string)
 	    amount * factor > setting->max || amount * factor < setting->min) {
 		char *zero = zero_text(setting);
 
-		complain("set %s %s: must be %u to %u %s%s", setting->name,
-			 string, setting->min, setting->max, setting->unit,
-			 zero);
+		print_error("set %s %s: must be %u to %u %s%s", setting->name,
+			    string, setting->min, setting->max, setting->unit,
+			    zero);
 		free(zero);
 		return NULL;
 	}
@@ -159,7 +159,7 @@ static json_t *parse_amount(const struct field *setting, const char *string)
 	return json_integer((json_int_t)amount);
 }
 
-/* The value as JSON, or NULL after a complaint. */
+/* The value as JSON, or NULL after an error message. */
 static json_t *parse_value(const struct field *setting, const char *string)
 {
 	switch (setting->type) {
@@ -178,7 +178,7 @@ static json_t *parse_value(const struct field *setting, const char *string)
  * @argv: KEY VALUE [KEY VALUE]...
  * @values: object that takes the values; what is in it already is given twice
  *
- * Complains by itself.
+ * Prints an error by itself.
  *
  * Return: 0, or an exit code.
  */
@@ -190,20 +190,20 @@ int parse_settings(int argc, char **argv, json_t *values)
 		const struct field *setting;
 		json_t *value;
 
-		blame(argv[arg]);
+		set_error_word(argv[arg]);
 		if (arg + 1 == argc)
 			return usage_error("set %s: the value is missing",
 					   argv[arg]);
-		setting = find(argv[arg]);
+		setting = find_setting(argv[arg]);
 		if (!setting)
 			return EXIT_USAGE;
-		if (look_up(values, setting->name))
+		if (object_get(values, setting->name))
 			return usage_error("set %s: given twice", argv[arg]);
-		blame(argv[arg + 1]);
+		set_error_word(argv[arg + 1]);
 		value = parse_value(setting, argv[arg + 1]);
 		if (!value)
 			return EXIT_USAGE;
-		put(values, setting->name, value);
+		object_put(values, setting->name, value);
 	}
 	return 0;
 }
@@ -222,23 +222,23 @@ static json_int_t preset_pinned(void)
 /* preset_settings() - all settings as they are at first. */
 json_t *preset_settings(void)
 {
-	json_t *values = checked(json_object());
+	json_t *values = check_alloc(json_object());
 	size_t i;
 
 	for (i = 0; i < COUNT(settings); i++) {
 		const struct field *setting = &settings[i];
 
 		if (setting->type == FIELD_BOOLEAN)
-			put(values, setting->name,
-			    json_boolean(setting->preset));
+			object_put(values, setting->name,
+				   json_boolean(setting->preset));
 		else if (setting->type == FIELD_RANGE)
-			put(values, setting->name, json_range(0, 0));
+			object_put(values, setting->name, json_range(0, 0));
 		else if (setting->preset_text)
-			put(values, setting->name,
-			    json_integer(preset_pinned()));
+			object_put(values, setting->name,
+				   json_integer(preset_pinned()));
 		else
-			put(values, setting->name,
-			    json_integer(setting->preset));
+			object_put(values, setting->name,
+				   json_integer(setting->preset));
 	}
 	return values;
 }
@@ -252,17 +252,17 @@ json_t *preset_settings(void)
  */
 json_t *different_settings(const json_t *from, const json_t *to)
 {
-	json_t *values = checked(json_object());
+	json_t *values = check_alloc(json_object());
 	size_t i;
 
 	for (i = 0; i < COUNT(settings); i++) {
-		json_t *old = look_up(from, settings[i].name);
-		json_t *new = look_up(to, settings[i].name);
+		json_t *old = object_get(from, settings[i].name);
+		json_t *new = object_get(to, settings[i].name);
 		bool told = !json_is_null(old) && !json_is_null(new);
 
 		if (!json_equal(old, new) &&
 		    (told || settings[i].type == FIELD_RANGE))
-			put(values, settings[i].name, json_incref(new));
+			object_put(values, settings[i].name, json_incref(new));
 	}
 	return values;
 }
@@ -270,16 +270,16 @@ json_t *different_settings(const json_t *from, const json_t *to)
 /* setting_lines() - settings as the arguments of 'set', one string each. */
 json_t *setting_lines(const json_t *values)
 {
-	json_t *lines = checked(json_array());
+	json_t *lines = check_alloc(json_array());
 	size_t i;
 
 	for (i = 0; i < COUNT(settings); i++) {
 		char *value;
 
-		if (!look_up(values, settings[i].name))
+		if (!object_get(values, settings[i].name))
 			continue;
 		value = value_text(&settings[i], values);
-		append(lines, json_sprintf("%s %s", settings[i].name, value));
+		array_append(lines, json_sprintf("%s %s", settings[i].name, value));
 		free(value);
 	}
 	return lines;
@@ -318,7 +318,7 @@ int change_settings(struct ctl *ctl, const json_t *values)
 	size_t i;
 
 	for (i = 0; i < COUNT(settings); i++) {
-		const json_t *value = look_up(values, settings[i].name);
+		const json_t *value = object_get(values, settings[i].name);
 
 		if (value)
 			request_setting(nlh, &settings[i], value);
@@ -328,7 +328,7 @@ int change_settings(struct ctl *ctl, const json_t *values)
 
 int run_set(struct ctl *ctl, int argc, char **argv)
 {
-	json_t *values = checked(json_object());
+	json_t *values = check_alloc(json_object());
 	int ret;
 
 	ret = parse_settings(argc, argv, values);
@@ -360,7 +360,7 @@ int run_get(struct ctl *ctl, int argc, char **argv)
 	json_t *values;
 
 	if (argc) {
-		setting = find(argv[0]);
+		setting = find_setting(argv[0]);
 		if (!setting)
 			return EXIT_USAGE;
 	}
@@ -370,10 +370,10 @@ int run_get(struct ctl *ctl, int argc, char **argv)
 		return nl_fail(ctl, "get");
 
 	if (ctl->json && setting) {
-		json_t *one = checked(json_object());
+		json_t *one = check_alloc(json_object());
 
-		put(one, setting->name,
-		    json_incref(look_up(values, setting->name)));
+		object_put(one, setting->name,
+			   json_incref(object_get(values, setting->name)));
 		print_json(one);
 	} else if (ctl->json) {
 		return print_json(values);
@@ -392,8 +392,8 @@ int run_get(struct ctl *ctl, int argc, char **argv)
 /* The default, of a switch as a number. */
 static char *preset_text(const struct field *setting)
 {
-	return setting->preset_text ? text("%s", setting->preset_text) :
-				      text("%u", setting->preset);
+	return setting->preset_text ? xasprintf("%s", setting->preset_text) :
+				      xasprintf("%u", setting->preset);
 }
 
 void explain_settings(void)
@@ -445,10 +445,10 @@ void list_settings(void)
  * @argc: number of words after the command
  * @argv: these words, and a NULL
  *
- * Return: 0, or an exit code after a complaint.
+ * Return: 0, or an exit code after an error message.
  */
 int configure_set(struct ctl *ctl, json_t *config, int argc, char **argv)
 {
 	(void)ctl;
-	return parse_settings(argc, argv, look_up(config, "settings"));
+	return parse_settings(argc, argv, object_get(config, "settings"));
 }

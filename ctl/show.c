@@ -21,20 +21,20 @@ int read_config(struct ctl *ctl, json_t **config)
 	if (dump_exports(ctl, &exports) || dump_listeners(ctl, &listeners) ||
 	    dump_trusted(ctl, &trusted) || read_settings(ctl, &values))
 		return -1;
-	*config = checked(json_pack("{s:O, s:O, s:O, s:O}",
-				    "exports", exports, "listeners", listeners,
-				    "trusted", trusted, "settings", values));
+	*config = check_alloc(json_pack("{s:O, s:O, s:O, s:O}",
+					"exports", exports, "listeners", listeners,
+					"trusted", trusted, "settings", values));
 	return 0;
 }
 
 static void print_config(const json_t *config)
 {
-	const json_t *exports = look_up(config, "exports");
-	const json_t *listeners = look_up(config, "listeners");
-	const json_t *trusted = look_up(config, "trusted");
-	const json_t *values = look_up(config, "settings");
+	const json_t *exports = object_get(config, "exports");
+	const json_t *listeners = object_get(config, "listeners");
+	const json_t *trusted = object_get(config, "trusted");
+	const json_t *values = object_get(config, "settings");
 
-	if (json_is_true(look_up(values, "draining")))
+	if (json_is_true(object_get(values, "draining")))
 		puts("draining, no requests are taken: tftpkctl undrain\n");
 	if (json_array_size(exports))
 		print_exports(exports);
@@ -58,13 +58,13 @@ static void print_config(const json_t *config)
 /* Networks are told by their names alone. */
 static json_t *network_names(const json_t *trusted)
 {
-	json_t *names = checked(json_array()), *network;
+	json_t *names = check_alloc(json_array()), *network;
 	size_t i;
 
 	json_array_foreach(trusted, i, network) {
 		auto_free char *name = network_text(network);
 
-		append(names, json_string(name));
+		array_append(names, json_string(name));
 	}
 	return names;
 }
@@ -76,8 +76,8 @@ int run_show(struct ctl *ctl, int argc, char **argv)
 	if (read_config(ctl, &config))
 		return nl_fail(ctl, "show");
 	if (ctl->json) {
-		put(config, "trusted",
-		    network_names(look_up(config, "trusted")));
+		object_put(config, "trusted",
+			   network_names(object_get(config, "trusted")));
 		return print_json(json_incref(config));
 	}
 	print_config(config);

@@ -31,7 +31,7 @@ static void print_openmetrics(const json_t *stats)
 	for (i = 0; i < COUNT(counters); i++) {
 		const struct field *counter = &counters[i];
 		bool gauge = counter->attr == TFTPK_A_STATS_TRANSFERS_ACTIVE;
-		char *name = text("tftpk_%s", counter->name), *c;
+		char *name = xasprintf("tftpk_%s", counter->name), *c;
 
 		for (c = name; *c; c++) {
 			if (*c == '-')
@@ -39,9 +39,9 @@ static void print_openmetrics(const json_t *stats)
 		}
 		printf("# TYPE %s %s\n# HELP %s %s\n", name,
 		       gauge ? "gauge" : "counter", name, counter->doc);
-		if (number(stats, counter->name) >= 0)
+		if (object_number(stats, counter->name) >= 0)
 			printf("%s%s %lld\n", name, gauge ? "" : "_total",
-			       number(stats, counter->name));
+			       object_number(stats, counter->name));
 		free(name);
 	}
 	puts("# EOF");

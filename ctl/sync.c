@@ -21,17 +21,17 @@ static const char *const whole_listener[] = {
 
 struct sync {
 	struct ctl *ctl;
-	const char *what;	/* "sync FILE", for complaints */
+	const char *what;	/* "sync FILE", for error messages */
 	json_t *now;		/* the configuration as it was */
 	const json_t *want;
 	json_t *done;		/* commands that were carried out */
 };
 
 /* Note what was carried out, or why it was not; @command is given away. */
-static int note(struct sync *sync, int ret, char *command)
+static int note_command(struct sync *sync, int ret, char *command)
 {
 	if (!ret)
-		append(sync->done, json_string(command));
+		array_append(sync->done, json_string(command));
 	else
 		nl_fail(sync->ctl, "%s: %s", sync->what, command);
 	free(command);
@@ -40,8 +40,8 @@ static int note(struct sync *sync, int ret, char *command)
 
 static int sync_settings(struct sync *sync)
 {
-	json_auto_t *values = different_settings(look_up(sync->now, "settings"),
-						 look_up(sync->want, "settings"));
+	json_auto_t *values = different_settings(object_get(sync->now, "settings"),
+						 object_get(sync->want, "settings"));
 	json_auto_t *lines = setting_lines(values);
 	json_t *line;
 	int ret = 0;
@@ -50,7 +50,7 @@ static int sync_settings(struct sync *sync)
 	if (json_object_size(values))
 		ret = change_settings(sync->ctl, values);
 	json_array_foreach(lines, i, line) {
-		note(sync, ret, text("set %s", json_string_value(line)));
+		note_command(sync, ret, xasprintf("set %s", json_string_value(line)));
 		/* All of them were refused, for one reason. */
 		if (ret)
 			break;
@@ -62,26 +62,26 @@ static char *trust_command(const json_t *network, bool trust)
 {
 	auto_free char *name = network_text(network);
 
-	return text("%strust %s", trust ? "" : "un", name);
+	return xasprintf("%strust %s", trust ? "" : "un", name);
 }
 
 static int sync_trust(struct sync *sync)
 {
-	const json_t *now = look_up(sync->now, "trusted");
-	const json_t *want = look_up(sync->want, "trusted");
+	const json_t *now = object_get(sync->now, "trusted");
+	const json_t *want = object_get(sync->want, "trusted");
 	json_t *network;
 	int ret = 0;
 	size_t i;
 
 	json_array_foreach(now, i, network) {
-		if (!ret && !find_entry(want, network, network_name))
-			ret = note(sync, delete_trust(sync->ctl, network),
-				   trust_command(network, false));
+		if (!ret && !array_find(want, network, network_name))
+			ret = note_command(sync, delete_trust(sync->ctl, network),
+					   trust_command(network, false));
 	}
 	json_array_foreach(want, i, network) {
-		if (!ret && !find_entry(now, network, network_name))
-			ret = note(sync, add_trust(sync->ctl, network),
-				   trust_command(network, true));
+		if (!ret && !array_find(now, network, network_name))
+			ret = note_command(sync, add_trust(sync->ctl, network),
+					   trust_command(network, true));
 	}
 	return ret;
 }
@@ -93,25 +93,25 @@ static char *listen_command(const json_t *listener, bool listen)
 
 	if (!listen && strstr(words, " --"))
 		*strstr(words, " --") = '\0';
-	return text("%slisten %s", listen ? "" : "un", words);
+	return xasprintf("%slisten %s", listen ? "" : "un", words);
 }
 
 /* What the first export listens on, unless something was configured. */
 static json_t *implicit_listeners(void)
 {
 	static const char *const addresses[] = { "0.0.0.0", "::" };
-	json_t *list = checked(json_array());
+	json_t *list = check_alloc(json_array());
 	size_t i;
 
 	for (i = 0; i < COUNT(addresses); i++) {
-		json_t *listener = checked(json_object());
+		json_t *listener = check_alloc(json_object());
 
-		put(listener, "address", json_string(addresses[i]));
-		put(listener, "port", json_integer(TFTP_PORT));
+		object_put(listener, "address", json_string(addresses[i]));
+		object_put(listener, "port", json_integer(TFTP_PORT));
 		put_interface(listener, 0);
-		put(listener, "single-port", json_false());
-		put(listener, "broadcast", json_false());
-		append(list, listener);
+		object_put(listener, "single-port", json_false());
+		object_put(listener, "broadcast", json_false());
+		array_append(list, listener);
 	}
 	return list;
 }
@@ -123,48 +123,48 @@ static json_t *implicit_listeners(void)
 static int change_listeners(struct sync *sync, const json_t *want,
 			    bool implicit)
 {
-	const json_t *now = look_up(sync->now, "listeners");
+	const json_t *now = object_get(sync->now, "listeners");
 	struct ctl *ctl = sync->ctl;
 	json_t *listener;
 	int ret = 0;
 	size_t i;
 
 	json_array_foreach(now, i, listener) {
-		if (!ret && !json_is_true(look_up(listener, "implicit")) &&
-		    !find_entry(want, listener, whole_listener))
-			ret = note(sync, delete_listener(ctl, listener),
-				   listen_command(listener, false));
+		if (!ret && !json_is_true(object_get(listener, "implicit")) &&
+		    !array_find(want, listener, whole_listener))
+			ret = note_command(sync, delete_listener(ctl, listener),
+					   listen_command(listener, false));
 	}
 	json_array_foreach(want, i, listener) {
-		const json_t *found = find_entry(now, listener, whole_listener);
+		const json_t *found = array_find(now, listener, whole_listener);
 
 		if (ret)
 			break;
 		if (found && (implicit ||
-			      !json_is_true(look_up(found, "implicit"))))
+			      !json_is_true(object_get(found, "implicit"))))
 			continue;
 		ret = add_listener(ctl, listener);
 		/* Of "*", one family is enough where the other is off. */
 		if (ret && ctl->error == EAFNOSUPPORT &&
-		    other_half(want, listener))
+		    other_family(want, listener))
 			ret = 0;
 		else
-			note(sync, ret, listen_command(listener, true));
+			note_command(sync, ret, listen_command(listener, true));
 	}
 	return ret;
 }
 
 static int sync_listeners(struct sync *sync)
 {
-	const json_t *now = look_up(sync->now, "listeners");
-	const json_t *want = look_up(sync->want, "listeners");
+	const json_t *now = object_get(sync->now, "listeners");
+	const json_t *want = object_get(sync->want, "listeners");
 	bool implicit = !json_array_size(want) &&
-			json_array_size(look_up(sync->want, "exports"));
+			json_array_size(object_get(sync->want, "exports"));
 	json_auto_t *list = NULL;
 
 	/* The first export does it. */
 	if (implicit && !json_array_size(now) &&
-	    !json_array_size(look_up(sync->now, "exports")))
+	    !json_array_size(object_get(sync->now, "exports")))
 		return 0;
 	list = implicit ? implicit_listeners() : json_incref((json_t *)want);
 	return change_listeners(sync, list, implicit);
@@ -174,17 +174,17 @@ static char *export_command(const json_t *export)
 {
 	auto_free char *words = export_words(export);
 
-	return text("export %s", words);
+	return xasprintf("export %s", words);
 }
 
 static char *unexport_command(const json_t *export)
 {
 	auto_free char *raw = raw_text(export, "path");
-	auto_free char *path = quoted(raw);
+	auto_free char *path = quote_word(raw);
 	auto_free char *as = raw_text(export, "prefix");
-	auto_free char *prefix = quoted(as);
+	auto_free char *prefix = quote_word(as);
 
-	return text("unexport %s --as %s", path, *as ? prefix : "/");
+	return xasprintf("unexport %s --as %s", path, *as ? prefix : "/");
 }
 
 /*
@@ -206,30 +206,30 @@ static void mark_exports(struct sync *sync)
 {
 	json_t *export;
 	static const char *const keys[] = { "prefix", NULL };
-	const json_t *now = look_up(sync->now, "exports");
-	const json_t *want = look_up(sync->want, "exports");
-	json_auto_t *last = checked(json_array());
+	const json_t *now = object_get(sync->now, "exports");
+	const json_t *want = object_get(sync->want, "exports");
+	json_auto_t *last = check_alloc(json_array());
 	size_t i;
 
 	json_array_foreach(want, i, export) {
-		json_t *found = find_entry(now, export, whole_export);
-		json_t *before = find_entry(last, export, keys);
-		bool keep = found && (!before || number(before, "id") <
-						 number(found, "id")) &&
+		json_t *found = array_find(now, export, whole_export);
+		json_t *before = array_find(last, export, keys);
+		bool keep = found && (!before || object_number(before, "id") <
+						 object_number(found, "id")) &&
 			    !is_stale(sync->ctl, export);
 
-		put(export, "keep", json_boolean(keep));
+		object_put(export, "keep", json_boolean(keep));
 		if (found)
-			put(found, "keep", json_boolean(keep));
+			object_put(found, "keep", json_boolean(keep));
 		if (!before) {
-			before = checked(json_object());
-			put(before, "prefix",
-			    json_incref(look_up(export, "prefix")));
-			append(last, before);
+			before = check_alloc(json_object());
+			object_put(before, "prefix",
+				   json_incref(object_get(export, "prefix")));
+			array_append(last, before);
 		}
 		/* Behind one that is added, nothing can stay. */
-		put(before, "id", json_integer(keep ? number(found, "id") :
-						      INT64_MAX));
+		object_put(before, "id", json_integer(keep ? object_number(found, "id") :
+							     INT64_MAX));
 	}
 }
 
@@ -243,34 +243,34 @@ static int end_export(struct sync *sync, const json_t *export)
 	if (sync->ctl->error != EINPROGRESS)
 		return -1;
 	command = unexport_command(export);
-	complain("warning: %s: %s", command, sync->ctl->extack);
+	print_warning("%s: %s", command, sync->ctl->extack);
 	return 0;
 }
 
 static int sync_exports(struct sync *sync)
 {
-	const json_t *now = look_up(sync->now, "exports");
-	const json_t *want = look_up(sync->want, "exports");
+	const json_t *now = object_get(sync->now, "exports");
+	const json_t *want = object_get(sync->want, "exports");
 	json_t *export;
 	int ret = 0;
 	size_t i;
 
 	mark_exports(sync);
 	json_array_foreach(now, i, export) {
-		if (!ret && !json_is_true(look_up(export, "keep")))
-			ret = note(sync, end_export(sync, export),
-				   unexport_command(export));
+		if (!ret && !json_is_true(object_get(export, "keep")))
+			ret = note_command(sync, end_export(sync, export),
+					   unexport_command(export));
 	}
 	json_array_foreach(want, i, export) {
-		if (!ret && !json_is_true(look_up(export, "keep")))
-			ret = note(sync, add_export(sync->ctl, export, NULL),
-				   export_command(export));
+		if (!ret && !json_is_true(object_get(export, "keep")))
+			ret = note_command(sync, add_export(sync->ctl, export, NULL),
+					   export_command(export));
 	}
 	return ret;
 }
 
 /* Change what differs from @want; stops at the first failure. */
-static int carry_out(struct sync *sync, const json_t *want)
+static int apply_config(struct sync *sync, const json_t *want)
 {
 	int ret;
 
@@ -287,34 +287,34 @@ static int carry_out(struct sync *sync, const json_t *want)
 }
 
 /* Put a configuration back after one that could not be had. */
-static void undo(struct sync *sync)
+static void restore_config(struct sync *sync)
 {
-	json_auto_t *done = checked(json_array());
+	json_auto_t *done = check_alloc(json_array());
 	json_auto_t *before = sync->now;
 	struct sync back = {
 		.ctl = sync->ctl,
 		.what = "putting the configuration back",
 		.done = done,
 	};
-	json_t *listeners = checked(json_array()), *listener;
+	json_t *listeners = check_alloc(json_array()), *listener;
 	size_t i;
 
 	sync->now = NULL;
 	/* Implicit listeners are what none stand for. */
-	json_array_foreach(look_up(before, "listeners"), i, listener) {
-		if (!json_is_true(look_up(listener, "implicit")))
-			append(listeners, json_incref(listener));
+	json_array_foreach(object_get(before, "listeners"), i, listener) {
+		if (!json_is_true(object_get(listener, "implicit")))
+			array_append(listeners, json_incref(listener));
 	}
-	put(before, "listeners", listeners);
-	carry_out(&back, before);
+	object_put(before, "listeners", listeners);
+	apply_config(&back, before);
 	json_decref(back.now);
 }
 
 static bool is_empty(const json_t *config)
 {
-	return !json_array_size(look_up(config, "exports")) &&
-	       !json_array_size(look_up(config, "listeners")) &&
-	       !json_array_size(look_up(config, "trusted"));
+	return !json_array_size(object_get(config, "exports")) &&
+	       !json_array_size(object_get(config, "listeners")) &&
+	       !json_array_size(object_get(config, "trusted"));
 }
 
 /* May a configuration be restored, because there is none? */
@@ -326,16 +326,16 @@ static int check_empty(struct ctl *ctl, const char *what)
 		return nl_fail(ctl, "%s", what);
 	if (is_empty(now))
 		return EXIT_SUCCESS;
-	complain("%s: something is configured already: 'tftpkctl sync' replaces it",
-		 what);
+	print_error("%s: something is configured already: 'tftpkctl sync' replaces it",
+		    what);
 	return EXIT_FAILURE;
 }
 
 static int configure_as(struct ctl *ctl, const char *file, bool restore)
 {
 	const char *name = restore ? "restore" : "sync";
-	auto_free char *what = text("%s %s", name, file);
-	json_auto_t *done = checked(json_array());
+	auto_free char *what = xasprintf("%s %s", name, file);
+	json_auto_t *done = check_alloc(json_array());
 	json_auto_t *want = NULL;
 	struct sync sync = { .ctl = ctl, .what = what, .done = done };
 	json_t *command;
@@ -344,14 +344,14 @@ static int configure_as(struct ctl *ctl, const char *file, bool restore)
 	if (read_file(ctl, file, &want) ||
 	    (restore && check_empty(ctl, what)))
 		return EXIT_FAILURE;
-	if (carry_out(&sync, want)) {
+	if (apply_config(&sync, want)) {
 		if (sync.now)
-			undo(&sync);
+			restore_config(&sync);
 		return EXIT_FAILURE;
 	}
 	if (ctl->json)
 		return print_json(json_pack("{s:O}", name, done));
-	warn_single_port(look_up(want, "listeners"), look_up(want, "trusted"));
+	warn_single_port(object_get(want, "listeners"), object_get(want, "trusted"));
 	json_array_foreach(done, i, command)
 		puts(json_string_value(command));
 	if (!i)
@@ -405,7 +405,7 @@ static int write_all(FILE *out, const json_t *lines)
 static int replace_file(const char *target, mode_t mode, const struct stat *old,
 			const json_t *lines)
 {
-	auto_free char *name = text("%s.XXXXXX", target);
+	auto_free char *name = xasprintf("%s.XXXXXX", target);
 	int fd = mkostemp(name, O_CLOEXEC), error = 0;
 	FILE *out;
 
@@ -455,16 +455,16 @@ int run_save(struct ctl *ctl, int argc, char **argv)
 
 	if (read_config(ctl, &config))
 		return nl_fail(ctl, "save");
-	if (json_array_size(look_up(config, "exports")) &&
-	    !json_array_size(look_up(config, "listeners")))
-		complain("warning: nothing listens, but with this configuration something will");
+	if (json_array_size(object_get(config, "exports")) &&
+	    !json_array_size(object_get(config, "listeners")))
+		print_warning("nothing listens, but with this configuration something will");
 	lines = config_lines(config);
 
 	if (argc)
 		error = save_to(argv[0], lines);
 	if (error)
-		complain("save: cannot write %s: %s", argv[0],
-			 strerror(error));
+		print_error("save: cannot write %s: %s", argv[0],
+			    strerror(error));
 	else if (ctl->json)
 		print_json(json_pack("{s:{s:o, s:O}}", "save", "file", argc ?
 				     json_bytes(argv[0], strlen(argv[0])) :

@@ -10,11 +10,11 @@
 #define TFTP_ACCESS	2
 
 /* Move keys, up to a NULL, from one object to another. */
-static void move(json_t *from, json_t *to, const char *const *names)
+static void move_keys(json_t *from, json_t *to, const char *const *names)
 {
 	for (; *names; names++) {
-		put(to, *names, json_incref(look_up(from, *names)));
-		remove_key(from, *names);
+		object_put(to, *names, json_incref(object_get(from, *names)));
+		object_remove(from, *names);
 	}
 }
 
@@ -27,36 +27,36 @@ static json_t *take_source(json_t *reply, const struct endpoint *from,
 		"window-size", NULL
 	};
 	auto_free char *network = string_text(reply, "network");
-	json_t *source = checked(json_object());
+	json_t *source = check_alloc(json_object());
 
-	put(source, "address", json_address(&from->address, from->len));
-	move(reply, source, names);
-	put(source, "network",
-	    json_is_null(look_up(reply, "network")) ? json_null() :
-	    json_sprintf("%s/%lld", network, number(reply, "prefix-length")));
-	put(source, "rate", json_incref(look_up(values, "source-rate")));
+	object_put(source, "address", json_address(&from->address, from->len));
+	move_keys(reply, source, names);
+	object_put(source, "network",
+		   json_is_null(object_get(reply, "network")) ? json_null() :
+		   json_sprintf("%s/%lld", network, object_number(reply, "prefix-length")));
+	object_put(source, "rate", json_incref(object_get(values, "source-rate")));
 	return source;
 }
 
 /* The rest of a line about a client that may ask. */
 static void print_limits(const json_t *source, const json_t *values)
 {
-	long long burst = number(source, "burst");
-	long long window = number(source, "window-size");
+	long long burst = object_number(source, "burst");
+	long long window = object_number(source, "window-size");
 
 	if (burst)
 		printf(": %lld requests without options at once, %lld per second after that",
-		       burst, number(source, "rate"));
+		       burst, object_number(source, "rate"));
 	else
 		printf(": any number of requests");
-	if (window < number(values, "max-windowsize"))
+	if (window < object_number(values, "max-windowsize"))
 		printf(", windows of %lld", window);
 	putchar('\n');
 }
 
 static void print_source(const json_t *source, const json_t *values)
 {
-	const char *kind = json_string_value(look_up(source, "source"));
+	const char *kind = json_string_value(object_get(source, "source"));
 	auto_free char *address = string_text(source, "address");
 	auto_free char *network = string_text(source, "network");
 	auto_free char *gateway = string_text(source, "gateway");
@@ -72,17 +72,17 @@ static void print_source(const json_t *source, const json_t *values)
 		printf("%s is trusted with %s", address, network);
 	else if (!strcmp(kind, "link"))
 		printf("%s is on the link of %s", address, interface);
-	else if (json_is_string(look_up(source, "gateway")))
+	else if (json_is_string(object_get(source, "gateway")))
 		printf("%s is behind the router %s", address, gateway);
 	else
 		printf("%s is neither on the link nor trusted", address);
-	if (number(source, "burst") >= 0)
+	if (object_number(source, "burst") >= 0)
 		print_limits(source, values);
 }
 
 static void print_result(const json_t *result)
 {
-	long long code = number(result, "error-code");
+	long long code = object_number(result, "error-code");
 	auto_free char *reason = string_text(result, "reason");
 	auto_free char *file = string_text(result, "file");
 	const char *hint = "";
@@ -92,9 +92,9 @@ static void print_result(const json_t *result)
 	else if (code == TFTP_ACCESS)
 		hint = " (no regular file, or not for the user in 'tftpkctl show')";
 
-	if (json_is_true(look_up(result, "served")))
+	if (json_is_true(object_get(result, "served")))
 		printf("served: %s, %lld bytes, by export %lld\n", file,
-		       number(result, "size"), number(result, "export-id"));
+		       object_number(result, "size"), object_number(result, "export-id"));
 	else if (code >= 0)
 		printf("refused: ERROR %lld, %s%s\n", code, reason, hint);
 	else
@@ -102,13 +102,13 @@ static void print_result(const json_t *result)
 }
 
 /* Why no request is taken at all, whatever its file, or NULL. */
-static const char *obstacle(const json_t *config)
+static const char *find_obstacle(const json_t *config)
 {
-	if (!json_array_size(look_up(config, "exports")))
+	if (!json_array_size(object_get(config, "exports")))
 		return "nothing is exported: tftpkctl export DIR";
-	if (!json_array_size(look_up(config, "listeners")))
+	if (!json_array_size(object_get(config, "listeners")))
 		return "nothing listens: tftpkctl listen '*'";
-	if (json_is_true(look_up(look_up(config, "settings"), "draining")))
+	if (json_is_true(object_get(object_get(config, "settings"), "draining")))
 		return "draining, no requests are taken: tftpkctl undrain";
 	return NULL;
 }
@@ -145,18 +145,18 @@ static json_t *make_result(json_t *reply, const json_t *config, const char *name
 	static const char *const names[] = {
 		"export-id", "file", "size", "error-code", "reason", NULL
 	};
-	json_t *result = checked(json_object());
-	const char *why = obstacle(config);
+	json_t *result = check_alloc(json_object());
+	const char *why = find_obstacle(config);
 
-	move(reply, result, names);
-	if (why && (json_is_null(look_up(result, "error-code")) ||
-		    !json_array_size(look_up(config, "exports")))) {
-		put(result, "error-code", json_null());
-		put(result, "reason", json_string(why));
+	move_keys(reply, result, names);
+	if (why && (json_is_null(object_get(result, "error-code")) ||
+		    !json_array_size(object_get(config, "exports")))) {
+		object_put(result, "error-code", json_null());
+		object_put(result, "reason", json_string(why));
 	}
-	put(result, "served",
-	    json_boolean(json_is_null(look_up(result, "reason"))));
-	put(result, "name", json_bytes(name, strlen(name)));
+	object_put(result, "served",
+		   json_boolean(json_is_null(object_get(result, "reason"))));
+	object_put(result, "name", json_bytes(name, strlen(name)));
 	return result;
 }
 
@@ -181,14 +181,14 @@ int run_test(struct ctl *ctl, int argc, char **argv)
 	    read_config(ctl, &config))
 		return nl_fail(ctl, "test %s", argv[0]);
 
-	values = look_up(config, "settings");
+	values = object_get(config, "settings");
 	if (address)
 		source = take_source(reply, &from, values);
 	result = make_result(reply, config, argv[0]);
-	ret = json_is_true(look_up(result, "served")) ? EXIT_SUCCESS :
+	ret = json_is_true(object_get(result, "served")) ? EXIT_SUCCESS :
 							EXIT_FAILURE;
 	if (ctl->json) {
-		put(result, "from", json_incref(source));
+		object_put(result, "from", json_incref(source));
 		print_json(json_incref(result));
 		return ret;
 	}

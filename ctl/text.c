@@ -16,37 +16,37 @@ static struct {
 	const char *file;
 	unsigned int number;
 	const char *start, *end;
-	const char *blamed;
+	const char *word;
 } origin;
 
 /**
- * set_origin() - say where the next words come from
+ * set_error_line() - say where the next words come from
  * @file: name of the file, or NULL for the command line
  * @number: number of the line, from 1 on
  * @line: the line
  * @len: its length
  *
- * Complaints begin with file, line and column then.
+ * Errors begin with file, line and column then.
  */
-void set_origin(const char *file, unsigned int number, const char *line,
-		size_t len)
+void set_error_line(const char *file, unsigned int number, const char *line,
+		    size_t len)
 {
 	origin.file = file;
 	origin.number = number;
 	origin.start = line;
 	origin.end = line + len;
-	origin.blamed = line;
+	origin.word = line;
 }
 
-/* blame() - the next complaint is about this word; one of a line has a column. */
-void blame(const char *word)
+/* set_error_word() - the next error is about this word, of which it tells the column. */
+void set_error_word(const char *word)
 {
 	if (origin.file && word >= origin.start && word <= origin.end)
-		origin.blamed = word;
+		origin.word = word;
 }
 
-/* complain() - one line on stderr. */
-void complain(const char *format, ...)
+/* print_error() - one line on stderr. */
+void print_error(const char *format, ...)
 {
 	auto_free char *line = NULL;
 	va_list args;
@@ -58,22 +58,22 @@ void complain(const char *format, ...)
 	fputs("tftpkctl: ", stderr);
 	if (origin.file)
 		fprintf(stderr, "%s:%u:%td: ", origin.file, origin.number,
-			origin.blamed - origin.start + 1);
+			origin.word - origin.start + 1);
 	fprintf(stderr, "%s\n", line ? line : "out of memory");
 }
 
-/* checked() - @pointer, if there was memory for it. */
-void *checked(void *pointer)
+/* check_alloc() - @pointer, if there was memory for it. */
+void *check_alloc(void *pointer)
 {
 	if (!pointer) {
-		complain("out of memory");
+		print_error("out of memory");
 		exit(EXIT_FAILURE);
 	}
 	return pointer;
 }
 
-/* monotonic() - seconds since some time in the past. */
-double monotonic(void)
+/* monotonic_seconds() - seconds since some time in the past. */
+double monotonic_seconds(void)
 {
 	struct timespec now;
 
@@ -81,8 +81,8 @@ double monotonic(void)
 	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-/* text() - a formatted string, for the caller to free. */
-char *text(const char *format, ...)
+/* xasprintf() - a formatted string, for the caller to free. */
+char *xasprintf(const char *format, ...)
 {
 	va_list args;
 	char *string;
@@ -91,7 +91,7 @@ char *text(const char *format, ...)
 	if (vasprintf(&string, format, args) < 0)
 		string = NULL;
 	va_end(args);
-	return checked(string);
+	return check_alloc(string);
 }
 
 /**
@@ -161,7 +161,7 @@ static char *escape(const unsigned char *bytes, size_t len, unsigned int how)
 {
 	size_t size, n, i;
 	char *string = NULL;
-	FILE *out = checked(open_memstream(&string, &size));
+	FILE *out = check_alloc(open_memstream(&string, &size));
 
 	for (; len; bytes += n, len -= n) {
 		uint32_t code = 0;
@@ -179,8 +179,8 @@ static char *escape(const unsigned char *bytes, size_t len, unsigned int how)
 		}
 	}
 	if (fclose(out))
-		checked(NULL);
-	return checked(string);
+		check_alloc(NULL);
+	return check_alloc(string);
 }
 
 /* json_bytes() - a string of bytes that need not be UTF-8, see escape(). */
@@ -203,14 +203,14 @@ static int hex_digit(char c)
 }
 
 /**
- * unescape() - the byte that an escape stands for
+ * parse_escape() - the byte that an escape stands for
  * @string: what follows a backslash; moved past the escape
  *
  * A backslash and a double quote stand for themselves, xHH for any byte but 0.
  *
  * Return: the byte, or -1 if this is no escape.
  */
-int unescape(const char **string)
+int parse_escape(const char **string)
 {
 	const char *s = *string;
 
@@ -228,23 +228,23 @@ int unescape(const char **string)
 /* raw_text() - the bytes that json_bytes() made a string of, or "". */
 char *raw_text(const json_t *object, const char *name)
 {
-	const char *from = json_string_value(look_up(object, name));
+	const char *from = json_string_value(object_get(object, name));
 	char *raw, *to;
 
-	raw = checked(strdup(from ? from : ""));
+	raw = check_alloc(strdup(from ? from : ""));
 	for (from = to = raw; *from; to++) {
 		int c = (unsigned char)*from++;
 
 		if (c == '\\')
-			c = unescape(&from);
+			c = parse_escape(&from);
 		*to = (char)c;
 	}
 	*to = '\0';
 	return raw;
 }
 
-/* quoted() - a word as a file holds it, within quotes if it needs them. */
-char *quoted(const char *raw)
+/* quote_word() - a word as a file holds it, within quotes if it needs them. */
+char *quote_word(const char *raw)
 {
 	size_t len = strlen(raw);
 	char *inner = escape((const unsigned char *)raw, len, ESCAPE_BACKSLASH |
@@ -254,7 +254,7 @@ char *quoted(const char *raw)
 	/* Whatever had to be escaped made it longer. */
 	if (len && strlen(inner) == len && !strpbrk(raw, " #"))
 		return inner;
-	word = text("\"%s\"", inner);
+	word = xasprintf("\"%s\"", inner);
 	free(inner);
 	return word;
 }
@@ -291,28 +291,28 @@ static const char *key_of(const char *name)
 	return key;
 }
 
-/* append() - add to an array a value that is given away. */
-void append(json_t *list, json_t *value)
+/* array_append() - add to an array a value that is given away. */
+void array_append(json_t *list, json_t *value)
 {
 	if (json_array_append_new(list, value))
-		checked(NULL);
+		check_alloc(NULL);
 }
 
-/* put() - set a key, by the spec's name, to a value that is given away. */
-void put(json_t *object, const char *name, json_t *value)
+/* object_put() - set a key, by the spec's name, to a value that is given away. */
+void object_put(json_t *object, const char *name, json_t *value)
 {
 	if (json_object_set_new(object, key_of(name), value))
-		checked(NULL);
+		check_alloc(NULL);
 }
 
-/* look_up() - the value of a key by the spec's name, or NULL. */
-json_t *look_up(const json_t *object, const char *name)
+/* object_get() - the value of a key by the spec's name, or NULL. */
+json_t *object_get(const json_t *object, const char *name)
 {
 	return json_object_get(object, key_of(name));
 }
 
-/* remove_key() - remove a key, by the spec's name. */
-void remove_key(json_t *object, const char *name)
+/* object_remove() - remove a key, by the spec's name. */
+void object_remove(json_t *object, const char *name)
 {
 	json_object_del(object, key_of(name));
 }
@@ -327,33 +327,34 @@ void put_interface(json_t *object, uint32_t ifindex)
 
 	if (ifindex && !if_indextoname(ifindex, name))
 		snprintf(name, sizeof(name), "if%u", ifindex);
-	put(object, "ifindex", json_integer(ifindex));
-	put(object, "interface",
-	    ifindex ? json_bytes(name, strlen(name)) : json_null());
+	object_put(object, "ifindex", json_integer(ifindex));
+	object_put(object, "interface",
+		   ifindex ? json_bytes(name, strlen(name)) : json_null());
 }
 
-/* number() - the value of an integer, or -1 if it is not told. */
-long long number(const json_t *object, const char *name)
+/* object_number() - the value of an integer, or -1 if it is not told. */
+long long object_number(const json_t *object, const char *name)
 {
-	const json_t *value = look_up(object, name);
+	const json_t *value = object_get(object, name);
 
 	return json_is_integer(value) ? json_integer_value(value) : -1;
 }
 
 char *number_text(const json_t *object, const char *name)
 {
-	long long value = number(object, name);
+	long long value = object_number(object, name);
 
-	return value < 0 ? text("-") : text("%lld", value);
+	return value < 0 ? xasprintf("-") : xasprintf("%lld", value);
 }
 
-/* rate() - bytes acknowledged per second of a duration, the name of which is
+/*
+ * transfer_rate() - bytes acknowledged per second of a duration, whose name is
  * given, or -1 where either is missing.
  */
-double rate(const json_t *object, const char *duration)
+double transfer_rate(const json_t *object, const char *duration)
 {
-	long long bytes = number(object, "acknowledged");
-	long long ms = number(object, duration);
+	long long bytes = object_number(object, "acknowledged");
+	long long ms = object_number(object, duration);
 
 	if (bytes < 0 || ms < 0)
 		return -1;
@@ -371,16 +372,16 @@ char *amount_text(double bytes)
 		bytes /= 1000.0;
 		i++;
 	}
-	return i ? text("%.1f %cB", bytes, units[i]) : text("%.0f B", bytes);
+	return i ? xasprintf("%.1f %cB", bytes, units[i]) : xasprintf("%.0f B", bytes);
 }
 
 char *string_text(const json_t *object, const char *name)
 {
-	const json_t *value = look_up(object, name);
+	const json_t *value = object_get(object, name);
 	const char *string = json_string_value(value);
 
 	if (!string)
-		return text("-");
+		return xasprintf("-");
 	return escape((const unsigned char *)string, json_string_length(value),
 		      ESCAPE_CONTROL);
 }
@@ -391,22 +392,22 @@ char *string_text(const json_t *object, const char *name)
  */
 char *endpoint_text(const json_t *object, const char *prefix)
 {
-	auto_free char *address = text("%saddress", prefix);
-	auto_free char *port = text("%sport", prefix);
-	const char *host = json_string_value(look_up(object, address));
+	auto_free char *address = xasprintf("%saddress", prefix);
+	auto_free char *port = xasprintf("%sport", prefix);
+	const char *host = json_string_value(object_get(object, address));
 	bool v6 = host && strchr(host, ':');
 	bool scoped = v6 && !strncmp(host, "fe80:", 5) &&
-		      !json_is_null(look_up(object, "interface"));
+		      !json_is_null(object_get(object, "interface"));
 	auto_free char *scope = string_text(object, "interface");
 	auto_free char *tail = number_text(object, port);
 
-	return text("%s%s%s%s%s:%s", v6 ? "[" : "", host ? host : "-",
-		    scoped ? "%" : "", scoped ? scope : "", v6 ? "]" : "",
-		    tail);
+	return xasprintf("%s%s%s%s%s:%s", v6 ? "[" : "", host ? host : "-",
+			 scoped ? "%" : "", scoped ? scope : "", v6 ? "]" : "",
+			 tail);
 }
 
 /* Columns that a string takes: its characters, roughly. */
-static int width(const char *string)
+static int text_width(const char *string)
 {
 	int n = 0;
 
@@ -421,7 +422,7 @@ static char *cell_text(const struct column *column, const json_t *rows,
 {
 	return line ? column->text(json_array_get(rows, line - 1),
 				   column->name) :
-		      text("%s", column->title);
+		      xasprintf("%s", column->title);
 }
 
 /* print_table() - an array of objects, a line each, below a line of titles. */
@@ -436,8 +437,8 @@ void print_table(const struct column *columns, size_t count,
 			auto_free char *cell = cell_text(&columns[i], rows,
 							 line);
 
-			if (width(cell) > room[i])
-				room[i] = width(cell);
+			if (text_width(cell) > room[i])
+				room[i] = text_width(cell);
 		}
 	}
 	for (line = 0; line < lines; line++) {
@@ -445,7 +446,7 @@ void print_table(const struct column *columns, size_t count,
 			auto_free char *cell = cell_text(&columns[i], rows,
 							 line);
 			bool last = i == count - 1;
-			int pad = room[i] - width(cell);
+			int pad = room[i] - text_width(cell);
 
 			if (columns[i].right)
 				printf("%*s%s", pad, "", cell);
@@ -464,7 +465,7 @@ void print_table(const struct column *columns, size_t count,
  */
 int print_json(json_t *value)
 {
-	checked(value);
+	check_alloc(value);
 	json_dumpf(value, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
 	putchar('\n');
 	json_decref(value);
@@ -474,14 +475,14 @@ int print_json(json_t *value)
 /* print_json_line() - print a value that is given away on a line of its own. */
 void print_json_line(json_t *value)
 {
-	checked(value);
+	check_alloc(value);
 	json_dumpf(value, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
 	putchar('\n');
 	json_decref(value);
 }
 
 /* Levenshtein's distance; words beyond the table's size are far off. */
-static size_t distance(const char *a, const char *b)
+static size_t edit_distance(const char *a, const char *b)
 {
 	size_t row[33], i, j, n = strlen(b);
 
@@ -508,19 +509,19 @@ static size_t distance(const char *a, const char *b)
 }
 
 /**
- * nearest() - what an unknown word was probably meant to be
+ * nearest_word() - what an unknown word was probably meant to be
  * @word: the word
  * @name: the known words by index, NULL past the last
  *
  * Return: a known word, or NULL if none is near.
  */
-const char *nearest(const char *word, const char *(*name)(size_t index))
+const char *nearest_word(const char *word, const char *(*name)(size_t index))
 {
 	size_t best = strlen(word) / 3 + 2, i;
 	const char *found = NULL;
 
 	for (i = 0; name(i); i++) {
-		size_t d = distance(word, name(i));
+		size_t d = edit_distance(word, name(i));
 
 		if (*word && !strncmp(word, name(i), strlen(word)))
 			return name(i);
@@ -533,7 +534,7 @@ const char *nearest(const char *word, const char *(*name)(size_t index))
 }
 
 /* The entry with the same values of keys as @wanted, or NULL. */
-json_t *find_entry(const json_t *list, const json_t *wanted,
+json_t *array_find(const json_t *list, const json_t *wanted,
 		   const char *const *keys)
 {
 	json_t *entry;
@@ -541,8 +542,8 @@ json_t *find_entry(const json_t *list, const json_t *wanted,
 
 	json_array_foreach(list, i, entry) {
 		for (k = 0; keys[k]; k++) {
-			if (!json_equal(look_up(entry, keys[k]),
-					look_up(wanted, keys[k])))
+			if (!json_equal(object_get(entry, keys[k]),
+					object_get(wanted, keys[k])))
 				break;
 		}
 		if (!keys[k])

@@ -150,31 +150,32 @@ int nl_fail(const struct ctl *ctl, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /* text.c: text in and out, human and JSON. */
-void set_origin(const char *file, unsigned int number, const char *line,
+void set_error_line(const char *file, unsigned int number, const char *line,
 		size_t len);
-void blame(const char *word);
-void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
-#define usage_error(...)	(complain(__VA_ARGS__), EXIT_USAGE)
-void *checked(void *pointer);
-double monotonic(void);
-char *text(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void set_error_word(const char *word);
+void print_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+#define print_warning(...)	print_error("warning: " __VA_ARGS__)
+#define usage_error(...)	(print_error(__VA_ARGS__), EXIT_USAGE)
+void *check_alloc(void *pointer);
+double monotonic_seconds(void);
+char *xasprintf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 bool parse_number(const char *string, const char **rest, uint64_t *value);
-int unescape(const char **string);
+int parse_escape(const char **string);
 json_t *json_bytes(const void *bytes, size_t len);
 char *raw_text(const json_t *object, const char *name);
-char *quoted(const char *raw);
+char *quote_word(const char *raw);
 json_t *json_address(const void *address, size_t len);
 json_t *json_range(uint32_t low, uint32_t high);
-void append(json_t *list, json_t *value);
-void put(json_t *object, const char *name, json_t *value);
-json_t *look_up(const json_t *object, const char *name);
-void remove_key(json_t *object, const char *name);
-json_t *find_entry(const json_t *list, const json_t *wanted,
+void array_append(json_t *list, json_t *value);
+void object_put(json_t *object, const char *name, json_t *value);
+json_t *object_get(const json_t *object, const char *name);
+void object_remove(json_t *object, const char *name);
+json_t *array_find(const json_t *list, const json_t *wanted,
 		   const char *const *keys);
 void put_interface(json_t *object, uint32_t ifindex);
-long long number(const json_t *object, const char *name);
+long long object_number(const json_t *object, const char *name);
 char *number_text(const json_t *object, const char *name);
-double rate(const json_t *object, const char *duration);
+double transfer_rate(const json_t *object, const char *duration);
 char *amount_text(double bytes);
 char *string_text(const json_t *object, const char *name);
 char *endpoint_text(const json_t *object, const char *prefix);
@@ -182,7 +183,7 @@ void print_table(const struct column *columns, size_t count,
 		 const json_t *rows);
 int print_json(json_t *value);
 void print_json_line(json_t *value);
-const char *nearest(const char *word, const char *(*name)(size_t index));
+const char *nearest_word(const char *word, const char *(*name)(size_t index));
 
 /* config.c: a configuration as text. */
 int read_file(struct ctl *ctl, const char *file, json_t **config);
@@ -202,7 +203,7 @@ void print_exports(const json_t *list);
 int run_listen(struct ctl *ctl, int argc, char **argv);
 int run_unlisten(struct ctl *ctl, int argc, char **argv);
 int configure_listen(struct ctl *ctl, json_t *config, int argc, char **argv);
-json_t *other_half(const json_t *list, const json_t *listener);
+json_t *other_family(const json_t *list, const json_t *listener);
 int parse_endpoint(const char *string, struct endpoint *endpoint);
 int parse_listeners(const struct ctl *ctl, int argc, char **argv,
 		    json_t **list);

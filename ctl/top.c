@@ -37,16 +37,16 @@ static const char *id_key(const json_t *transfer)
 {
 	static char key[24];
 
-	snprintf(key, sizeof(key), "%lld", number(transfer, "id"));
+	snprintf(key, sizeof(key), "%lld", object_number(transfer, "id"));
 	return key;
 }
 
 /* Bytes per second in the last period, or since the transfer began. */
-static double speed(const struct view *view, const json_t *transfer)
+static double current_rate(const struct view *view, const json_t *transfer)
 {
 	const json_t *old = json_object_get(view->before, id_key(transfer));
-	long long bytes = number(transfer, "acknowledged");
-	long long age = number(transfer, "age");
+	long long bytes = object_number(transfer, "acknowledged");
+	long long age = object_number(transfer, "age");
 
 	if (bytes < 0)
 		return 0;
@@ -64,15 +64,15 @@ static int refresh_view(struct ctl *ctl, struct view *view)
 	json_auto_t *stats = NULL;
 	json_auto_t *values = NULL;
 	json_t *before;
-	double time = monotonic();
+	double time = monotonic_seconds();
 	size_t i;
 
 	if (dump_transfers(ctl, &transfers) || read_stats(ctl, &stats) ||
 	    read_settings(ctl, &values))
 		return -1;
-	before = checked(json_object());
+	before = check_alloc(json_object());
 	json_array_foreach(view->transfers, i, t) {
-		long long bytes = number(t, "acknowledged");
+		long long bytes = object_number(t, "acknowledged");
 
 		json_object_set_new(before, id_key(t),
 				    json_integer(bytes < 0 ? 0 : bytes));
@@ -84,7 +84,7 @@ static int refresh_view(struct ctl *ctl, struct view *view)
 	view->transfers = json_incref(transfers);
 	view->stats = json_incref(stats);
 	view->before = before;
-	view->draining = json_is_true(look_up(values, "draining"));
+	view->draining = json_is_true(object_get(values, "draining"));
 	view->at = time;
 	return 0;
 }
@@ -99,7 +99,7 @@ static void print_cell(int y, int x, int width, const char *string, bool tail)
 	wchar_t *wide;
 
 	if (len == (size_t)-1) {
-		auto_free char *plain = checked(strdup(string));
+		auto_free char *plain = check_alloc(strdup(string));
 		char *c;
 
 		for (c = plain; *c; c++) {
@@ -109,7 +109,7 @@ static void print_cell(int y, int x, int width, const char *string, bool tail)
 		print_cell(y, x, width, plain, tail);
 		return;
 	}
-	wide = checked(calloc(len + 1, sizeof(*wide)));
+	wide = check_alloc(calloc(len + 1, sizeof(*wide)));
 	mbstowcs(wide, string, len + 1);
 	while (tail && skip < len && wcswidth(wide + skip, len) > width)
 		skip++;
@@ -132,10 +132,10 @@ static char *file_cell(const struct view *view, const json_t *transfer)
 /* The part of the file that the client has, as "######50%......". */
 static char *part_cell(const struct view *view, const json_t *transfer)
 {
-	long long size = number(transfer, "size");
-	long long bytes = number(transfer, "acknowledged");
+	long long size = object_number(transfer, "size");
+	long long bytes = object_number(transfer, "acknowledged");
 	double part = size > 0 && bytes > 0 ? (double)bytes / (double)size : 0;
-	auto_free char *percent = text("%.0f%%", part * 100.0);
+	auto_free char *percent = xasprintf("%.0f%%", part * 100.0);
 	char bar[] = "[..........]";
 	size_t len = strlen(percent), i;
 
@@ -145,14 +145,14 @@ static char *part_cell(const struct view *view, const json_t *transfer)
 	}
 	for (i = 0; i < len; i++)
 		bar[(sizeof(bar) - len) / 2 + i] = percent[i];
-	return checked(strdup(bar));
+	return check_alloc(strdup(bar));
 }
 
 static char *rate_cell(const struct view *view, const json_t *transfer)
 {
-	auto_free char *amount = amount_text(speed(view, transfer));
+	auto_free char *amount = amount_text(current_rate(view, transfer));
 
-	return text("%s/s", amount);
+	return xasprintf("%s/s", amount);
 }
 
 static char *rtt_cell(const struct view *view, const json_t *transfer)
@@ -185,7 +185,7 @@ static void print_line(const struct view *view, int y, const json_t *transfer)
 	for (i = 0; i < COUNT(cells) && x < COLS; i++) {
 		const struct cell *cell = &cells[i];
 		auto_free char *string = transfer ?
-			cell->text(view, transfer) : text("%s", cell->title);
+			cell->text(view, transfer) : xasprintf("%s", cell->title);
 		int width = cell->width, pad = 0, len = (int)strlen(string);
 
 		if (!width)
@@ -209,17 +209,17 @@ static void print_head(const struct view *view)
 	double sum = 0;
 
 	json_array_foreach(view->transfers, i, transfer)
-		sum += speed(view, transfer);
+		sum += current_rate(view, transfer);
 	amount = amount_text(sum);
-	head = text("%zu transfer%s, %s/s%s", n, n == 1 ? "" : "s", amount,
-		    view->draining ? ", draining" : "");
+	head = xasprintf("%zu transfer%s, %s/s%s", n, n == 1 ? "" : "s", amount,
+			 view->draining ? ", draining" : "");
 	print_cell(0, 0, COLS, head, false);
-	line = text("so far: %lld completed, %lld failed, %lld aborted, %lld probes, %lld refused",
-		    number(stats, "transfers-completed"),
-		    number(stats, "transfers-failed"),
-		    number(stats, "transfers-aborted"),
-		    number(stats, "clients-probing"),
-		    number(stats, "requests-refused"));
+	line = xasprintf("so far: %lld completed, %lld failed, %lld aborted, %lld probes, %lld refused",
+			 object_number(stats, "transfers-completed"),
+			 object_number(stats, "transfers-failed"),
+			 object_number(stats, "transfers-aborted"),
+			 object_number(stats, "clients-probing"),
+			 object_number(stats, "requests-refused"));
 	print_cell(1, 0, COLS, line, false);
 	attron(A_REVERSE);
 	mvhline(HEAD_LINES - 1, 0, ' ', COLS);
@@ -227,7 +227,7 @@ static void print_head(const struct view *view)
 	attroff(A_REVERSE);
 }
 
-static void show(struct view *view)
+static void draw_view(struct view *view)
 {
 	size_t n = json_array_size(view->transfers);
 	int left = LINES - HEAD_LINES - 1;
@@ -251,7 +251,7 @@ static void scroll_view(struct view *view, int key)
 	size_t page = left > 0 ? (size_t)left : 1;
 	size_t step = key == KEY_PPAGE || key == KEY_NPAGE ? page : 1;
 
-	/* show() keeps it within the list. */
+	/* draw_view() keeps it within the list. */
 	if (key == KEY_DOWN || key == KEY_NPAGE)
 		view->first += step;
 	else if (key == KEY_UP || key == KEY_PPAGE)
@@ -263,17 +263,17 @@ static void scroll_view(struct view *view, int key)
 }
 
 /* Until 'q' is pressed or the terminal goes. Returns -1 with ctl->error set. */
-static int watch(struct ctl *ctl, struct view *view)
+static int watch_transfers(struct ctl *ctl, struct view *view)
 {
 	for (;;) {
 		double left;
 		int key;
 
-		if (monotonic() - view->at >= PERIOD &&
+		if (monotonic_seconds() - view->at >= PERIOD &&
 		    refresh_view(ctl, view))
 			return -1;
-		show(view);
-		left = view->at + PERIOD - monotonic();
+		draw_view(view);
+		left = view->at + PERIOD - monotonic_seconds();
 		timeout(left > 0 ? (int)(left * 1000.0) + 1 : 1);
 		key = getch();
 		if (key == 'q' || key == 'Q' ||
@@ -292,7 +292,7 @@ int run_top(struct ctl *ctl, int argc, char **argv)
 	if (ctl->json)
 		return usage_error("top: prints no JSON: 'tftpkctl -j transfers' does");
 	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) {
-		complain("top: needs a terminal: 'tftpkctl transfers' prints the transfers once");
+		print_error("top: needs a terminal: 'tftpkctl transfers' prints the transfers once");
 		return EXIT_FAILURE;
 	}
 	/* What fails is told before the terminal is another. */
@@ -302,8 +302,8 @@ int run_top(struct ctl *ctl, int argc, char **argv)
 	setlocale(LC_CTYPE, "");
 	screen = newterm(NULL, stdout, stdin);
 	if (!screen) {
-		complain("top: unknown terminal '%s': set TERM, or use 'tftpkctl transfers'",
-			 getenv("TERM") ? getenv("TERM") : "");
+		print_error("top: unknown terminal '%s': set TERM, or use 'tftpkctl transfers'",
+			    getenv("TERM") ? getenv("TERM") : "");
 		ret = EXIT_FAILURE;
 		goto out;
 	}
@@ -312,7 +312,7 @@ int run_top(struct ctl *ctl, int argc, char **argv)
 	noecho();
 	keypad(stdscr, TRUE);
 	curs_set(0);
-	ret = watch(ctl, &view);
+	ret = watch_transfers(ctl, &view);
 	endwin();
 	ctl->quiet = false;
 	delscreen(screen);

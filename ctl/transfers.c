@@ -16,40 +16,40 @@ int dump_transfers(struct ctl *ctl, json_t **list)
 
 static char *percent_column(const json_t *row, const char *name)
 {
-	long long size = number(row, "size");
-	long long acknowledged = number(row, name);
+	long long size = object_number(row, "size");
+	long long acknowledged = object_number(row, name);
 
 	if (size <= 0 || acknowledged < 0)
-		return text("-");
-	return text("%.0f", 100.0 * (double)acknowledged / (double)size);
+		return xasprintf("-");
+	return xasprintf("%.0f", 100.0 * (double)acknowledged / (double)size);
 }
 
 /* rtt_column() - microseconds as milliseconds, of which 0 are not known. */
 char *rtt_column(const json_t *row, const char *name)
 {
-	long long rtt = number(row, name);
+	long long rtt = object_number(row, name);
 
-	return rtt <= 0 ? text("-") : text("%.2fms", (double)rtt / 1000.0);
+	return rtt <= 0 ? xasprintf("-") : xasprintf("%.2fms", (double)rtt / 1000.0);
 }
 
 static char *age_column(const json_t *row, const char *name)
 {
-	long long age = number(row, name);
+	long long age = object_number(row, name);
 
-	return age < 0 ? text("-") : text("%lld.%llds", age / 1000,
-					  age % 1000 / 100);
+	return age < 0 ? xasprintf("-") : xasprintf("%lld.%llds", age / 1000,
+						    age % 1000 / 100);
 }
 
 static char *rate_column(const json_t *row, const char *name)
 {
-	double bytes = rate(row, "age");
+	double bytes = transfer_rate(row, "age");
 	char *amount, *column;
 
 	(void)name;
 	if (bytes < 0)
-		return text("-");
+		return xasprintf("-");
 	amount = amount_text(bytes);
-	column = text("%s/s", amount);
+	column = xasprintf("%s/s", amount);
 	free(amount);
 	return column;
 }
@@ -81,10 +81,10 @@ int run_transfers(struct ctl *ctl, int argc, char **argv)
 		return nl_fail(ctl, "transfers");
 	for (i = 0; i < json_array_size(list); i++) {
 		json_t *row = json_array_get(list, i);
-		double bytes = rate(row, "age");
+		double bytes = transfer_rate(row, "age");
 
-		put(row, "rate", bytes < 0 ? json_null() :
-			  json_integer((json_int_t)bytes));
+		object_put(row, "rate", bytes < 0 ? json_null() :
+				 json_integer((json_int_t)bytes));
 	}
 	if (ctl->json)
 		return print_json(list);
@@ -94,12 +94,12 @@ int run_transfers(struct ctl *ctl, int argc, char **argv)
 }
 
 /* Which transfers are to end: the one of an id, or all of a client. */
-struct victims {
+struct kill_target {
 	uint32_t id;			/* 0 if a client is given */
 	struct endpoint client;		/* port 0 for all */
 };
 
-static int parse_victims(const char *string, struct victims *victims)
+static int parse_kill_target(const char *string, struct kill_target *target)
 {
 	const char *rest;
 	uint64_t id;
@@ -109,11 +109,11 @@ static int parse_victims(const char *string, struct victims *victims)
 		if (!id || id > UINT32_MAX)
 			return usage_error("kill %s: a transfer's number is 1 to %u",
 					   string, UINT32_MAX);
-		victims->id = (uint32_t)id;
+		target->id = (uint32_t)id;
 		return 0;
 	}
-	ret = parse_endpoint(string, &victims->client);
-	if (!ret && !victims->client.len)
+	ret = parse_endpoint(string, &target->client);
+	if (!ret && !target->client.len)
 		ret = usage_error("kill %s: give a transfer's number or a client's ADDR[:PORT]",
 				  string);
 	return ret;
@@ -121,22 +121,22 @@ static int parse_victims(const char *string, struct victims *victims)
 
 int run_kill(struct ctl *ctl, int argc, char **argv)
 {
-	struct victims victims = { 0 };
-	const struct endpoint *client = &victims.client;
+	struct kill_target target = { 0 };
+	const struct endpoint *client = &target.client;
 	struct nlmsghdr *nlh;
 	json_t *killed;
 	int ret;
 
 	(void)argc;
-	ret = parse_victims(argv[0], &victims);
+	ret = parse_kill_target(argv[0], &target);
 	if (ret)
 		return ret;
 	if (nl_open(ctl))
 		return EXIT_FAILURE;
 
 	nlh = nl_request(ctl, TFTPK_CMD_TRANSFER_KILL);
-	if (victims.id) {
-		mnl_attr_put_u32(nlh, TFTPK_A_TRANSFER_ID, victims.id);
+	if (target.id) {
+		mnl_attr_put_u32(nlh, TFTPK_A_TRANSFER_ID, target.id);
 	} else {
 		mnl_attr_put(nlh, TFTPK_A_TRANSFER_CLIENT_ADDRESS, client->len,
 			     &client->address);
@@ -146,23 +146,23 @@ int run_kill(struct ctl *ctl, int argc, char **argv)
 	}
 	ret = nl_do(ctl, NULL, 0, NULL);
 	if (ret && ctl->error == ENOENT) {
-		complain("kill %s: no such transfer ('tftpkctl transfers' lists them)",
-			 argv[0]);
+		print_error("kill %s: no such transfer ('tftpkctl transfers' lists them)",
+			    argv[0]);
 		return EXIT_FAILURE;
 	}
 	if (ret)
 		return nl_fail(ctl, "kill %s", argv[0]);
 
-	killed = checked(json_object());
-	put(killed, "id", victims.id ? json_integer(victims.id) : json_null());
-	put(killed, "client-address",
-	    json_address(&client->address, client->len));
-	put(killed, "client-port",
-	    client->port ? json_integer(client->port) : json_null());
+	killed = check_alloc(json_object());
+	object_put(killed, "id", target.id ? json_integer(target.id) : json_null());
+	object_put(killed, "client-address",
+		   json_address(&client->address, client->len));
+	object_put(killed, "client-port",
+		   client->port ? json_integer(client->port) : json_null());
 	if (ctl->json)
 		return print_json(json_pack("{s:o}", "kill", killed));
 	json_decref(killed);
-	printf("ended %s %s\n", victims.id || client->port ?
+	printf("ended %s %s\n", target.id || client->port ?
 	       "transfer" : "all transfers of", argv[0]);
 	return EXIT_SUCCESS;
 }

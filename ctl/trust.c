@@ -32,7 +32,7 @@ char *network_text(const json_t *network)
 	auto_free char *address = string_text(network, "address");
 	auto_free char *prefix = number_text(network, "prefix-length");
 
-	return text("%s/%s", address, prefix);
+	return xasprintf("%s/%s", address, prefix);
 }
 
 static char *network_column(const json_t *row, const char *name)
@@ -52,7 +52,7 @@ void print_trusted(const json_t *list)
 /* Read NETWORK or NETWORK/LEN. Returns 0 or an exit code. */
 static int parse_network(const char *string, struct network *network)
 {
-	auto_free char *copy = checked(strdup(string));
+	auto_free char *copy = check_alloc(strdup(string));
 	char *slash = strchr(copy, '/');
 	uint64_t prefix = 0;
 	const char *rest;
@@ -95,7 +95,7 @@ static int parse_network(const char *string, struct network *network)
  * @string: NETWORK or NETWORK/LEN
  * @object: where it goes, as an object like those of dump_trusted()
  *
- * Complains by itself.
+ * Prints an error by itself.
  *
  * Return: 0, or an exit code.
  */
@@ -104,38 +104,38 @@ static int parse_trust(const char *string, json_t **object)
 	struct network network = { 0 };
 	int ret;
 
-	blame(string);
+	set_error_word(string);
 	ret = parse_network(string, &network);
 	if (ret)
 		return ret;
-	*object = checked(json_object());
-	put(*object, "address", json_address(&network.address, network.len));
-	put(*object, "prefix-length", json_integer(network.prefix));
+	*object = check_alloc(json_object());
+	object_put(*object, "address", json_address(&network.address, network.len));
+	object_put(*object, "prefix-length", json_integer(network.prefix));
 	return 0;
 }
 
-static int request(struct ctl *ctl, uint8_t command, const json_t *network)
+static int send_network(struct ctl *ctl, uint8_t command, const json_t *network)
 {
 	struct nlmsghdr *nlh = nl_request(ctl, command);
 
 	put_address(nlh, TFTPK_A_TRUST_ADDRESS,
-		    json_string_value(look_up(network, "address")));
+		    json_string_value(object_get(network, "address")));
 	mnl_attr_put_u8(nlh, TFTPK_A_TRUST_PREFIX_LENGTH,
-			(uint8_t)number(network, "prefix-length"));
+			(uint8_t)object_number(network, "prefix-length"));
 	return nl_do(ctl, NULL, 0, NULL);
 }
 
 int add_trust(struct ctl *ctl, const json_t *network)
 {
-	return request(ctl, TFTPK_CMD_TRUST_ADD, network);
+	return send_network(ctl, TFTPK_CMD_TRUST_ADD, network);
 }
 
 int delete_trust(struct ctl *ctl, const json_t *network)
 {
-	return request(ctl, TFTPK_CMD_TRUST_DEL, network);
+	return send_network(ctl, TFTPK_CMD_TRUST_DEL, network);
 }
 
-static int change(struct ctl *ctl, const char *arg, bool trust)
+static int change_trust(struct ctl *ctl, const char *arg, bool trust)
 {
 	const char *name = trust ? "trust" : "untrust";
 	json_auto_t *network = NULL;
@@ -156,12 +156,12 @@ static int change(struct ctl *ctl, const char *arg, bool trust)
 
 int run_trust(struct ctl *ctl, int argc, char **argv)
 {
-	return change(ctl, argv[0], true);
+	return change_trust(ctl, argv[0], true);
 }
 
 int run_untrust(struct ctl *ctl, int argc, char **argv)
 {
-	return change(ctl, argv[0], false);
+	return change_trust(ctl, argv[0], false);
 }
 
 /**
@@ -171,19 +171,19 @@ int run_untrust(struct ctl *ctl, int argc, char **argv)
  * @argc: number of words after the command
  * @argv: these words, and a NULL
  *
- * Return: 0, or an exit code after a complaint.
+ * Return: 0, or an exit code after an error message.
  */
 int configure_trust(struct ctl *ctl, json_t *config, int argc, char **argv)
 {
-	json_t *list = look_up(config, "trusted");
+	json_t *list = object_get(config, "trusted");
 	json_auto_t *network = NULL;
 	int ret;
 
 	ret = parse_trust(argv[0], &network);
 	if (ret)
 		return ret;
-	if (find_entry(list, network, network_name))
+	if (array_find(list, network, network_name))
 		return usage_error("trust %s: given twice", argv[0]);
-	append(list, json_incref(network));
+	array_append(list, json_incref(network));
 	return 0;
 }

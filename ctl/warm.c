@@ -27,7 +27,7 @@ static char chunk[CHUNK];
 
 static void print_bar(bool last)
 {
-	double time = monotonic(), part = 1.0;
+	double time = monotonic_seconds(), part = 1.0;
 	auto_free char *bytes = NULL;
 	auto_free char *speed = NULL;
 	int i;
@@ -50,18 +50,18 @@ static void print_bar(bool last)
 		speed, last ? "\n" : "");
 }
 
-/* A complaint below the bar. */
-static void skip(const char *path, const char *why)
+/* An error below the bar. */
+static void skip_file(const char *path, const char *why)
 {
-	auto_free char *raw = quoted(path);
+	auto_free char *raw = quote_word(path);
 
 	if (warming.bar)
 		fputs("\r\033[K", stderr);
-	complain("warm %s: %s (left out)", raw, why);
+	print_error("warm %s: %s (left out)", raw, why);
 	warming.skipped++;
 }
 
-static void read_through(const char *path)
+static void read_whole_file(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	uint64_t left;
@@ -69,7 +69,7 @@ static void read_through(const char *path)
 	ssize_t n = 0;
 
 	if (fd < 0 || fstat(fd, &st)) {
-		skip(path, strerror(errno));
+		skip_file(path, strerror(errno));
 		goto out;
 	}
 	if (!S_ISREG(st.st_mode))
@@ -83,7 +83,7 @@ static void read_through(const char *path)
 		print_bar(false);
 	}
 	if (n < 0)
-		skip(path, strerror(errno));
+		skip_file(path, strerror(errno));
 	else
 		warming.files++;
 out:
@@ -92,23 +92,23 @@ out:
 }
 
 /* Links are left alone: what they lead to in the tree is read by its name. */
-static int visit(const char *path, const struct stat *st, int type,
-		 struct FTW *ftw)
+static int visit_file(const char *path, const struct stat *st, int type,
+		      struct FTW *ftw)
 {
 	if (type == FTW_DNR || type == FTW_NS) {
 		if (!warming.counting)
-			skip(path, strerror(EACCES));
+			skip_file(path, strerror(EACCES));
 	} else if (type == FTW_F && S_ISREG(st->st_mode)) {
 		if (warming.counting)
 			warming.total += (uint64_t)st->st_size;
 		else
-			read_through(path);
+			read_whole_file(path);
 	}
 	return 0;
 }
 
 /* What the kernel could use for files, or the largest number if it hides it. */
-static uint64_t available(void)
+static uint64_t available_memory(void)
 {
 	FILE *in = fopen("/proc/meminfo", "re");
 	uint64_t kib = UINT64_MAX / 1024;
@@ -126,14 +126,14 @@ static uint64_t available(void)
 	return kib * 1024;
 }
 
-static int report(const struct ctl *ctl, const char *path)
+static int print_report(const struct ctl *ctl, const char *path)
 {
-	long long ms = (long long)((monotonic() - warming.begun) * 1000.0);
+	long long ms = (long long)((monotonic_seconds() - warming.begun) * 1000.0);
 	json_t *result;
 
 	if (!ctl->json) {
 		auto_free char *bytes = amount_text((double)warming.bytes);
-		auto_free char *word = quoted(path);
+		auto_free char *word = quote_word(path);
 
 		printf("%s: %lld file%s, %llu bytes (%s) in %lld.%03lld s\n",
 		       word, warming.files, warming.files == 1 ? "" : "s",
@@ -141,12 +141,12 @@ static int report(const struct ctl *ctl, const char *path)
 		       ms % 1000);
 		return EXIT_SUCCESS;
 	}
-	result = checked(json_object());
-	put(result, "path", json_bytes(path, strlen(path)));
-	put(result, "files", json_integer(warming.files));
-	put(result, "skipped", json_integer(warming.skipped));
-	put(result, "bytes", json_integer((json_int_t)warming.bytes));
-	put(result, "duration", json_integer(ms));
+	result = check_alloc(json_object());
+	object_put(result, "path", json_bytes(path, strlen(path)));
+	object_put(result, "files", json_integer(warming.files));
+	object_put(result, "skipped", json_integer(warming.skipped));
+	object_put(result, "bytes", json_integer((json_int_t)warming.bytes));
+	object_put(result, "duration", json_integer(ms));
 	return print_json(json_pack("{s:o}", "warm", result));
 }
 
@@ -156,31 +156,31 @@ int run_warm(struct ctl *ctl, int argc, char **argv)
 	struct stat st;
 
 	if (!path || stat(path, &st)) {
-		complain("warm %s: %s", argv[0], strerror(errno));
+		print_error("warm %s: %s", argv[0], strerror(errno));
 		return EXIT_FAILURE;
 	}
 	if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) {
-		complain("warm %s: neither a file nor a folder", argv[0]);
+		print_error("warm %s: neither a file nor a folder", argv[0]);
 		return EXIT_FAILURE;
 	}
 	warming.bar = isatty(STDERR_FILENO);
 	warming.counting = true;
-	nftw(path, visit, MAX_FDS, FTW_PHYS);
-	if (warming.total > available()) {
+	nftw(path, visit_file, MAX_FDS, FTW_PHYS);
+	if (warming.total > available_memory()) {
 		auto_free char *total = amount_text((double)warming.total);
-		auto_free char *room = amount_text((double)available());
+		auto_free char *room = amount_text((double)available_memory());
 
-		complain("warning: %s holds %s, but memory only %s: the first will be dropped",
-			 argv[0], total, room);
+		print_warning("%s holds %s, but memory only %s: the first will be dropped",
+			      argv[0], total, room);
 	}
 
 	warming.counting = false;
-	warming.begun = monotonic();
-	if (nftw(path, visit, MAX_FDS, FTW_PHYS)) {
-		complain("warm %s: %s", argv[0], strerror(errno));
+	warming.begun = monotonic_seconds();
+	if (nftw(path, visit_file, MAX_FDS, FTW_PHYS)) {
+		print_error("warm %s: %s", argv[0], strerror(errno));
 		warming.skipped++;
 	}
 	print_bar(true);
-	report(ctl, argv[0]);
+	print_report(ctl, argv[0]);
 	return warming.skipped ? EXIT_FAILURE : EXIT_SUCCESS;
 }
