@@ -258,10 +258,6 @@ int run_monitor(struct ctl *ctl, int argc, char **argv)
 	json_t *events;
 	size_t i;
 
-	(void)argc;
-	(void)argv;
-	if (nl_open(ctl))
-		return EXIT_FAILURE;
 	if (nl_subscribe(ctl, ROOM))
 		return nl_fail(ctl, "monitor");
 

@@ -162,24 +162,11 @@ static int exchange(struct ctl *ctl, message_fn fn, void *data, bool *torn)
 	}
 }
 
-/**
- * nl_request() - begin a request
- * @ctl: the context; its socket is opened for the first one
- * @command: what to do
- *
- * Without the module, this prints an error and ends the program. So wrong usage is
- * told first, and nobody has to open anything.
- *
- * Return: the request, for attributes to be added.
- */
-struct nlmsghdr *nl_request(struct ctl *ctl, uint8_t command)
+static struct nlmsghdr *begin_request(struct ctl *ctl, uint8_t command)
 {
-	struct nlmsghdr *nlh;
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(ctl->request);
 	struct genlmsghdr *genl;
 
-	if (nl_open(ctl))
-		exit(EXIT_FAILURE);
-	nlh = mnl_nlmsg_put_header(ctl->request);
 	nlh->nlmsg_type = ctl->family;
 	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
 	genl = mnl_nlmsg_put_extra_header(nlh, sizeof(*genl));
@@ -248,34 +235,28 @@ static int find_family(struct ctl *ctl, const char *name, struct family *family)
 	int ret;
 
 	ctl->family = GENL_ID_CTRL;
-	nlh = nl_request(ctl, CTRL_CMD_GETFAMILY);
+	nlh = begin_request(ctl, CTRL_CMD_GETFAMILY);
 	mnl_attr_put_strz(nlh, CTRL_ATTR_FAMILY_NAME, name);
 	ret = exchange(ctl, read_family, family, NULL);
 	ctl->family = before;
 	return ret;
 }
 
-/**
- * nl_open() - open the socket and find the module's family
- * @ctl: the context; its socket serves all requests of this run
- *
+/*
+ * Open the socket and find the module's family, for all requests of this run.
  * The kernel tries to load the module by its alias if the family is missing.
- * Prints an error by itself.
- *
- * Return: 0, or -1.
+ * Ends the program where that fails.
  */
-int nl_open(struct ctl *ctl)
+static void open_socket(struct ctl *ctl)
 {
 	struct family family = { 0 };
 	int on = 1;
 
-	if (ctl->nl)
-		return 0;
 	ctl->nl = mnl_socket_open2(NETLINK_GENERIC, SOCK_CLOEXEC);
 	if (!ctl->nl || mnl_socket_bind(ctl->nl, 0, MNL_SOCKET_AUTOPID) < 0) {
 		print_error("cannot open a generic netlink socket: %s",
 			    strerror(errno));
-		return -1;
+		exit(EXIT_FAILURE);
 	}
 	/* Without these the answers are only less precise. */
 	mnl_socket_setsockopt(ctl->nl, NETLINK_EXT_ACK, &on, sizeof(on));
@@ -285,14 +266,31 @@ int nl_open(struct ctl *ctl)
 
 	if (!find_family(ctl, TFTPK_FAMILY_NAME, &family) && family.id) {
 		ctl->family = family.id;
-		return 0;
+		return;
 	}
 	if (ctl->error == ENOENT)
 		print_error("the tftpk module is not loaded: modprobe tftpk (or insmod tftpk.ko)");
 	else
 		nl_fail(ctl, "cannot find the netlink family %s",
 			TFTPK_FAMILY_NAME);
-	return -1;
+	exit(EXIT_FAILURE);
+}
+
+/**
+ * nl_request() - begin a request
+ * @ctl: the context; the first request opens its socket
+ * @command: what to do
+ *
+ * Prints an error and ends the program where there is no module. So it is looked
+ * for once, and after the arguments were checked.
+ *
+ * Return: the request, for attributes to be added.
+ */
+struct nlmsghdr *nl_request(struct ctl *ctl, uint8_t command)
+{
+	if (!ctl->nl)
+		open_socket(ctl);
+	return begin_request(ctl, command);
 }
 
 void nl_close(struct ctl *ctl)
@@ -537,8 +535,8 @@ int nl_subscribe(struct ctl *ctl, int room)
 {
 	int on = 1, fd;
 
-	if (nl_open(ctl))
-		exit(EXIT_FAILURE);
+	if (!ctl->nl)
+		open_socket(ctl);
 	ctl->events = mnl_socket_open2(NETLINK_GENERIC, SOCK_CLOEXEC);
 	if (!ctl->events ||
 	    mnl_socket_bind(ctl->events, 0, MNL_SOCKET_AUTOPID) < 0) {

@@ -332,9 +332,7 @@ int run_set(struct ctl *ctl, int argc, char **argv)
 	int ret;
 
 	ret = parse_settings(argc, argv, values);
-	if (!ret && nl_open(ctl))
-		ret = EXIT_FAILURE;
-	else if (!ret && change_settings(ctl, values))
+	if (!ret && change_settings(ctl, values))
 		ret = nl_fail(ctl, "set %s %s%s", argv[0], argv[1],
 			      argc > 2 ? " ..." : "");
 	if (ret) {
@@ -364,8 +362,6 @@ int run_get(struct ctl *ctl, int argc, char **argv)
 		if (!setting)
 			return EXIT_USAGE;
 	}
-	if (nl_open(ctl))
-		return EXIT_FAILURE;
 	if (read_settings(ctl, &values))
 		return nl_fail(ctl, "get");
 
@@ -449,6 +445,5 @@ void list_settings(void)
  */
 int configure_set(struct ctl *ctl, json_t *config, int argc, char **argv)
 {
-	(void)ctl;
 	return parse_settings(argc, argv, object_get(config, "settings"));
 }

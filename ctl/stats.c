@@ -52,12 +52,8 @@ int run_stats(struct ctl *ctl, int argc, char **argv)
 	json_t *stats;
 	size_t i;
 
-	(void)argc;
-	(void)argv;
 	if (ctl->json && ctl->option[OPTION_OPENMETRICS])
 		return usage_error("stats: either -j or --openmetrics");
-	if (nl_open(ctl))
-		return EXIT_FAILURE;
 	if (read_stats(ctl, &stats))
 		return nl_fail(ctl, "stats");
 	if (ctl->json)

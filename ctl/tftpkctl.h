@@ -135,7 +135,6 @@ struct column {
 };
 
 /* nl.c: requests; they return 0, or -1 with ctl->error and ctl->extack set. */
-int nl_open(struct ctl *ctl);
 void nl_close(struct ctl *ctl);
 struct nlmsghdr *nl_request(struct ctl *ctl, uint8_t command);
 void put_address(struct nlmsghdr *nlh, uint16_t attr, const char *address);
@@ -151,7 +150,7 @@ int nl_fail(const struct ctl *ctl, const char *format, ...)
 
 /* text.c: text in and out, human and JSON. */
 void set_error_line(const char *file, unsigned int number, const char *line,
-		size_t len);
+		    size_t len);
 void set_error_word(const char *word);
 void print_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 #define print_warning(...)	print_error("warning: " __VA_ARGS__)

@@ -45,7 +45,6 @@ static char *rate_column(const json_t *row, const char *name)
 	double bytes = transfer_rate(row, "age");
 	char *amount, *column;
 
-	(void)name;
 	if (bytes < 0)
 		return xasprintf("-");
 	amount = amount_text(bytes);
@@ -73,10 +72,6 @@ int run_transfers(struct ctl *ctl, int argc, char **argv)
 	json_t *list;
 	size_t i;
 
-	(void)argc;
-	(void)argv;
-	if (nl_open(ctl))
-		return EXIT_FAILURE;
 	if (dump_transfers(ctl, &list))
 		return nl_fail(ctl, "transfers");
 	for (i = 0; i < json_array_size(list); i++) {
@@ -127,12 +122,9 @@ int run_kill(struct ctl *ctl, int argc, char **argv)
 	json_t *killed;
 	int ret;
 
-	(void)argc;
 	ret = parse_kill_target(argv[0], &target);
 	if (ret)
 		return ret;
-	if (nl_open(ctl))
-		return EXIT_FAILURE;
 
 	nlh = nl_request(ctl, TFTPK_CMD_TRANSFER_KILL);
 	if (target.id) {
