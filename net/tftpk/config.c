@@ -396,7 +396,11 @@ static int tftpk_get_trust(struct genl_info *info, struct in6_addr *addr,
 	return 0;
 }
 
-int tftpk_nl_trust_add_doit(struct sk_buff *skb, struct genl_info *info)
+/* Change the list by the network of a command. */
+static int tftpk_change_trust(struct genl_info *info,
+			      int (*change)(struct tftpk_net *tn,
+					    const struct in6_addr *addr,
+					    u8 plen))
 {
 	struct tftpk_net *tn = tftpk_net(genl_info_net(info));
 	struct in6_addr addr;
@@ -407,8 +411,15 @@ int tftpk_nl_trust_add_doit(struct sk_buff *skb, struct genl_info *info)
 	if (err)
 		return err;
 	mutex_lock(&tn->mutex);
-	err = tftpk_trust_add(tn, &addr, plen);
+	err = change(tn, &addr, plen);
 	mutex_unlock(&tn->mutex);
+	return err;
+}
+
+int tftpk_nl_trust_add_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	int err = tftpk_change_trust(info, tftpk_trust_add);
+
 	if (err == -EEXIST)
 		NL_SET_ERR_MSG(info->extack, "the network is trusted already");
 	return err;
@@ -416,18 +427,9 @@ int tftpk_nl_trust_add_doit(struct sk_buff *skb, struct genl_info *info)
 
 int tftpk_nl_trust_del_doit(struct sk_buff *skb, struct genl_info *info)
 {
-	struct tftpk_net *tn = tftpk_net(genl_info_net(info));
-	struct in6_addr addr;
-	int err;
-	u8 plen;
+	int err = tftpk_change_trust(info, tftpk_trust_del);
 
-	err = tftpk_get_trust(info, &addr, &plen);
-	if (err)
-		return err;
-	mutex_lock(&tn->mutex);
-	err = tftpk_trust_del(tn, &addr, plen);
-	mutex_unlock(&tn->mutex);
-	if (err)
+	if (err == -ENOENT)
 		NL_SET_ERR_MSG(info->extack, "the network is not trusted");
 	return err;
 }
@@ -436,20 +438,23 @@ int tftpk_nl_trust_del_doit(struct sk_buff *skb, struct genl_info *info)
 int tftpk_nl_trust_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
 {
 	struct tftpk_net *tn = tftpk_net(sock_net(cb->skb->sk));
-	const struct in6_addr *addr;
+	const struct tftpk_trust *trust;
+	long n = 0;
 	int err = 0;
-	u8 plen;
 
 	mutex_lock(&tn->mutex);
 	cb->seq = tn->generation;
-	while ((addr = tftpk_trust_nth(tn, cb->args[0], &plen))) {
-		void *hdr = tftpk_dump_entry(skb, cb, TFTPK_CMD_TRUST_GET);
+	list_for_each_entry(trust, &tn->trusted, list) {
+		void *hdr;
 
+		if (n++ < cb->args[0])
+			continue;
+		hdr = tftpk_dump_entry(skb, cb, TFTPK_CMD_TRUST_GET);
 		err = -EMSGSIZE;
 		if (hdr) {
 			err = tftpk_put_network(skb, TFTPK_A_TRUST_ADDRESS,
 						TFTPK_A_TRUST_PREFIX_LENGTH,
-						addr, plen);
+						trust);
 			err = tftpk_dump_end(skb, hdr, err);
 		}
 		if (err)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Admission: how many requests a source may send, which sources are trusted, how
- * many transfers a client has, which clients are unverified, and which have just been
- * served. The number of records is fixed, however many sources are forged.
+ * Admission: how many requests a source may send, how many bytes it is sent, in whose
+ * name TIDs are guessed, and who has just been served. The number of records is
+ * fixed, however many sources are forged.
  *
  * Rates are token buckets in the form of the generic cell rate algorithm (GCRA,
  * ITU-T I.371): instead of tokens, a record holds the theoretical arrival time
@@ -11,8 +11,6 @@
  */
 #include <linux/jiffies.h>
 #include <linux/ktime.h>
-#include <linux/rculist.h>
-#include <linux/rhashtable.h>
 #include <linux/siphash.h>
 #include <linux/slab.h>
 #include <net/ipv6.h>
@@ -69,11 +67,10 @@ struct tftpk_recent {
 
 /**
  * struct tftpk_limit - admission state of a namespace
- * @lock: protects @sources, @bytes_ns and what @clients leads to
+ * @lock: protects all but @recent and @waiting
  * @key: keeps hashes from being guessed
  * @sources: a set-associative cache; a new record replaces the least used of its
  *	set, so forged sources push out records but never refuse a client
- * @clients: struct tftpk_peer, one for each client that has transfers
  * @recent: the same as @sources, of transfers that ended; written and read without a lock: a lost
  *	entry makes a late ACK look like a guess
  * @bytes_ns: TAT of the bytes that are sent to all bounded sources together
@@ -83,29 +80,14 @@ struct tftpk_recent {
  * @guesses_ns: until when that counts
  */
 struct tftpk_limit {
-	spinlock_t lock;	/* all but recent and waiting */
+	spinlock_t lock;
 	siphash_key_t key;
 	struct tftpk_rate sources[TFTPK_SOURCE_SETS][TFTPK_SOURCE_WAYS];
-	struct rhashtable clients;
 	struct tftpk_recent recent[TFTPK_RECENT_SETS][TFTPK_RECENT_WAYS];
 	u64 bytes_ns;
 	atomic_t waiting;
 	u32 guesses;
 	u64 guesses_ns;
-};
-
-struct tftpk_trust {
-	struct list_head list;
-	struct in6_addr addr;
-	u8 plen;	/* IPv4 prefixes start at 96 */
-	struct rcu_head rcu;
-};
-
-static const struct rhashtable_params tftpk_clients_params = {
-	.head_offset		= offsetof(struct tftpk_peer, client.head),
-	.key_offset		= offsetof(struct tftpk_peer, client.addr),
-	.key_len		= sizeof(struct in6_addr),
-	.automatic_shrinking	= true,
 };
 
 /**
@@ -117,7 +99,6 @@ static const struct rhashtable_params tftpk_clients_params = {
 int tftpk_limit_init(struct tftpk_net *tn)
 {
 	struct tftpk_limit *limit;
-	int err;
 
 	lockdep_assert_held(&tn->mutex);
 	if (tn->limit)
@@ -125,11 +106,6 @@ int tftpk_limit_init(struct tftpk_net *tn)
 	limit = kvzalloc(sizeof(*limit), GFP_KERNEL_ACCOUNT);
 	if (!limit)
 		return -ENOMEM;
-	err = rhashtable_init(&limit->clients, &tftpk_clients_params);
-	if (err) {
-		kvfree(limit);
-		return err;
-	}
 	spin_lock_init(&limit->lock);
 	get_random_bytes(&limit->key, sizeof(limit->key));
 	tn->limit = limit;
@@ -137,51 +113,12 @@ int tftpk_limit_init(struct tftpk_net *tn)
 }
 
 /**
- * tftpk_limit_exit() - free admission state and the list of trust
+ * tftpk_limit_exit() - free admission state
  * @tn: namespace's server; no packet comes in any more
  */
 void tftpk_limit_exit(struct tftpk_net *tn)
 {
-	struct tftpk_trust *trust, *next;
-
-	list_for_each_entry_safe(trust, next, &tn->trusted, list)
-		kfree(trust);
-	if (tn->limit)
-		rhashtable_destroy(&tn->limit->clients);
 	kvfree(tn->limit);
-}
-
-/**
- * tftpk_trust_of() - the network by which a client is trusted
- * @tn: namespace's server
- * @client: its address
- * @plen: takes the bits that count
- *
- * Context: within rcu_read_lock().
- *
- * Return: the network's address, or NULL where there is none.
- */
-const struct in6_addr *tftpk_trust_of(struct tftpk_net *tn,
-				      const struct in6_addr *client, u8 *plen)
-{
-	struct tftpk_trust *trust;
-
-	list_for_each_entry_rcu(trust, &tn->trusted, list) {
-		/* Mapped IPv4 addresses belong to no IPv6 network. */
-		if ((trust->plen >= 96 || !ipv6_addr_v4mapped(client)) &&
-		    ipv6_prefix_equal(client, &trust->addr, trust->plen)) {
-			*plen = trust->plen;
-			return &trust->addr;
-		}
-	}
-	return NULL;
-}
-
-static bool tftpk_trusted(struct tftpk_net *tn, const struct in6_addr *addr)
-{
-	u8 plen;
-
-	return tftpk_trust_of(tn, addr, &plen);
 }
 
 /**
@@ -197,7 +134,7 @@ static bool tftpk_trusted(struct tftpk_net *tn, const struct in6_addr *addr)
 bool tftpk_limit_known(struct tftpk_net *tn, const struct tftpk_key *key,
 		       int iif)
 {
-	return tftpk_trusted(tn, &key->client) ||
+	return tftpk_trust_of(tn, &key->client) ||
 	       tftpk_output_onlink(tn->net, key, iif);
 }
 
@@ -370,7 +307,7 @@ u64 tftpk_limit_bytes(struct tftpk_net *tn, const struct tftpk_key *key,
 	u64 one, all, now, wait;
 	struct tftpk_rate *s;
 
-	if (tftpk_trusted(tn, &key->client))
+	if (tftpk_trust_of(tn, &key->client))
 		return 0;
 	one = tftpk_pace_cost(bytes, READ_ONCE(tn->settings.untrusted_rate));
 	all = tftpk_pace_cost(bytes, READ_ONCE(tn->settings.untrusted_total));
@@ -581,340 +518,4 @@ bool tftpk_limit_late(struct tftpk_net *tn, const struct tftpk_key *key)
 		    tftpk_recent_age(&set[i]) < msecs_to_jiffies(TFTPK_RECENT_MS))
 			return true;
 	return false;
-}
-
-static struct tftpk_trust *tftpk_trust_find(struct tftpk_net *tn,
-					    const struct in6_addr *addr,
-					    u8 plen)
-{
-	struct tftpk_trust *trust;
-
-	list_for_each_entry(trust, &tn->trusted, list)
-		if (trust->plen == plen &&
-		    ipv6_prefix_equal(&trust->addr, addr, plen))
-			return trust;
-	return NULL;
-}
-
-/**
- * tftpk_trust_add() - trust the sources of a network
- * @tn: namespace's server; its mutex is held
- * @addr: network
- * @plen: bits that count, 96 and more for IPv4
- *
- * Context: process. Return: 0, -EEXIST or -ENOMEM.
- */
-int tftpk_trust_add(struct tftpk_net *tn, const struct in6_addr *addr, u8 plen)
-{
-	struct tftpk_trust *trust;
-
-	lockdep_assert_held(&tn->mutex);
-
-	if (tftpk_trust_find(tn, addr, plen))
-		return -EEXIST;
-	trust = kzalloc(sizeof(*trust), GFP_KERNEL_ACCOUNT);
-	if (!trust)
-		return -ENOMEM;
-	ipv6_addr_prefix(&trust->addr, addr, plen);
-	trust->plen = plen;
-	list_add_tail_rcu(&trust->list, &tn->trusted);
-	tn->generation++;
-	return 0;
-}
-
-/**
- * tftpk_trust_del() - trust the sources of a network no more
- * @tn: namespace's server; its mutex is held
- * @addr: as it was added
- * @plen: as it was added
- *
- * Context: process. Return: 0 or -ENOENT.
- */
-int tftpk_trust_del(struct tftpk_net *tn, const struct in6_addr *addr, u8 plen)
-{
-	struct tftpk_trust *trust;
-
-	lockdep_assert_held(&tn->mutex);
-
-	trust = tftpk_trust_find(tn, addr, plen);
-	if (trust) {
-		list_del_rcu(&trust->list);
-		tn->generation++;
-		kfree_rcu(trust, rcu);
-	}
-	return trust ? 0 : -ENOENT;
-}
-
-/**
- * tftpk_trust_nth() - the trusted networks, one by one
- * @tn: namespace's server; its mutex is held
- * @n: from 0 on
- * @plen: takes the bits that count
- *
- * Return: its address, or NULL where there is no such network.
- */
-const struct in6_addr *tftpk_trust_nth(struct tftpk_net *tn, u32 n, u8 *plen)
-{
-	struct tftpk_trust *trust;
-
-	lockdep_assert_held(&tn->mutex);
-	list_for_each_entry(trust, &tn->trusted, list) {
-		if (!n--) {
-			*plen = trust->plen;
-			return &trust->addr;
-		}
-	}
-	return NULL;
-}
-
-/* ---- transfers of a client ---- */
-
-/* What counts as one client: an address. Where there is no limit to what an address
- * may have, an IPv6 network of 64 bits beyond a router: who has one has them all.
- */
-static void tftpk_client_addr(struct tftpk_transfer *t)
-{
-	struct in6_addr *addr = &t->peer.client.addr;
-
-	*addr = t->peer.request.key.client;
-	if (!t->peer.known && !ipv6_addr_v4mapped(addr) &&
-	    !READ_ONCE(t->tn->settings.max_per_client))
-		memset(&addr->s6_addr32[2], 0, 8);
-}
-
-static struct tftpk_client *tftpk_client_first(const struct tftpk_transfer *t)
-{
-	struct tftpk_limit *limit = t->tn->limit;
-	struct tftpk_peer *first;
-
-	lockdep_assert_held(&limit->lock);
-
-	first = rhashtable_lookup_fast(&limit->clients, &t->peer.client.addr,
-				       tftpk_clients_params);
-	return first ? &first->client : NULL;
-}
-
-/* May a client have so much of @max, of which @used is taken? Once three quarters are,
- * nobody has more than one, unless trusted: that may be many behind a NAT.
- */
-static bool tftpk_client_share(const struct tftpk_transfer *t, long own,
-			       long used, long max)
-{
-	return used <= max - max / 4 || own <= max / 4 ||
-	       tftpk_trusted(t->tn, &t->peer.request.key.client);
-}
-
-/**
- * tftpk_client_add() - count a new transfer as its client's
- * @t: transfer
- * @former: the one that it replaces, which does not count, or NULL
- *
- * One of them is in the table and keeps the count: nothing is allocated for a
- * client, and nobody walks all transfers.
- *
- * Context: softirq, within rcu_read_lock().
- *
- * Return: 0, -EDQUOT if the client has as many as it may, or another errno.
- */
-int tftpk_client_add(struct tftpk_transfer *t,
-		     const struct tftpk_transfer *former)
-{
-	u32 n, max = READ_ONCE(t->tn->settings.max_per_client);
-	struct tftpk_client *first, *client = &t->peer.client;
-	struct tftpk_limit *limit = t->tn->limit;
-	int err = 0;
-
-	tftpk_client_addr(t);
-	spin_lock(&limit->lock);
-	first = tftpk_client_first(t);
-	n = 1 + (first ? first->n : 0);
-	if (former)
-		n -= former->peer.client.counted;
-	if ((max && n > max) ||
-	    !tftpk_client_share(t, n, 1 + atomic_read(&t->tn->active),
-				READ_ONCE(t->tn->settings.max_transfers))) {
-		err = -EDQUOT;
-	} else if (first) {
-		list_add(&client->others, &first->others);
-		first->n++;
-	} else {
-		INIT_LIST_HEAD(&client->others);
-		client->n = 1;
-		err = rhashtable_insert_fast(&limit->clients, &client->head,
-					     tftpk_clients_params);
-	}
-	client->counted = !err;
-	spin_unlock(&limit->lock);
-	return err;
-}
-
-/**
- * tftpk_client_del() - count a transfer no longer
- * @t: transfer, which ends, or does not begin
- *
- * Another one of the client takes its place in the table.
- *
- * Context: softirq or BH disabled.
- */
-void tftpk_client_del(struct tftpk_transfer *t)
-{
-	struct tftpk_client *first, *client = &t->peer.client;
-	struct tftpk_limit *limit = t->tn->limit;
-
-	spin_lock(&limit->lock);
-	if (!client->counted)
-		goto out;
-	client->counted = false;
-	first = tftpk_client_first(t);
-	if (first != client) {
-		first->n--;
-	} else if (list_empty(&client->others)) {
-		rhashtable_remove_fast(&limit->clients, &client->head,
-				       tftpk_clients_params);
-	} else {
-		first = list_first_entry(&client->others, struct tftpk_client,
-					 others);
-		first->n = client->n - 1;
-		first->pages = client->pages;
-		rhashtable_replace_fast(&limit->clients, &client->head,
-					&first->head, tftpk_clients_params);
-	}
-	list_del(&client->others);
-out:
-	spin_unlock(&limit->lock);
-}
-
-/**
- * tftpk_client_reserve() - count pages as the client's
- * @t: transfer, locked; not dead
- * @pages: that it wants, taken out of tftpk_net.pinned already
- * @max: how many all may have
- *
- * Return: 0, or -EDQUOT if it would be more than its share.
- */
-int tftpk_client_reserve(struct tftpk_transfer *t, u32 pages, long max)
-{
-	struct tftpk_limit *limit = t->tn->limit;
-	struct tftpk_client *first;
-	bool admitted;
-
-	lockdep_assert_held(&t->lock);
-
-	rcu_read_lock();
-	spin_lock(&limit->lock);
-	first = tftpk_client_first(t);
-	admitted = tftpk_client_share(t, first->pages + pages,
-				      atomic_long_read(&t->tn->pinned), max);
-	if (admitted)
-		first->pages += pages;
-	spin_unlock(&limit->lock);
-	rcu_read_unlock();
-	return admitted ? 0 : -EDQUOT;
-}
-
-/**
- * tftpk_client_unreserve() - count pages as the client's no longer
- * @t: transfer, locked, that tftpk_client_del() was not called for
- * @pages: that it had
- */
-void tftpk_client_unreserve(struct tftpk_transfer *t, u32 pages)
-{
-	struct tftpk_limit *limit = t->tn->limit;
-
-	lockdep_assert_held(&t->lock);
-
-	spin_lock(&limit->lock);
-	tftpk_client_first(t)->pages -= pages;
-	spin_unlock(&limit->lock);
-}
-
-/* ---- transfers whose client has not acknowledged a block ---- */
-
-/**
- * tftpk_unverified_del() - take a transfer off the unverified list
- * @t: transfer, locked; its client is validated now, or it ends
- */
-void tftpk_unverified_del(struct tftpk_transfer *t)
-{
-	struct tftpk_net *tn = t->tn;
-
-	lockdep_assert_held(&t->lock);
-
-	spin_lock(&tn->unverified_lock);
-	if (!list_empty(&t->peer.unverified)) {
-		list_del_init(&t->peer.unverified);
-		tn->n_unverified--;
-	}
-	spin_unlock(&tn->unverified_lock);
-}
-
-/**
- * tftpk_unverified_touch() - move a transfer to the tail of its list
- * @t: transfer, locked; it is evicted last
- */
-void tftpk_unverified_touch(struct tftpk_transfer *t)
-{
-	struct tftpk_net *tn = t->tn;
-
-	lockdep_assert_held(&t->lock);
-
-	spin_lock(&tn->unverified_lock);
-	if (!list_empty(&t->peer.unverified))
-		list_move_tail(&t->peer.unverified, &tn->unverified[t->peer.known]);
-	spin_unlock(&tn->unverified_lock);
-}
-
-/**
- * tftpk_unverified_oldest() - take the oldest unverified transfer off its list
- * @t: not this one
- * @age: minimum age in jiffies
- *
- * Transfers whose source may be forged come first.
- *
- * Context: BH disabled, within rcu_read_lock(), tftpk_net.unverified_lock held.
- * Return: the transfer, or NULL.
- */
-struct tftpk_transfer *tftpk_unverified_oldest(struct tftpk_transfer *t,
-					       unsigned long age)
-{
-	struct tftpk_transfer *oldest;
-	struct tftpk_net *tn = t->tn;
-
-	lockdep_assert_held(&tn->unverified_lock);
-
-	oldest = list_first_entry_or_null(&tn->unverified[false],
-					  struct tftpk_transfer,
-					  peer.unverified);
-	if (!oldest || oldest == t)
-		oldest = list_first_entry_or_null(&tn->unverified[true],
-						  struct tftpk_transfer,
-						  peer.unverified);
-	if (!oldest || oldest == t ||
-	    time_before(jiffies, oldest->started + age))
-		return NULL;
-	list_del_init(&oldest->peer.unverified);
-	tn->n_unverified--;
-	return oldest;
-}
-
-/**
- * tftpk_unverified_add() - note an unverified transfer
- * @t: transfer, locked
- *
- * Context: softirq, within rcu_read_lock(). Return: the one to evict because
- * there are too many, or NULL.
- */
-struct tftpk_transfer *tftpk_unverified_add(struct tftpk_transfer *t)
-{
-	struct tftpk_transfer *oldest = NULL;
-	struct tftpk_net *tn = t->tn;
-
-	lockdep_assert_held(&t->lock);
-
-	spin_lock(&tn->unverified_lock);
-	list_add_tail(&t->peer.unverified, &tn->unverified[t->peer.known]);
-	if (++tn->n_unverified > READ_ONCE(tn->settings.max_unverified))
-		oldest = tftpk_unverified_oldest(t, 0);
-	spin_unlock(&tn->unverified_lock);
-	return oldest;
 }

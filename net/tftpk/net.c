@@ -21,10 +21,10 @@ struct tftpk_net *tftpk_net_alloc(struct net *net)
 
 	if (!tn)
 		return NULL;
-	if (tftpk_stats_init(tn)) {
-		kfree(tn);
-		return NULL;
-	}
+	if (tftpk_stats_init(tn))
+		goto err_free;
+	if (tftpk_client_init(tn))
+		goto err_stats;
 	refcount_set(&tn->ref, 1);
 	tn->net = net;
 	mutex_init(&tn->mutex);
@@ -45,6 +45,12 @@ struct tftpk_net *tftpk_net_alloc(struct net *net)
 	tn->settings.max_pinned = max(totalram_pages() / 4 >>
 				      (20 - PAGE_SHIFT), 1UL);
 	return tn;
+
+err_stats:
+	tftpk_stats_exit(tn);
+err_free:
+	kfree(tn);
+	return NULL;
 }
 
 /**
@@ -60,13 +66,15 @@ void tftpk_net_get(struct tftpk_net *tn)
  * tftpk_net_put() - drop a reference to a server
  * @tn: server; may be freed
  *
- * Context: any.
+ * Context: process.
  */
 void tftpk_net_put(struct tftpk_net *tn)
 {
 	if (!refcount_dec_and_test(&tn->ref))
 		return;
 	xa_destroy(&tn->transfers);
+	tftpk_client_exit(tn);
+	tftpk_trust_exit(tn);
 	tftpk_limit_exit(tn);
 	tftpk_stats_exit(tn);
 	kfree(tn);

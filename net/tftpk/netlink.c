@@ -364,13 +364,11 @@ static enum tftpk_client_class tftpk_classify(struct tftpk_net *tn,
 					      struct tftpk_asker *asker,
 					      int iif)
 {
-	u8 plen;
-
 	if (!tftpk_output_hop(tn->net, &asker->key, &asker->hop))
 		return TFTPK_CLIENT_CLASS_UNREACHABLE;
 	if (!tftpk_limit_known(tn, &asker->key, iif))
 		return TFTPK_CLIENT_CLASS_ROUTED;
-	return tftpk_trust_of(tn, &asker->key.client, &plen) ?
+	return tftpk_trust_of(tn, &asker->key.client) ?
 		       TFTPK_CLIENT_CLASS_TRUSTED : TFTPK_CLIENT_CLASS_LINK;
 }
 
@@ -442,10 +440,9 @@ static int tftpk_put_client(struct sk_buff *skb, struct tftpk_net *tn,
 static int tftpk_lookup_client(struct sk_buff *skb, struct genl_info *info)
 {
 	struct tftpk_net *tn = tftpk_net(genl_info_net(info));
-	const struct in6_addr *network = NULL;
+	const struct tftpk_trust *network = NULL;
 	struct tftpk_asker asker = {};
 	int err, ifindex = 0;
-	u8 plen;
 
 	if (!info->attrs[TFTPK_A_LOOKUP_CLIENT_ADDRESS])
 		return 0;
@@ -462,11 +459,10 @@ static int tftpk_lookup_client(struct sk_buff *skb, struct genl_info *info)
 	tftpk_find_listener(tn, ifindex, &asker);
 	err = tftpk_put_client(skb, tn, &asker);
 	if (asker.class == TFTPK_CLIENT_CLASS_TRUSTED)
-		network = tftpk_trust_of(tn, &asker.key.client, &plen);
+		network = tftpk_trust_of(tn, &asker.key.client);
 	if (network && !err)
 		err = tftpk_put_network(skb, TFTPK_A_LOOKUP_NETWORK,
-					TFTPK_A_LOOKUP_PREFIX_LENGTH, network,
-					plen);
+					TFTPK_A_LOOKUP_PREFIX_LENGTH, network);
 	rcu_read_unlock();
 	local_bh_enable();
 	mutex_unlock(&tn->mutex);

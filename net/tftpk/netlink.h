@@ -9,6 +9,8 @@
 #include <net/genetlink.h>
 #include <net/ipv6.h>
 
+#include "tftpk.h"
+
 void *tftpk_dump_entry(struct sk_buff *skb, struct netlink_callback *cb,
 		       u8 cmd);
 int tftpk_dump_end(struct sk_buff *skb, void *hdr, int err);
@@ -24,11 +26,14 @@ static inline int tftpk_put_address(struct sk_buff *skb, int attr,
 }
 
 static inline int tftpk_put_network(struct sk_buff *skb, int attr, int plen_attr,
-				    const struct in6_addr *addr, u8 plen)
+				    const struct tftpk_trust *network)
 {
-	return tftpk_put_address(skb, attr, addr) ||
-	       nla_put_u8(skb, plen_attr,
-			  ipv6_addr_v4mapped(addr) ? plen - 96 : plen);
+	u8 plen = network->plen;
+
+	if (ipv6_addr_v4mapped(&network->addr))
+		plen -= 96;
+	return tftpk_put_address(skb, attr, &network->addr) ||
+	       nla_put_u8(skb, plen_attr, plen);
 }
 
 #endif /* _TFTPK_NETLINK_H */

@@ -9,8 +9,9 @@
  *   send.c      ACKs and the timer, bursts, refills
  *   transfer.c  a transfer's life: references, end
  *   table.c     transfers by client and port, and by id
- *   limit.c     admission: rates of sources, transfers of clients, who is trusted,
- *               who is unverified
+ *   limit.c     admission: rates of sources, who guesses, who was just served
+ *   client.c    transfers of clients: how many, which are unverified
+ *   trust.c     networks that are trusted
  *   file.c      process context: opens files, fills the page ring
  *   output.c    any context: turns ring entries into skbs and sends them
  *   event.c     what netlink tells of a transfer: events, and entries of dumps
@@ -40,7 +41,8 @@
  *                     RTNL, as its owner may wait for transfers to end
  *   tftpk_net.transfers' own: transfers by id (BH)
  *   tftpk_transfer.lock (BH)
- *   tftpk_net.unverified_lock (BH), tftpk_limit.lock (softirq)
+ *   tftpk_net.unverified_lock (BH), tftpk_net.clients_lock and
+ *   tftpk_limit.lock (softirq)
  *
  * Nothing is sent with a lock held.
  *
@@ -60,6 +62,7 @@
 #include <linux/rcupdate.h>
 #include <linux/ratelimit_types.h>
 #include <linux/refcount.h>
+#include <linux/rhashtable-types.h>
 #include <linux/skbuff.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
@@ -262,6 +265,20 @@ static inline bool tftpk_listener_waits(const struct tftpk_listener *listener)
 }
 
 /**
+ * struct tftpk_trust - a network whose sources are trusted
+ * @list: in tftpk_net.trusted
+ * @addr: network
+ * @plen: bits that count, 96 and more for IPv4
+ * @rcu: frees it
+ */
+struct tftpk_trust {
+	struct list_head list;
+	struct in6_addr addr;
+	u8 plen;
+	struct rcu_head rcu;
+};
+
+/**
  * struct tftpk_net - the server of a network namespace
  * @ref: the namespace holds one, so does every transfer
  * @net: the namespace; not for what waited for storage, see tftpk_transfer_enter()
@@ -270,7 +287,7 @@ static inline bool tftpk_listener_waits(const struct tftpk_listener *listener)
  * @listeners: struct tftpk_listener; changed under @mutex, read under RCU
  * @follow: work that binds listeners to the interfaces that there are
  * @settings: written under @mutex
- * @trusted: networks; changed under @mutex, read under RCU
+ * @trusted: struct tftpk_trust; changed under @mutex, read under RCU
  * @limit: admission state, from the first listener on
  * @generation: counts changes of these lists, so that a dump can tell
  * @next_export: id of the next export, under @mutex
@@ -283,6 +300,8 @@ static inline bool tftpk_listener_waits(const struct tftpk_listener *listener)
  * @closing: no transfer may begin any more
  * @active: transfers that were not reaped; waited for with wait_var_event()
  * @pinned: pages that transfers may hold by what was reserved for them
+ * @clients: struct tftpk_peer, one for each client that has transfers
+ * @clients_lock: protects what @clients leads to
  * @unverified_lock: protects @unverified and @n_unverified
  * @unverified: transfers whose client has not acknowledged a block, oldest
  *	first: those whose source may be forged, and the others
@@ -310,6 +329,8 @@ struct tftpk_net {
 	atomic_t active;
 	atomic_long_t pinned;
 
+	struct rhashtable clients;
+	spinlock_t clients_lock;	/* struct tftpk_client */
 	spinlock_t unverified_lock;	/* list of the unverified */
 	struct list_head unverified[2];
 	u32 n_unverified;
@@ -384,14 +405,22 @@ void tftpk_netlink_exit(void);
 /* input.c */
 void tftpk_input_attach(struct sock *sk, struct tftpk_port *port);
 
+/* client.c */
+int tftpk_client_init(struct tftpk_net *tn);
+void tftpk_client_exit(struct tftpk_net *tn);
+
 /* limit.c */
 int tftpk_limit_init(struct tftpk_net *tn);
 void tftpk_limit_exit(struct tftpk_net *tn);
+
+/* trust.c */
 int tftpk_trust_add(struct tftpk_net *tn, const struct in6_addr *addr,
 		    u8 plen);
 int tftpk_trust_del(struct tftpk_net *tn, const struct in6_addr *addr,
 		    u8 plen);
-const struct in6_addr *tftpk_trust_nth(struct tftpk_net *tn, u32 n, u8 *plen);
+const struct tftpk_trust *tftpk_trust_of(const struct tftpk_net *tn,
+					 const struct in6_addr *client);
+void tftpk_trust_exit(struct tftpk_net *tn);
 
 /* stats.c */
 int tftpk_stats_init(struct tftpk_net *tn);

@@ -89,9 +89,9 @@ enum tftpk_phase {
 	TFTPK_PHASE_SENDING,
 };
 
-/* One of the transfers of a client; under tftpk_limit.lock. */
+/* One of the transfers of a client; under tftpk_net.clients_lock. */
 struct tftpk_client {
-	struct rhash_head head;	/* in tftpk_limit.clients, of one of them */
+	struct rhash_head head;	/* in tftpk_net.clients, of one of them */
 	struct list_head others;	/* ring of them all */
 	struct in6_addr addr;	/* see tftpk_client_addr() */
 	u32 n;			/* how many there are, kept in that one */
@@ -289,8 +289,6 @@ enum tftpk_answer {
 	TFTPK_ANSWER_OTHER,	/* an ERROR, to anything else */
 };
 
-const struct in6_addr *tftpk_trust_of(struct tftpk_net *tn,
-				      const struct in6_addr *client, u8 *plen);
 bool tftpk_limit_known(struct tftpk_net *tn, const struct tftpk_key *key,
 		       int iif);
 bool tftpk_limit_answer(struct tftpk_net *tn, const struct tftpk_key *key,
@@ -308,6 +306,8 @@ bool tftpk_limit_bounded(const struct tftpk_key *key, bool known);
 u32 tftpk_limit_window(const struct tftpk_listener *listener, bool bounded);
 void tftpk_limit_ended(struct tftpk_net *tn, const struct tftpk_key *key);
 bool tftpk_limit_late(struct tftpk_net *tn, const struct tftpk_key *key);
+
+/* client.c */
 int tftpk_client_add(struct tftpk_transfer *t,
 		     const struct tftpk_transfer *former);
 void tftpk_client_del(struct tftpk_transfer *t);

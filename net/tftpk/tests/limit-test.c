@@ -9,6 +9,7 @@
 #include <linux/rtnetlink.h>
 
 #include "../limit.c"
+#include "../trust.c"
 
 struct limit_state {
 	struct tftpk_net tn;
@@ -448,8 +449,8 @@ static void limit_tell_test(struct kunit *test)
 static void limit_trust_test(struct kunit *test)
 {
 	struct limit_state *s = test->priv;
+	struct tftpk_trust *trust;
 	struct tftpk_key key;
-	u8 plen;
 
 	limit_trust(test, "192.0.2.77", 120);
 	limit_trust(test, "2001:db8::", 32);
@@ -464,11 +465,11 @@ static void limit_trust_test(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tftpk_trust_del(&s->tn, &key.client, 120), 0);
 	KUNIT_EXPECT_EQ(test, tftpk_trust_del(&s->tn, &key.client, 120),
 			-ENOENT);
-	KUNIT_EXPECT_NOT_NULL(test, tftpk_trust_nth(&s->tn, 0, &plen));
-	KUNIT_EXPECT_EQ(test, plen, 32);
-	KUNIT_EXPECT_NOT_NULL(test, tftpk_trust_nth(&s->tn, 1, &plen));
-	KUNIT_EXPECT_EQ(test, plen, 128);
-	KUNIT_EXPECT_NULL(test, tftpk_trust_nth(&s->tn, 2, &plen));
+	trust = list_first_entry(&s->tn.trusted, struct tftpk_trust, list);
+	KUNIT_EXPECT_EQ(test, trust->plen, 32);
+	trust = list_last_entry(&s->tn.trusted, struct tftpk_trust, list);
+	KUNIT_EXPECT_EQ(test, trust->plen, 128);
+	KUNIT_EXPECT_EQ(test, list_count_nodes(&s->tn.trusted), 2);
 	mutex_unlock(&s->tn.mutex);
 }
 
@@ -502,99 +503,6 @@ static void limit_late_test(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, tftpk_limit_late(&s->tn, &key));
 }
 
-/* ---- transfers of a client ---- */
-
-#define CLIENTS_N	8
-
-static struct tftpk_transfer *limit_transfers(struct kunit *test)
-{
-	struct limit_state *s = test->priv;
-	struct tftpk_transfer *t;
-	u32 i;
-
-	t = kunit_kcalloc(test, CLIENTS_N, sizeof(*t), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, t);
-	for (i = 0; i < CLIENTS_N; i++) {
-		t[i].tn = &s->tn;
-		limit_key(test, "192.0.2.1", &t[i].peer.request.key);
-	}
-	return t;
-}
-
-static int client_add(struct tftpk_transfer *t, struct tftpk_transfer *former)
-{
-	int err;
-
-	local_bh_disable();
-	rcu_read_lock();
-	err = tftpk_client_add(t, former);
-	rcu_read_unlock();
-	local_bh_enable();
-	return err;
-}
-
-static void client_del(struct tftpk_transfer *t)
-{
-	local_bh_disable();
-	tftpk_client_del(t);
-	local_bh_enable();
-}
-
-/* Whichever of them goes, as many may come. */
-static void limit_client_test(struct kunit *test)
-{
-	struct limit_state *s = test->priv;
-	struct tftpk_transfer *t = limit_transfers(test);
-	u32 gone, i;
-
-	s->tn.settings.max_per_client = CLIENTS_N - 1;
-	limit_key(test, "192.0.2.2", &t[CLIENTS_N - 1].peer.request.key);
-	for (gone = 0; gone < CLIENTS_N - 1; gone++) {
-		for (i = 0; i < CLIENTS_N; i++)
-			KUNIT_EXPECT_EQ(test, client_add(&t[i], NULL), 0);
-		client_del(&t[gone]);
-		KUNIT_EXPECT_EQ(test, client_add(&t[gone], NULL), 0);
-		client_del(&t[CLIENTS_N - 1]);
-		limit_key(test, "192.0.2.1",
-			  &t[CLIENTS_N - 1].peer.request.key);
-		KUNIT_EXPECT_EQ(test, client_add(&t[CLIENTS_N - 1], NULL),
-				-EDQUOT);
-		/* It does not count, and does not go twice. */
-		client_del(&t[CLIENTS_N - 1]);
-		KUNIT_EXPECT_EQ(test, client_add(&t[CLIENTS_N - 1], NULL),
-				-EDQUOT);
-		limit_key(test, "192.0.2.2",
-			  &t[CLIENTS_N - 1].peer.request.key);
-		for (i = 0; i < CLIENTS_N; i++)
-			client_del(&t[(gone + i) % CLIENTS_N]);
-	}
-	KUNIT_EXPECT_EQ(test, atomic_read(&s->tn.limit->clients.nelems), 0);
-}
-
-/* One that replaces another is not one more, as long as that one counts. */
-static void limit_former_test(struct kunit *test)
-{
-	struct limit_state *s = test->priv;
-	struct tftpk_transfer *t = limit_transfers(test);
-
-	s->tn.settings.max_per_client = 1;
-	KUNIT_EXPECT_EQ(test, client_add(&t[0], NULL), 0);
-	KUNIT_EXPECT_EQ(test, client_add(&t[1], NULL), -EDQUOT);
-	KUNIT_EXPECT_EQ(test, client_add(&t[1], &t[0]), 0);
-	client_del(&t[0]);
-	KUNIT_EXPECT_EQ(test, client_add(&t[2], &t[0]), -EDQUOT);
-	KUNIT_EXPECT_EQ(test, client_add(&t[2], NULL), -EDQUOT);
-	/* Set while there are some, it holds for the next. */
-	s->tn.settings.max_per_client = 0;
-	KUNIT_EXPECT_EQ(test, client_add(&t[2], NULL), 0);
-	s->tn.settings.max_per_client = 2;
-	KUNIT_EXPECT_EQ(test, client_add(&t[3], NULL), -EDQUOT);
-	client_del(&t[1]);
-	KUNIT_EXPECT_EQ(test, client_add(&t[3], NULL), 0);
-	client_del(&t[2]);
-	client_del(&t[3]);
-}
-
 /* ---- state ---- */
 
 /* A kernel that tests itself as it starts has no user space yet to do this. */
@@ -621,7 +529,6 @@ static int limit_init(struct kunit *test)
 	/* So slow that it does not matter how long a test takes. */
 	s->tn.settings.source_rate = 1;
 	s->tn.settings.source_burst = 64;
-	s->tn.settings.max_transfers = 1000;
 	s->v4.name.family = AF_INET;
 	s->v4.tn = &s->tn;
 	s->v4.main.listener = &s->v4;
@@ -639,8 +546,10 @@ static void limit_exit(struct kunit *test)
 {
 	struct limit_state *s = test->priv;
 
-	if (s)
+	if (s) {
+		tftpk_trust_exit(&s->tn);
 		tftpk_limit_exit(&s->tn);
+	}
 }
 
 static struct kunit_case limit_cases[] = {
@@ -657,8 +566,6 @@ static struct kunit_case limit_cases[] = {
 	KUNIT_CASE(limit_tell_test),
 	KUNIT_CASE(limit_trust_test),
 	KUNIT_CASE(limit_late_test),
-	KUNIT_CASE(limit_client_test),
-	KUNIT_CASE(limit_former_test),
 	{}
 };
 
