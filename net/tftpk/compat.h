@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Differences between the kernels that tftpk builds for. Everything else is
- * written for the newest of them, and builds there without this file (see
- * scripts/mainline). Included before anything else by the build. Headers that
- * older kernels lack are in include/compat/.
+ * Differences between the kernels that tftpk builds for. All other files are written
+ * for the newest of them, and build there without this one (see scripts/mainline). The
+ * build includes it before any other. include/compat/ has the headers that older
+ * kernels lack.
  */
 #ifndef _TFTPK_COMPAT_H
 #define _TFTPK_COMPAT_H
@@ -19,8 +19,8 @@
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
 /*
- * Operations with pre_doit() and split policies came with 6.2. The generated
- * table uses only fields that both structures have.
+ * 6.2 added split operations. The generated table uses only fields that both
+ * structures have.
  */
 #define genl_split_ops	genl_ops
 #define split_ops	ops
@@ -29,9 +29,9 @@
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
 /*
- * Until 6.2 encap_err_rcv() of a socket got the offset of the UDP header. This
- * stands between the name of the function and its parameters, and defines one of
- * the old form by the same name, which calls it.
+ * Before 6.2, encap_err_rcv() of a socket gets the offset of the UDP header. This macro
+ * replaces the head of the function's definition: it defines a function of the old form
+ * by the same name, which calls the new one.
  */
 #define tftpk_encap_err_rcv(...)					\
 	tftpk_encap_err_rcv_6_2(__VA_ARGS__);				\
@@ -52,13 +52,13 @@ static void tftpk_encap_err_rcv_6_2(__VA_ARGS__)
 #endif
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
-/* Exported all along, but declared only in fs/internal.h. */
+/* Older kernels export it, but declare it only in fs/internal.h. */
 int vfs_path_lookup(struct dentry *dentry, struct vfsmount *mnt,
 		    const char *name, unsigned int flags, struct path *path);
 #endif
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
-/* Policies point to constant ranges only since 6.8. */
+/* Before 6.8, policies cannot point to constant ranges. */
 #include <net/netlink.h>
 #undef NLA_POLICY_FULL_RANGE
 #define NLA_POLICY_FULL_RANGE(tp, _range) {				\
@@ -68,14 +68,14 @@ int vfs_path_lookup(struct dentry *dentry, struct vfsmount *mnt,
 }
 #endif
 
-/* Debian's 6.1 has it from 6.1.187 on, others since 6.8 or 6.10. */
+/* Mainline has it since 6.10, Debian's 6.1 since 6.1.187. */
 #include <net/ip6_fib.h>
 #ifndef dst_rt6_info
 #define dst_rt6_info(dst_) container_of(dst_, struct rt6_info, dst)
 #endif
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 19, 0)
-/* What kernel_bind() takes is of no fixed size, and has a type that says so. */
+/* The type of kernel_bind()'s address, which has no fixed size. */
 #define sockaddr_unsized	sockaddr
 #endif
 
@@ -87,7 +87,7 @@ static inline struct timespec64 inode_get_mtime(const struct inode *inode)
 #endif
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
-/* No flag says so, but a cache with a constructor is never merged. */
+/* There is no flag for this yet, but a cache with a constructor is never merged. */
 static inline void tftpk_cache_ctor(void *object)
 {
 }

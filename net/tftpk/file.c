@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Files: read into a ring of references to their page-cache pages. Process
- * context, but where a function says otherwise.
+ * Files: read into a ring of references to their page-cache pages. Process context,
+ * unless a function says otherwise.
  */
 #include <linux/cred.h>
 #include <linux/dcache.h>
@@ -20,7 +20,7 @@
 #define TFTPK_WRITE_MAX_S	60
 
 /**
- * tftpk_file_error() - what a client is told of a file that was not opened
+ * tftpk_file_error() - the ERROR for a file that cannot be opened or read
  * @err: negative errno
  * @code: takes one of enum tftpk_error
  *
@@ -54,11 +54,11 @@ const char *tftpk_file_error(int err, u16 *code)
 	return "cannot read file";
 }
 
-/* Take @inode for the one that holds the data. */
+/* Set the inode that holds the data. */
 static void tftpk_file_data(struct tftpk_source *source, struct inode *inode)
 {
 	source->inode = inode;
-	/* Of local data nobody else decides whether its cache is valid. */
+	/* For local data, the page cache is always valid. */
 	source->cached = !IS_DAX(inode) &&
 			 (inode->i_sb->s_bdev ||
 			  inode->i_sb->s_magic == TMPFS_MAGIC);
@@ -77,13 +77,13 @@ static bool tftpk_file_being_written(const struct inode *inode)
 }
 
 /**
- * tftpk_file_open() - open what a request names
+ * tftpk_file_open() - open the file that a request names
  * @source: of a transfer that has no file yet, but an export
  * @lock: the transfer's, not held
  * @detect_changes: refuse what is being written
  * @name: path as the client sent it
  *
- * Fixes size, modification time and identity of the data.
+ * Records size, modification time and inode of the data.
  *
  * Context: process, the transfer's work. Return: 0 or a negative errno.
  */
@@ -109,12 +109,12 @@ int tftpk_file_open(struct tftpk_source *source, spinlock_t *lock,
 }
 
 /**
- * tftpk_file_changed() - was the file written to or cut since it was opened?
+ * tftpk_file_changed() - was the file written or truncated since it was opened?
  * @source: with an open file
  *
- * Looks at size and modification time only, since renaming a file changes
- * its ctime and reading it its version. Misses changes within a tick of the
- * file system's clock and stores to a mapping that were not yet noticed.
+ * Compares size and modification time only: renaming a file changes its ctime, and
+ * reading it changes its version. Misses changes within one tick of the file system's
+ * clock, and stores to a mapping until the kernel notices them.
  *
  * Context: any.
  */
@@ -130,7 +130,7 @@ bool tftpk_file_changed(const struct tftpk_source *source)
  * struct tftpk_fill - a fill of the ring in progress
  * @ring: the ring
  * @lock: the transfer's
- * @pos: position in the file that the next page belongs to
+ * @pos: position in the file of the next page
  * @copied: bytes that had to be
  */
 struct tftpk_fill {
@@ -168,7 +168,7 @@ static int tftpk_fill_copy(struct tftpk_fill *fill, struct page *from, u32 off,
 	return 0;
 }
 
-/* Keep the pages of a pipe buffer instead of sending them. */
+/* Put the pages of a pipe buffer into the ring. */
 static int tftpk_fill_actor(struct pipe_inode_info *pipe,
 			    struct pipe_buffer *buf, struct splice_desc *sd)
 {
@@ -195,8 +195,8 @@ static int tftpk_fill_actor(struct pipe_inode_info *pipe,
 			if (err)
 				return err;
 		} else if (*slot != page) {
-			/* The rest of a page that is not the cached one any
-			 * more: the file was cut or rewritten.
+			/* The page in the cache is another one now: the file
+			 * was truncated or rewritten.
 			 */
 			return -ESTALE;
 		}
@@ -225,7 +225,7 @@ static void tftpk_ring_drop(struct tftpk_ring *ring, u64 from, u64 to)
 		put_page(ring->pages[i & ring->mask]);
 }
 
-/* May its pages be sent without asking the file system? */
+/* May the pages of a folio be sent without the file system? */
 static bool tftpk_folio_usable(struct folio *folio,
 			       const struct address_space *mapping)
 {
@@ -235,12 +235,12 @@ static bool tftpk_folio_usable(struct folio *folio,
 	       folio->mapping == mapping;
 }
 
-/* Take what is in the page cache already, several pages at one look. Stops at
- * whatever needs the file system: a page that is missing, not read yet, or
- * marked to start the next readahead.
+/* Take pages that are in the page cache, without the file system. Stops at a page
+ * that needs it: one that is missing, not read yet, or marked to start the next
+ * readahead.
  *
- * A look of our own, since filemap_get_folios_contig() takes an entry of a large
- * folio that came meanwhile for a folio itself before 6.12.
+ * Not filemap_get_folios_contig(): before 6.12 it can take an entry within a large
+ * folio, added meanwhile, for a folio.
  */
 static void tftpk_fill_cached(const struct inode *inode,
 			      struct tftpk_fill *fill, u64 end)
@@ -256,8 +256,8 @@ static void tftpk_fill_cached(const struct inode *inode,
 	     folio = xas_next(&xas)) {
 		if (xas_retry(&xas, folio))
 			continue;
-		/* Not in memory; or within a folio that came while its
-		 * beginning, which was another one, was looked at.
+		/* Not in memory; or an entry within a large folio, added
+		 * after the walk had passed its beginning.
 		 */
 		if (xa_is_value(folio) || xa_is_sibling(folio))
 			break;
@@ -275,7 +275,7 @@ static void tftpk_fill_cached(const struct inode *inode,
 			break;
 		}
 		folio_mark_accessed(folio);
-		/* The first page takes over the reference. */
+		/* The first page takes this reference over. */
 		for (;;) {
 			fill->ring->pages[index & fill->ring->mask] =
 				folio_file_page(folio, index);
@@ -331,7 +331,7 @@ static int tftpk_fill(struct tftpk_source *source, struct tftpk_fill *fill,
  *
  * Context: process, the transfer's work and nobody else. May wait for storage.
  *
- * Return: 0; -ESTALE where the file ended early; or the error of the file system.
+ * Return: 0; -ESTALE if the file ended early; or an error of the file system.
  */
 int tftpk_file_fill(struct tftpk_source *source, spinlock_t *lock, u64 end)
 {
@@ -352,8 +352,8 @@ int tftpk_file_fill(struct tftpk_source *source, spinlock_t *lock, u64 end)
 	if (err)
 		return err;
 
-	/* A file of an overlay that was copied up is the same in another
-	 * place, until somebody writes to it. Whoever sends looks for that.
+	/* After overlayfs copied a file up, the data has a new inode with the
+	 * same content. tftpk_file_changed() compares that one from now on.
 	 */
 	inode = d_real_inode(source->file->f_path.dentry);
 	if (unlikely(inode != source->inode)) {
@@ -367,7 +367,7 @@ int tftpk_file_fill(struct tftpk_source *source, spinlock_t *lock, u64 end)
 /**
  * tftpk_file_release() - drop the pages before a position
  * @source: of a transfer, locked
- * @below: position in the file; not beyond what the ring holds
+ * @below: position in the file, not beyond the ring's end
  *
  * Context: any.
  */

@@ -259,8 +259,7 @@ static void tftpk_encap_err_rcv(struct sock *sk, struct sk_buff *skb, int err,
  * @sk: UDP socket
  * @port: port that it belongs to
  *
- * By hand, since setup_udp_tunnel_sock() is in the module udp_tunnel, which this
- * one would need to be loaded then.
+ * By hand: setup_udp_tunnel_sock() is in another module, udp_tunnel.
  *
  * Context: process.
  */

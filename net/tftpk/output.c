@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * From ring entries to the wire: skbs whose fragments are page-cache pages
- * and constant headers, several blocks to a segmented one.
+ * From ring entries to the wire: skbs whose fragments are page-cache pages and
+ * constant headers. A train is a GSO skb that holds several blocks.
+ *
+ * IP and UDP headers are written here: udp_tunnel_xmit_skb() is in another module.
  */
 #include <linux/gfp.h>
 #include <linux/highmem.h>
@@ -20,18 +22,18 @@
 
 #include "transfer.h"
 
-/* The headers of all 65,536 blocks, in pages of their own: an skb refers to
- * them like to payload, so sending writes nothing, and what is queued never
- * changes. Separate order-0 pages spread their reference counts.
+/* The DATA headers of all 65,536 block numbers. An skb refers to them as it does to
+ * payload, so sending writes nothing, and queued packets never change. Separate
+ * order-0 pages spread their reference counts.
  */
 #define TFTPK_HDRS_PER_PAGE	(PAGE_SIZE / TFTPK_HDR_LEN)
 #define TFTPK_HDR_PAGES		(65536 / TFTPK_HDRS_PER_PAGE)
 
 static struct page *tftpk_hdr_pages[TFTPK_HDR_PAGES];
 
-/* The largest UDP datagram that an IPv4 packet holds, trains included. */
+/* The largest UDP payload of an IPv4 packet; a train has to fit, too. */
 #define TFTPK_TRAIN_MAX	(65535 - sizeof(struct iphdr) - sizeof(struct udphdr))
-/* Copied blocks up to this size lie in the skb's head, longer ones in pages. */
+/* Copied blocks up to this size are in the skb's head, longer ones in pages. */
 #define TFTPK_LINEAR_MAX	2048
 
 /* Shortest prefixes that networks on a link have. Two halves of the address space
@@ -50,25 +52,24 @@ int tftpk_output_init(void)
 	u32 i, k;
 
 	for (i = 0; i < TFTPK_HDR_PAGES; i++) {
-		u8 *page;
+		struct page *page = alloc_page(GFP_KERNEL);
 
-		tftpk_hdr_pages[i] = alloc_page(GFP_KERNEL);
-		if (!tftpk_hdr_pages[i]) {
+		if (!page) {
 			tftpk_output_exit();
 			return -ENOMEM;
 		}
-		page = page_address(tftpk_hdr_pages[i]);
+		tftpk_hdr_pages[i] = page;
 		for (k = 0; k < TFTPK_HDRS_PER_PAGE; k++)
-			tftpk_put_data(page + k * TFTPK_HDR_LEN,
+			tftpk_put_data(page_address(page) + k * TFTPK_HDR_LEN,
 				       i * TFTPK_HDRS_PER_PAGE + k);
 	}
 	return 0;
 }
 
 /**
- * tftpk_output_exit() - give up the header table
+ * tftpk_output_exit() - release the header table
  *
- * Packets that are still queued somewhere keep the pages that they refer to.
+ * Packets that are still queued hold references to its pages.
  */
 void tftpk_output_exit(void)
 {
@@ -136,9 +137,8 @@ u32 tftpk_output_overhead(const struct tftpk_key *key)
 	return tftpk_headers_len(key) + TFTPK_HDR_LEN;
 }
 
-/* The routing table decides the way; only a link-local scope or the interface
- * that the listener is bound to narrows its choice. The source is the address
- * that the client asked.
+/* The routing table decides. A link-local scope, or the interface that the listener is
+ * bound to, narrows its choice. The source is the address of the request.
  */
 static int tftpk_oif(const struct tftpk_key *key)
 {
@@ -159,7 +159,7 @@ static struct dst_entry *tftpk_route(struct net *net,
  * @net: network namespace
  * @peer: client of a transfer, locked
  *
- * Looked up when the last one has become invalid.
+ * Looks it up if there is none, or if it has become invalid.
  *
  * Context: softirq or BH disabled, within rcu_read_lock().
  *
@@ -271,10 +271,10 @@ bool tftpk_output_onlink(struct net *net, const struct tftpk_key *key, int iif)
 }
 
 /**
- * tftpk_output_source() - the address from which a client is reached
+ * tftpk_output_source() - choose the local address to send from
  * @net: network namespace
  * @key: IPv4 client; takes the address
- * @ifindex: interface that it was heard on
+ * @ifindex: interface that the client's packet came in on
  *
  * Context: softirq, within rcu_read_lock(). Return: 0 or a negative errno.
  */
@@ -294,10 +294,9 @@ int tftpk_output_source(struct net *net, struct tftpk_key *key, int ifindex)
 	return 0;
 }
 
-/* Does a packet that fits its route say that nobody may cut it? Some boot ROMs drop
- * such packets, and a server that never exceeds its route's MTU has little to learn
- * from them: so only where that is wanted, as sockets do then, see
- * ip_dont_fragment().
+/* Does a packet that fits its route get DF? Some boot ROMs drop such packets, and a
+ * server that never exceeds its route's MTU learns little from them. So only with
+ * discover-mtu, as ip_dont_fragment() decides for sockets.
  */
 static bool tftpk_dont_fragment(struct net *net, const struct tftpk_key *key,
 				const struct dst_entry *dst)
@@ -307,10 +306,9 @@ static bool tftpk_dont_fragment(struct net *net, const struct tftpk_key *key,
 	       !dst_metric_locked(dst, RTAX_MTU);
 }
 
-/* Number what a router may cut, so that nobody puts parts of two packets together
- * (RFC 6864): a train takes as many numbers as it has packets. A transfer counts by
- * itself, as connected sockets do. What is cut here, or belongs to no transfer, takes
- * what all share that go to this address.
+/* Set the IP ID of a packet without DF (RFC 6864). A train takes one for each of its
+ * packets. A transfer counts by itself, as a connected socket does. A packet that is
+ * fragmented here, or that belongs to no transfer, takes the stack's counter.
  */
 static void tftpk_identify(struct net *net, struct sk_buff *skb, u16 *ident)
 {
@@ -324,9 +322,8 @@ static void tftpk_identify(struct net *net, struct sk_buff *skb, u16 *ident)
 	*ident += segs;
 }
 
-/* Put UDP and IP headers in front of what @skb holds. Checksums are left to
- * the device, or to the stack on its behalf. @ident numbers the packets of a
- * transfer.
+/* Push UDP and IP headers. The device computes the checksum, or the stack does. @ident
+ * is the IP ID of the transfer's next packet, or NULL.
  */
 static void tftpk_push_headers(struct net *net, const struct tftpk_key *key,
 			       struct dst_entry *dst, u32 mtu,
@@ -347,8 +344,8 @@ static void tftpk_push_headers(struct net *net, const struct tftpk_key *key,
 	skb->csum_start = skb_transport_header(skb) - skb->head;
 	skb->csum_offset = offsetof(struct udphdr, check);
 
-	/* What exceeds the route's MTU is fragmented, be it a block that was
-	 * asked for or one from before the MTU shrank.
+	/* A block that exceeds the route's MTU is fragmented: the client asked
+	 * for it, or the MTU has shrunk since.
 	 */
 	fits = gso || len + tftpk_headers_len(key) - sizeof(*uh) <= mtu;
 	skb->ignore_df = !fits;
@@ -385,8 +382,8 @@ static void tftpk_push_headers(struct net *net, const struct tftpk_key *key,
 	}
 }
 
-/* An skb with room for all headers; @linear bytes of payload follow the
- * TFTP header in its head, @paged bytes in order-0 pages of its own.
+/* An skb with room for IP and UDP headers, for @linear bytes in its head, and for
+ * @paged bytes in order-0 pages of its own.
  */
 static struct sk_buff *tftpk_alloc(const struct tftpk_key *key,
 				   const struct dst_entry *dst,
@@ -407,21 +404,9 @@ static struct sk_buff *tftpk_alloc(const struct tftpk_key *key,
 	return skb;
 }
 
-static u32 tftpk_block_len(const struct tftpk_transfer *t, u64 block)
-{
-	u64 left = t->source.size - (block - 1) * t->blksize;
-
-	return min_t(u64, left, t->blksize);
-}
-
-static struct page *tftpk_ring_page(const struct tftpk_ring *ring, u64 pos)
-{
-	return ring->pages[(pos >> PAGE_SHIFT) & ring->mask];
-}
-
-/* Append a block as fragments from @nr on: its header, if @header says so, and
- * the pages that hold it. Neighbours within a large folio make one fragment.
- * Returns the number of fragments, or -1 when they do not fit.
+/* Append a block as fragments from @nr on: its header, if @header, and the pages that
+ * hold it. Adjacent pages of a large folio make one fragment. Returns the number of
+ * fragments, or -1 if they do not fit.
  */
 static int tftpk_append_block(struct sk_buff *skb, int nr,
 			      const struct tftpk_transfer *t, u64 block,
@@ -467,11 +452,11 @@ static int tftpk_append_block(struct sk_buff *skb, int nr,
 	return nr;
 }
 
-/* Say that @part, which is @skb or on its list, holds these fragments. */
+/* Account @nr fragments to @part: @skb itself, or an skb on its frag_list. */
 static void tftpk_close_part(struct sk_buff *skb, struct sk_buff *part, int nr,
 			     u32 bytes)
 {
-	/* Somebody else's pages: whoever wants to write must copy first. */
+	/* The file's pages: a writer has to copy them first. */
 	skb_shinfo(part)->flags |= SKBFL_SHARED_FRAG;
 	skb_shinfo(part)->nr_frags = nr;
 	part->len += bytes;
@@ -484,10 +469,9 @@ static void tftpk_close_part(struct sk_buff *skb, struct sk_buff *part, int nr,
 	}
 }
 
-/* A train of up to @max blocks from @block on, the first one's header in the
- * head, everything else in fragments. It ends where these are used up, or goes
- * on with a @list of skbs that hold nothing but fragments. Sets *@done to the
- * number of blocks.
+/* A train of up to @max blocks from @block on. The first block's header is in the
+ * head, everything else in fragments. If they do not suffice, the train ends, or, with
+ * @list, goes on in skbs on its frag_list. Sets *@done to the number of blocks.
  */
 static struct sk_buff *tftpk_build_train(const struct tftpk_transfer *t,
 					 const struct dst_entry *dst,
@@ -507,10 +491,10 @@ static struct sk_buff *tftpk_build_train(const struct tftpk_transfer *t,
 	part = skb;
 	link = &skb_shinfo(skb)->frag_list;
 	for (k = 0; k < max; k++) {
-		u32 len = tftpk_block_len(t, block + k);
+		u32 len = tftpk_transfer_block_len(t, block + k);
 		int end = tftpk_append_block(part, nr, t, block + k, len, k);
 
-		/* Two blocks fit a datagram, so one of them fits a part. */
+		/* Two blocks fit a datagram, so one block fits a part. */
 		if (end < 0 && list) {
 			next = alloc_skb(0, GFP_ATOMIC);
 			if (!next)
@@ -543,17 +527,16 @@ static struct sk_buff *tftpk_alloc_copy(const struct tftpk_transfer *t,
 					const struct dst_entry *dst, u64 block,
 					u32 len)
 {
-	u32 linear = len <= TFTPK_LINEAR_MAX ? len : 0;
+	u32 linear = len <= TFTPK_LINEAR_MAX ? len : 0, paged = len - linear;
 	struct sk_buff *skb;
 
-	skb = tftpk_alloc(&t->peer.tid.key, dst, TFTPK_HDR_LEN + linear,
-			  len - linear);
+	skb = tftpk_alloc(&t->peer.tid.key, dst, TFTPK_HDR_LEN + linear, paged);
 	if (!skb)
 		return NULL;
 	tftpk_put_data(skb_put(skb, TFTPK_HDR_LEN + linear),
 		       tftpk_window_wire(&t->window, block));
-	skb->data_len = len - linear;
-	skb->len += len - linear;
+	skb->data_len = paged;
+	skb->len += paged;
 	return skb;
 }
 
@@ -562,8 +545,7 @@ static struct sk_buff *tftpk_build_copy(const struct tftpk_transfer *t,
 					const struct dst_entry *dst, u64 block)
 {
 	u64 pos = (block - 1) * t->blksize;
-	u32 len = tftpk_block_len(t, block);
-	u32 off = TFTPK_HDR_LEN;
+	u32 len = tftpk_transfer_block_len(t, block), off = TFTPK_HDR_LEN;
 	struct sk_buff *skb;
 
 	skb = tftpk_alloc_copy(t, dst, block, len);
@@ -571,8 +553,8 @@ static struct sk_buff *tftpk_build_copy(const struct tftpk_transfer *t,
 		return NULL;
 	while (len) {
 		u32 n = min_t(u32, len, PAGE_SIZE - offset_in_page(pos));
-		void *from = kmap_local_page(tftpk_ring_page(&t->source.ring,
-							     pos));
+		struct page *page = tftpk_ring_page(&t->source.ring, pos);
+		void *from = kmap_local_page(page);
 
 		skb_store_bits(skb, off, from + offset_in_page(pos), n);
 		kunmap_local(from);
@@ -617,9 +599,8 @@ static struct sk_buff *tftpk_build_text(struct tftpk_transfer *t,
 	if (!skb)
 		return NULL;
 	while (done < t->blksize) {
-		n = tftpk_encode_text(&t->source, &at, buf,
-				      min_t(u32, sizeof(buf),
-					    t->blksize - done));
+		n = min_t(u32, sizeof(buf), t->blksize - done);
+		n = tftpk_encode_text(&t->source, &at, buf, n);
 		if (!n)
 			break;
 		skb_store_bits(skb, TFTPK_HDR_LEN + done, buf, n);
@@ -642,24 +623,23 @@ static struct sk_buff *tftpk_build_text(struct tftpk_transfer *t,
  * @n: how many
  * @out: queue to append them to, for tftpk_output_send()
  *
- * Zero copy: the fragments are the page-cache pages. Blocks are copied only
- * where that is switched off, where they exceed the MTU and would be copied
- * for every fragment otherwise, or where a text has to be converted.
+ * Zero copy: the fragments are the page-cache pages. Blocks are copied only if zero
+ * copy is off, if they exceed the MTU (IP fragmentation would copy them anyway), or
+ * if a text is converted.
  *
  * Context: softirq or BH disabled, within rcu_read_lock(); the transfer's
  * lock is held.
  *
- * Return: how many blocks were built; fewer where memory or a route lacks.
+ * Return: how many blocks were built; fewer than @n without memory or a route.
  */
 u32 tftpk_output_blocks(struct tftpk_transfer *t, u64 first, u32 n,
 			struct sk_buff_head *out)
 {
 	const struct tftpk_settings *set = &t->tn->settings;
-	u32 done = 0, skbs = 0, max = 1;
+	u32 done = 0, skbs = 0, max = 1, mtu;
 	struct dst_entry *dst;
 	u64 bytes = 0;
 	bool zc, list;
-	u32 mtu;
 
 	dst = tftpk_output_route(t->tn->net, &t->peer);
 	if (!dst)
@@ -667,11 +647,11 @@ u32 tftpk_output_blocks(struct tftpk_transfer *t, u64 first, u32 n,
 	mtu = dst_mtu(dst);
 	zc = READ_ONCE(set->zerocopy) && !t->netascii &&
 	     t->blksize + tftpk_output_overhead(&t->peer.tid.key) <= mtu;
-	/* What udp_send_skb() wants for a segmented datagram. */
+	/* The conditions of udp_send_skb() for GSO. */
 	if (zc && READ_ONCE(set->gso) && !dst_xfrm(dst))
 		max = min_t(u32, UDP_MAX_SEGMENTS, TFTPK_TRAIN_MAX /
 			    (TFTPK_HDR_LEN + t->blksize));
-	/* The stack segments longer trains than most devices do. */
+	/* If the stack segments, a train may have a frag_list. */
 	list = !(dst->dev->features & NETIF_F_GSO_UDP_L4);
 
 	while (done < n) {
@@ -750,12 +730,12 @@ int tftpk_output_packet(struct net *net, struct tftpk_peer *peer,
 }
 
 /**
- * tftpk_output_send() - transmit what was built
+ * tftpk_output_send() - transmit a queue of packets
  * @net: network namespace
  * @out: queue, empty afterwards
  *
- * Context: softirq or BH disabled, in the RCU section that the packets were
- * built in; no lock is held.
+ * Context: softirq or BH disabled, in the RCU section that built the packets; no
+ * lock is held.
  */
 void tftpk_output_send(struct net *net, struct sk_buff_head *out)
 {
@@ -771,10 +751,10 @@ void tftpk_output_send(struct net *net, struct sk_buff_head *out)
 
 /**
  * tftpk_output_error() - send an ERROR that belongs to no transfer
- * @key: to whom, and from which port
+ * @key: client, and the port to send from
  * @net: network namespace
  * @code: one of enum tftpk_error
- * @text: for people
+ * @text: what people read
  *
  * Context: softirq, within rcu_read_lock(); no lock is held.
  */

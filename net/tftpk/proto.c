@@ -45,8 +45,8 @@ static int tftpk_match(const char *word, const char * const *names, int n)
 	return -ENOENT;
 }
 
-/* Digits only: no sign, no blank, no base. Values above max are capped to
- * max + 1, so that callers tell "too large" from "not a number".
+/* Digits only: no sign, no blank, no base. Larger values become max + 1, so that
+ * callers can tell "too large" from "not a number".
  */
 static bool tftpk_parse_number(const char *s, u64 max, u64 *value)
 {
@@ -63,8 +63,8 @@ static bool tftpk_parse_number(const char *s, u64 max, u64 *value)
 	return true;
 }
 
-/* A number of which a server may grant less (RFC 2348, RFC 7440): WinPE is told to
- * ask for a blksize of 65535. What is above the range is capped and noted.
+/* A number that a server may lower (RFC 2348, RFC 7440). A value above the range is
+ * capped and noted: WinPE can be configured to ask for a blksize of 65535.
  */
 static bool tftpk_take_amount(struct tftpk_request *req, u64 v, u16 min,
 			      u16 max, u16 *amount)
@@ -77,15 +77,16 @@ static bool tftpk_take_amount(struct tftpk_request *req, u64 v, u16 min,
 	return true;
 }
 
-/* An option that is malformed, or out of its RFC's range where the answer must not
- * differ, is left out, as if it had not been sent (RFC 2347).
+/* Returns false if the value is malformed, or out of its RFC's range where the answer
+ * must not differ from it. Such an option is ignored, as if it had not been sent
+ * (RFC 2347).
  */
 static bool tftpk_take_option(struct tftpk_request *req, int opt,
 			      const char *value)
 {
 	u64 v;
 
-	/* The cap keeps ten times itself plus a digit within 64 bits. */
+	/* Ten times this, plus a digit, fits 64 bits. */
 	if (!tftpk_parse_number(value, U64_MAX / 16, &v))
 		return false;
 
@@ -111,7 +112,7 @@ static bool tftpk_take_option(struct tftpk_request *req, int opt,
 	case TFTPK_OPT_WINDOWSIZE:
 		return tftpk_take_amount(req, v, 1, U16_MAX, &req->windowsize);
 	case TFTPK_OPT_TSIZE:
-		/* A reader sends 0, some send what they believe; any will do. */
+		/* Readers send 0, some send a guess. Any value will do. */
 		return true;
 	}
 	return false;
@@ -133,11 +134,10 @@ static enum tftpk_mode tftpk_parse_mode(const char *mode)
  * @len: bytes at @data
  * @req: result; its name points into @data
  *
- * The first of several options of one name counts (RFC 2347 forbids
- * repetition). What follows the last complete option is ignored: some boot
- * ROMs pad their requests.
+ * If an option is repeated, the first one counts (RFC 2347 forbids repetition). Bytes
+ * behind the last complete option are ignored: some boot ROMs pad their requests.
  *
- * Return: 0, or -EBADMSG where this is no request at all: it names no file.
+ * Return: 0, or -EBADMSG if this is no request at all, since it names no file.
  */
 int tftpk_parse_request(const u8 *data, size_t len, struct tftpk_request *req)
 {
@@ -164,7 +164,7 @@ int tftpk_parse_request(const u8 *data, size_t len, struct tftpk_request *req)
 		if (i < 0 || seen & BIT(i))
 			continue;
 		seen |= BIT(i);
-		/* One timeout, in whichever unit it comes first. */
+		/* They are one option in two units: the first one counts. */
 		if (BIT(i) & timeouts)
 			seen |= timeouts;
 		if (tftpk_take_option(req, i, value))
@@ -176,14 +176,14 @@ int tftpk_parse_request(const u8 *data, size_t len, struct tftpk_request *req)
 }
 
 /**
- * tftpk_negotiate() - what of a request is granted (RFC 2347)
+ * tftpk_negotiate() - choose the values of the options (RFC 2347)
  * @req: the request
  * @limits: what the server and the route allow
  * @opt: result
  *
- * Never grants more than was asked for. The size of an empty file is not
- * told: curl takes a tsize of 0 for a failure. Nor is that of a text: it is
- * known only once it was converted.
+ * Never grants more than the client asked for. There is no tsize of an empty file,
+ * since curl takes 0 for a failure. There is none of a text: its size is unknown before
+ * it is converted.
  */
 void tftpk_negotiate(const struct tftpk_request *req,
 		     const struct tftpk_limits *limits,
@@ -258,7 +258,7 @@ size_t tftpk_put_oack(u8 *buf, const struct tftpk_options *opt)
  * tftpk_put_error() - write an ERROR (RFC 1350 section 5)
  * @buf: room for TFTPK_ERROR_MAX bytes
  * @code: one of enum tftpk_error
- * @text: what people read; cut to fit, and never a path of the server
+ * @text: what people read, without paths of the server; cut to fit
  *
  * Return: bytes written.
  */

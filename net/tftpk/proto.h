@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * TFTP packets: bytes to structures and back. Nothing here sleeps, allocates
- * or touches anything but its arguments, so it runs in any context and also
- * outside the kernel.
+ * TFTP packets: bytes to structures and back. Pure: no function sleeps, allocates or
+ * touches anything but its arguments, so all run in any context, and outside the
+ * kernel.
  */
 #ifndef _TFTPK_PROTO_H
 #define _TFTPK_PROTO_H
@@ -38,17 +38,17 @@ enum tftpk_mode {
 	TFTPK_MODE_NETASCII,
 	TFTPK_MODE_MAIL,
 	TFTPK_MODE_UNKNOWN,
-	TFTPK_MODE_MISSING,	/* or without its end */
+	TFTPK_MODE_MISSING,	/* or without a NUL */
 };
 
-/* Options that are understood; the order is that of the names in proto.c. */
+/* Known options, in the order of their names in proto.c. */
 enum tftpk_option {
 	TFTPK_OPT_BLKSIZE,	/* RFC 2348 */
 	TFTPK_OPT_TIMEOUT,	/* RFC 2349 */
 	TFTPK_OPT_TSIZE,	/* RFC 2349 */
 	TFTPK_OPT_WINDOWSIZE,	/* RFC 7440 */
-	TFTPK_OPT_ROLLOVER,	/* as tftp-hpa has it: the number after 65535 */
-	TFTPK_OPT_UTIMEOUT,	/* as tftp-hpa has it: timeout in microseconds */
+	TFTPK_OPT_ROLLOVER,	/* tftp-hpa's: the number after 65535 */
+	TFTPK_OPT_UTIMEOUT,	/* tftp-hpa's: timeout in microseconds */
 	__TFTPK_OPT_MAX
 };
 
@@ -60,7 +60,7 @@ enum tftpk_option {
 #define TFTPK_UTIMEOUT_MAX	255000000
 #define TFTPK_OACK_MAX		128	/* every option at its longest */
 #define TFTPK_ERROR_MAX		64
-/* RFC 2347 caps requests at 512 octets; long paths are worth more. */
+/* RFC 2347 caps requests at 512 octets, but long paths need more. */
 #define TFTPK_REQUEST_MAX	1400
 
 /**
@@ -71,11 +71,10 @@ enum tftpk_option {
  * @utimeout: value of the timeout or utimeout option in microseconds
  * @mode: transfer mode
  * @rollover: value of the rollover option, 0 or 1
- * @malformed: an option that is understood had a value that is not, or that is out
- *	of its RFC's range
- * @nopts: how many options follow in @opts
- * @opts: the options that were asked for and can be granted, in the order of the
- *	request, without repetitions
+ * @malformed: a known option had a value that is invalid or out of its RFC's range
+ * @nopts: number of @opts
+ * @opts: the known options that can be granted, in the order of the request, without
+ *	repetitions
  */
 struct tftpk_request {
 	const char *name;
@@ -106,14 +105,14 @@ struct tftpk_limits {
 };
 
 /**
- * struct tftpk_options - the outcome of a negotiation
+ * struct tftpk_options - the result of a negotiation
  * @size: size of the file in bytes
  * @blksize: payload bytes in a full block
  * @windowsize: blocks that may be in flight
  * @rollover: number of the block after 65535, 0 or 1
- * @utimeout: microseconds, or 0 if the client did not ask
- * @nopts: how many options the OACK holds; without any there is no OACK
- * @opts: these options, in the order of the request
+ * @utimeout: microseconds, or 0 if the client sent no such option
+ * @nopts: number of @opts; 0 for no OACK
+ * @opts: the options of the OACK, in the order of the request
  */
 struct tftpk_options {
 	u64 size;

@@ -32,6 +32,9 @@ static void tftpk_port_close(struct tftpk_port *port)
 	port->sock = NULL;
 }
 
+/* Not udp_sock_create(): it is in another module, udp_tunnel, and neither sets freebind
+ * nor the credentials for a port below 1024.
+ */
 static int tftpk_port_open(struct tftpk_port *port,
 			   struct tftpk_listener *listener, __be16 number)
 {

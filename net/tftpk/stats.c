@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Counters, one set per CPU and network namespace.
+ * Counters: one set for each CPU of each network namespace.
  */
 #include <linux/percpu.h>
 
@@ -30,7 +30,7 @@ void tftpk_stats_exit(struct tftpk_net *tn)
 /**
  * tftpk_stats_read() - sum the counters of all CPUs
  * @tn: the namespace's server
- * @count: __TFTPK_A_STATS_MAX sums, by attribute
+ * @count: takes __TFTPK_A_STATS_MAX sums, by attribute
  */
 void tftpk_stats_read(const struct tftpk_net *tn, u64 *count)
 {

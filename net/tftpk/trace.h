@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Tracepoints, for perf, ftrace and bpftrace. Times are in microseconds,
- * blocks are numbers as counted by the server, not those on the wire.
+ * Tracepoints, for perf, ftrace and bpftrace. Times are in microseconds. Blocks are
+ * counted from 1 in 64 bits, unless they are said to be numbers on the wire.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM tftpk
@@ -48,17 +48,17 @@ DECLARE_EVENT_CLASS(tftpk_transfer,
 		  __entry->retransmitted, __entry->rtt)
 );
 
-/* A request became a transfer; nothing but its client is known yet. */
+/* A request became a transfer. Only its client is known yet. */
 DEFINE_EVENT(tftpk_transfer, tftpk_request,
 	     TP_PROTO(const struct tftpk_transfer *t), TP_ARGS(t));
-/* Its file is open and the client is about to be answered. */
+/* The file is open, and the first answer comes next. */
 DEFINE_EVENT(tftpk_transfer, tftpk_start,
 	     TP_PROTO(const struct tftpk_transfer *t), TP_ARGS(t));
-/* It ended: outcome as in enum tftpk_outcome. */
+/* The transfer ended; @outcome is an enum tftpk_outcome. */
 DEFINE_EVENT(tftpk_transfer, tftpk_end,
 	     TP_PROTO(const struct tftpk_transfer *t), TP_ARGS(t));
 
-/* Blocks left: from @first on, @again of them not for the first time. */
+/* @n blocks were sent, from @first on; @again of them had been sent before. */
 TRACE_EVENT(tftpk_send,
 	TP_PROTO(const struct tftpk_transfer *t, u64 first, u32 n, u32 again),
 	TP_ARGS(t, first, n, again),
@@ -78,7 +78,7 @@ TRACE_EVENT(tftpk_send,
 		  __entry->first, __entry->n, __entry->again)
 );
 
-/* An ACK with number @block on the wire meant @ack, see enum tftpk_ack. */
+/* An ACK arrived: @block is its number on the wire, @ack an enum tftpk_ack. */
 TRACE_EVENT(tftpk_ack,
 	TP_PROTO(const struct tftpk_transfer *t, u16 block, u8 ack),
 	TP_ARGS(t, block, ack),
@@ -100,7 +100,9 @@ TRACE_EVENT(tftpk_ack,
 		  __entry->block, __entry->ack, __entry->acked, __entry->rtt)
 );
 
-/* Silence: a probe, or a timeout with @backoff before it. */
+/* The client was silent: a probe or a retransmission follows. @backoff counts the
+ * timeouts before this one.
+ */
 TRACE_EVENT(tftpk_retransmit,
 	TP_PROTO(const struct tftpk_transfer *t, bool probe),
 	TP_ARGS(t, probe),
@@ -123,7 +125,7 @@ TRACE_EVENT(tftpk_retransmit,
 		  __entry->backoff)
 );
 
-/* The ring was filled from one position in the file to another. */
+/* The work filled the ring, from one position in the file to another. */
 TRACE_EVENT(tftpk_refill,
 	TP_PROTO(const struct tftpk_transfer *t, u64 from, int err),
 	TP_ARGS(t, from, err),

@@ -3,6 +3,25 @@
  * A transfer, and what the files that serve it offer each other. Each calls only
  * those after it: input.c, request.c, send.c, transfer.c, then event.c, file.c,
  * limit.c and table.c, then output.c.
+ *
+ * Glossary:
+ *
+ *   transfer    a file on its way to one client, from the request to the last ACK
+ *   block       the payload of a DATA packet; a short one ends the file (RFC 1350)
+ *   window      blocks that may be in flight without an ACK (RFC 7440)
+ *   flight      blocks sent and not acknowledged
+ *   burst       blocks that one push sends; a train is an skb of several blocks
+ *   TID         transfer identifier: the server's UDP port of a transfer, of a pool
+ *   OACK        the answer to a request with options (RFC 2347)
+ *   export      a folder whose files are served
+ *   listener    an address and a port that take requests, and a pool of TIDs
+ *   single port a listener without a pool: a transfer's TID is the port of requests
+ *   validated   the client has acknowledged a block, so its address is not forged
+ *               (RFC 9000 section 8)
+ *   bounded     neither on the link nor trusted, at a single port: its rate is limited
+ *   peer        the client of a transfer, and how to reach it
+ *   source      the file that a transfer sends
+ *   ring        references to the file's page-cache pages that are to be sent
  */
 #ifndef _TFTPK_TRANSFER_H
 #define _TFTPK_TRANSFER_H
@@ -282,6 +301,22 @@ struct tftpk_hop {
 	int ifindex;
 	bool onlink;
 };
+
+/* Payload bytes of a block, of a file that is not converted. */
+static inline u32 tftpk_transfer_block_len(const struct tftpk_transfer *t,
+					   u64 block)
+{
+	u64 left = t->source.size - (block - 1) * t->blksize;
+
+	return min_t(u64, left, t->blksize);
+}
+
+/* The page that holds a position in the file. */
+static inline struct page *tftpk_ring_page(const struct tftpk_ring *ring,
+					   u64 pos)
+{
+	return ring->pages[(pos >> PAGE_SHIFT) & ring->mask];
+}
 
 /* limit.c */
 enum tftpk_answer {
