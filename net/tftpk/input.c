@@ -64,7 +64,7 @@ static bool tftpk_input_choose_local(struct tftpk_key *key,
 	if (!(flags & RTCF_BROADCAST))
 		return true;
 	return listener->broadcast &&
-	       !tftpk_output_source(listener->tn->net, key, inet_iif(skb));
+	       !tftpk_route_source(listener->tn->net, key, inet_iif(skb));
 }
 
 /* Was a packet sent to one host, as all packets of a transfer are? */
@@ -118,7 +118,7 @@ static void tftpk_input_request(struct tftpk_key *key, struct sk_buff *skb,
 				u16 op)
 {
 	struct tftpk_net *tn = key->port->listener->tn;
-	int iif = tftpk_output_iif(key, skb);
+	int iif = tftpk_route_iif(key, skb);
 	struct tftpk_request req;
 	const char *bad_mode;
 	u32 len, hash;

@@ -135,7 +135,7 @@ bool tftpk_limit_known(struct tftpk_net *tn, const struct tftpk_key *key,
 		       int iif)
 {
 	return tftpk_trust_of(tn, &key->client) ||
-	       tftpk_output_onlink(tn->net, key, iif);
+	       tftpk_route_onlink(tn->net, key, iif);
 }
 
 /* When a record holds nothing any more. */

@@ -364,7 +364,7 @@ static enum tftpk_client_class tftpk_classify(struct tftpk_net *tn,
 					      struct tftpk_asker *asker,
 					      int iif)
 {
-	if (!tftpk_output_hop(tn->net, &asker->key, &asker->hop))
+	if (!tftpk_route_hop(tn->net, &asker->key, &asker->hop))
 		return TFTPK_CLIENT_CLASS_UNREACHABLE;
 	if (!tftpk_limit_known(tn, &asker->key, iif))
 		return TFTPK_CLIENT_CLASS_ROUTED;

@@ -11,10 +11,7 @@
 #include <linux/ipv6.h>
 #include <linux/udp.h>
 #include <net/ip.h>
-#include <net/ip_fib.h>
 #include <net/ip6_checksum.h>
-#include <net/ip6_fib.h>
-#include <net/ip6_route.h>
 #include <net/ipv6.h>
 #include <net/route.h>
 #include <net/udp.h>
@@ -35,12 +32,6 @@ static struct page *tftpk_hdr_pages[TFTPK_HDR_PAGES];
 #define TFTPK_TRAIN_MAX	(65535 - sizeof(struct iphdr) - sizeof(struct udphdr))
 /* Copied blocks up to this size are in the skb's head, longer ones in pages. */
 #define TFTPK_LINEAR_MAX	2048
-
-/* Shortest prefixes that networks on a link have. Two halves of the address space
- * are another way to write a default route.
- */
-#define TFTPK_ONLINK_V4		8
-#define TFTPK_ONLINK_V6		32
 
 /**
  * tftpk_output_init() - make the header table
@@ -82,50 +73,10 @@ void tftpk_output_exit(void)
 	}
 }
 
-static bool tftpk_is_v4(const struct tftpk_key *key)
-{
-	return key->port->listener->name.family == AF_INET;
-}
-
 static u32 tftpk_headers_len(const struct tftpk_key *key)
 {
 	return sizeof(struct udphdr) + (tftpk_is_v4(key) ?
 		sizeof(struct iphdr) : sizeof(struct ipv6hdr));
-}
-
-static struct dst_entry *tftpk_route_v4(struct net *net,
-					const struct tftpk_key *key, int oif)
-{
-	struct flowi4 fl4 = {
-		.flowi4_oif	= oif,
-		.flowi4_scope	= RT_SCOPE_UNIVERSE,
-		.flowi4_proto	= IPPROTO_UDP,
-		.flowi4_uid	= sock_net_uid(net, NULL),
-		.daddr		= key->client.s6_addr32[3],
-		.saddr		= key->local.s6_addr32[3],
-		.fl4_sport	= key->port->port,
-		.fl4_dport	= key->client_port,
-	};
-	struct rtable *rt = ip_route_output_flow(net, &fl4, NULL);
-
-	return IS_ERR(rt) ? NULL : &rt->dst;
-}
-
-static struct dst_entry *tftpk_route_v6(struct net *net,
-					const struct tftpk_key *key, int oif)
-{
-	struct flowi6 fl6 = {
-		.flowi6_oif	= oif,
-		.flowi6_proto	= IPPROTO_UDP,
-		.flowi6_uid	= sock_net_uid(net, NULL),
-		.daddr		= key->client,
-		.saddr		= key->local,
-		.fl6_sport	= key->port->port,
-		.fl6_dport	= key->client_port,
-	};
-	struct dst_entry *dst = ip6_dst_lookup_flow(net, NULL, &fl6, NULL);
-
-	return IS_ERR(dst) ? NULL : dst;
 }
 
 /**
@@ -135,163 +86,6 @@ static struct dst_entry *tftpk_route_v6(struct net *net,
 u32 tftpk_output_overhead(const struct tftpk_key *key)
 {
 	return tftpk_headers_len(key) + TFTPK_HDR_LEN;
-}
-
-/* The routing table decides. A link-local scope, or the interface that the listener is
- * bound to, narrows its choice. The source is the address of the request.
- */
-static int tftpk_oif(const struct tftpk_key *key)
-{
-	return key->scope ?: key->port->listener->name.ifindex;
-}
-
-static struct dst_entry *tftpk_route(struct net *net,
-				     const struct tftpk_key *key)
-{
-	int oif = tftpk_oif(key);
-
-	return tftpk_is_v4(key) ? tftpk_route_v4(net, key, oif) :
-				  tftpk_route_v6(net, key, oif);
-}
-
-/**
- * tftpk_output_route() - the route to a client
- * @net: network namespace
- * @peer: client of a transfer, locked
- *
- * Looks it up if there is none, or if it has become invalid.
- *
- * Context: softirq or BH disabled, within rcu_read_lock().
- *
- * Return: the route, valid within the RCU section, or NULL.
- */
-struct dst_entry *tftpk_output_route(struct net *net, struct tftpk_peer *peer)
-{
-	if (peer->dst && dst_check(peer->dst, peer->dst_cookie))
-		return peer->dst;
-
-	dst_release(peer->dst);
-	peer->dst = tftpk_route(net, &peer->tid.key);
-	peer->dst_cookie = 0;
-	if (peer->dst && !tftpk_is_v4(&peer->tid.key))
-		peer->dst_cookie = rt6_get_cookie(dst_rt6_info(peer->dst));
-	return peer->dst;
-}
-
-/* Length of the prefix that the route of an IPv4 client was found by. */
-static int tftpk_prefix_v4(struct net *net, const struct tftpk_key *key)
-{
-	struct flowi4 fl4 = {
-		.flowi4_oif	= tftpk_oif(key),
-		.flowi4_scope	= RT_SCOPE_UNIVERSE,
-		.daddr		= key->client.s6_addr32[3],
-	};
-	struct fib_result res;
-
-	return fib_lookup(net, &fl4, &res, 0) ? 0 : res.prefixlen;
-}
-
-static int tftpk_prefix_v6(const struct dst_entry *dst)
-{
-	const struct fib6_info *from = rcu_dereference(dst_rt6_info(dst)->from);
-
-	return from ? from->fib6_dst.plen : 0;
-}
-
-/**
- * tftpk_output_iif() - the link that a packet came in by
- * @key: its client
- * @skb: packet, as a socket gets it
- *
- * Return: index of the interface; in a VRF of its member.
- */
-int tftpk_output_iif(const struct tftpk_key *key, const struct sk_buff *skb)
-{
-	if (tftpk_is_v4(key))
-		return inet_sdif(skb) ?: inet_iif(skb);
-	return inet6_sdif(skb) ?: inet6_iif(skb);
-}
-
-/**
- * tftpk_output_hop() - where packets to a client go first
- * @net: network namespace
- * @key: client
- * @hop: takes it
- *
- * A client is on the link if the route to it has no gateway. A default route that
- * needs no gateway, as of a tunnel, puts nobody on the link.
- *
- * Context: softirq or BH disabled, within rcu_read_lock(). Return: whether there
- * is a route.
- */
-bool tftpk_output_hop(struct net *net, const struct tftpk_key *key,
-		      struct tftpk_hop *hop)
-{
-	struct dst_entry *dst = tftpk_route(net, key);
-
-	if (!dst)
-		return false;
-	*hop = (struct tftpk_hop) { .ifindex = dst->dev->ifindex };
-	if (tftpk_is_v4(key)) {
-		const struct rtable *rt = container_of(dst, struct rtable, dst);
-
-		if (rt->rt_gw_family == AF_INET)
-			ipv6_addr_set_v4mapped(rt->rt_gw4, &hop->gateway);
-		else if (rt->rt_gw_family)
-			hop->gateway = rt->rt_gw6;
-		else
-			hop->onlink = tftpk_prefix_v4(net, key) >=
-				      TFTPK_ONLINK_V4;
-	} else {
-		const struct rt6_info *rt = dst_rt6_info(dst);
-
-		if (rt->rt6i_flags & RTF_GATEWAY)
-			hop->gateway = rt->rt6i_gateway;
-		else
-			hop->onlink = tftpk_prefix_v6(dst) >= TFTPK_ONLINK_V6;
-	}
-	dst_release(dst);
-	return true;
-}
-
-/**
- * tftpk_output_onlink() - is a client on a link of the server?
- * @net: network namespace
- * @key: client
- * @iif: interface that its packet came in by, or 0 for the one that it should
- *
- * Context: softirq or BH disabled, within rcu_read_lock().
- */
-bool tftpk_output_onlink(struct net *net, const struct tftpk_key *key, int iif)
-{
-	struct tftpk_hop hop;
-
-	return tftpk_output_hop(net, key, &hop) && hop.onlink &&
-	       (!iif || iif == hop.ifindex);
-}
-
-/**
- * tftpk_output_source() - choose the local address to send from
- * @net: network namespace
- * @key: IPv4 client; takes the address
- * @ifindex: interface that the client's packet came in on
- *
- * Context: softirq, within rcu_read_lock(). Return: 0 or a negative errno.
- */
-int tftpk_output_source(struct net *net, struct tftpk_key *key, int ifindex)
-{
-	struct flowi4 fl4 = {
-		.flowi4_oif	= ifindex,
-		.flowi4_proto	= IPPROTO_UDP,
-		.daddr		= key->client.s6_addr32[3],
-	};
-	struct rtable *rt = ip_route_output_flow(net, &fl4, NULL);
-
-	if (IS_ERR(rt))
-		return PTR_ERR(rt);
-	ip_rt_put(rt);
-	key->local.s6_addr32[3] = fl4.saddr;
-	return 0;
 }
 
 /* Does a packet that fits its route get DF? Some boot ROMs drop such packets, and a
@@ -641,7 +435,7 @@ u32 tftpk_output_blocks(struct tftpk_transfer *t, u64 first, u32 n,
 	u64 bytes = 0;
 	bool zc, list;
 
-	dst = tftpk_output_route(t->tn->net, &t->peer);
+	dst = tftpk_route_get(t->tn->net, &t->peer);
 	if (!dst)
 		return 0;
 	mtu = dst_mtu(dst);
@@ -715,7 +509,7 @@ int tftpk_output_packet(struct net *net, struct tftpk_peer *peer,
 			const void *data, size_t len,
 			struct sk_buff_head *out)
 {
-	struct dst_entry *dst = tftpk_output_route(net, peer);
+	struct dst_entry *dst = tftpk_route_get(net, peer);
 	struct sk_buff *skb;
 
 	if (!dst)
@@ -761,7 +555,7 @@ void tftpk_output_send(struct net *net, struct sk_buff_head *out)
 void tftpk_output_error(const struct tftpk_key *key, struct net *net, u16 code,
 			const char *text)
 {
-	struct dst_entry *dst = tftpk_route(net, key);
+	struct dst_entry *dst = tftpk_route_find(net, key);
 	struct sk_buff_head out;
 	struct sk_buff *skb;
 	u8 buf[TFTPK_ERROR_MAX];

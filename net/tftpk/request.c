@@ -122,7 +122,7 @@ static int tftpk_request_negotiate(struct tftpk_transfer *t,
 
 	/* Nothing is sent; the route wants BH disabled, and RCU. */
 	tftpk_transfer_lock(t, &out);
-	dst = tftpk_output_route(t->tn->net, &t->peer);
+	dst = tftpk_route_get(t->tn->net, &t->peer);
 	limits.windowsize = min(READ_ONCE(set->max_windowsize),
 				tftpk_limit_window(key->port->listener,
 						   t->peer.bounded));

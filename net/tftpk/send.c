@@ -506,7 +506,7 @@ static void tftpk_send_unknown_tid(const struct tftpk_key *key,
 		tftpk_send_wrong_guess(t, key->port->requests);
 		return;
 	}
-	known = tftpk_limit_known(tn, key, tftpk_output_iif(key, skb));
+	known = tftpk_limit_known(tn, key, tftpk_route_iif(key, skb));
 	if (tftpk_limit_answer(tn, key, known, TFTPK_ANSWER_OTHER)) {
 		tftpk_stats_inc(tn, TFTPK_A_STATS_PACKETS_STRANGE);
 		tftpk_output_error(key, tn->net, TFTPK_ERR_TID,

@@ -14,6 +14,7 @@
  *   trust.c     networks that are trusted
  *   file.c      process context: opens files, fills the page ring
  *   output.c    any context: turns ring entries into skbs and sends them
+ *   route.c     routes to clients, and who is on a link
  *   event.c     what netlink tells of a transfer: events, and entries of dumps
  *   net.c       life of what belongs to a network namespace
  *   export.c    folders, and what a name stands for below them

@@ -256,6 +256,12 @@ struct tftpk_transfer {
 	struct tftpk_source source;
 };
 
+/* Is the client asked by IPv4? */
+static inline bool tftpk_is_v4(const struct tftpk_key *key)
+{
+	return key->port->listener->name.family == AF_INET;
+}
+
 /* Has the client acknowledged a block? */
 static inline bool tftpk_transfer_verified(const struct tftpk_transfer *t)
 {
@@ -363,15 +369,19 @@ bool tftpk_file_changed(const struct tftpk_source *source);
 void tftpk_file_release(struct tftpk_source *source, u64 below);
 void tftpk_file_close(struct tftpk_source *source);
 
+/* route.c */
+struct dst_entry *tftpk_route_find(struct net *net,
+				   const struct tftpk_key *key);
+struct dst_entry *tftpk_route_get(struct net *net, struct tftpk_peer *peer);
+bool tftpk_route_hop(struct net *net, const struct tftpk_key *key,
+		      struct tftpk_hop *hop);
+bool tftpk_route_onlink(struct net *net, const struct tftpk_key *key, int iif);
+int tftpk_route_iif(const struct tftpk_key *key, const struct sk_buff *skb);
+int tftpk_route_source(struct net *net, struct tftpk_key *key, int ifindex);
+
 /* output.c */
 int tftpk_output_init(void);
 void tftpk_output_exit(void);
-struct dst_entry *tftpk_output_route(struct net *net, struct tftpk_peer *peer);
-bool tftpk_output_hop(struct net *net, const struct tftpk_key *key,
-		      struct tftpk_hop *hop);
-bool tftpk_output_onlink(struct net *net, const struct tftpk_key *key, int iif);
-int tftpk_output_iif(const struct tftpk_key *key, const struct sk_buff *skb);
-int tftpk_output_source(struct net *net, struct tftpk_key *key, int ifindex);
 u32 tftpk_output_overhead(const struct tftpk_key *key);
 u32 tftpk_output_blocks(struct tftpk_transfer *t, u64 first, u32 n,
 			struct sk_buff_head *out);

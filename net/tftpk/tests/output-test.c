@@ -8,6 +8,7 @@
 #include <net/gso.h>
 
 #include "../output.c"
+#include "../route.c"
 #include "../stats.c"
 
 #define SERVER_PORT	1069
