@@ -305,16 +305,17 @@ static struct tftpk_walk *tftpk_walk_go(const char *name,
 					struct tftpk_export *export,
 					struct netlink_ext_ack *extack)
 {
+	size_t len = strlen(name) + 1;
 	struct tftpk_walk *walk;
 	int err;
 
-	walk = kzalloc(struct_size(walk, name, strlen(name) + 1), GFP_KERNEL);
+	walk = kzalloc(struct_size(walk, name, len), GFP_KERNEL);
 	if (!walk) {
 		if (export)
 			tftpk_export_unmake(export);
 		return ERR_PTR(-ENOMEM);
 	}
-	strcpy(walk->name, name);
+	memcpy(walk->name, name, len);
 	walk->export = export;
 	get_fs_root(current->fs, &walk->root);
 	tftpk_errand_init(&walk->errand, tftpk_walk_run, tftpk_walk_free);
@@ -620,17 +621,17 @@ static void tftpk_lookup_free(struct tftpk_errand *errand)
 static struct file *tftpk_lookup_in(struct tftpk_export *export,
 				    const char *name)
 {
+	size_t len = strlen(name) + 1;
 	struct tftpk_lookup *lookup;
 	struct file *file;
 	int err;
 
-	lookup = kzalloc(struct_size(lookup, name, strlen(name) + 1),
-			 GFP_KERNEL);
+	lookup = kzalloc(struct_size(lookup, name, len), GFP_KERNEL);
 	if (!lookup) {
 		tftpk_export_put(export);
 		return ERR_PTR(-ENOMEM);
 	}
-	strcpy(lookup->name, name);
+	memcpy(lookup->name, name, len);
 	lookup->export = export;
 	tftpk_errand_init(&lookup->errand, tftpk_lookup_run,
 			  tftpk_lookup_free);

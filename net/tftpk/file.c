@@ -135,7 +135,7 @@ bool tftpk_file_changed(const struct tftpk_source *source)
  */
 struct tftpk_fill {
 	struct tftpk_ring *ring;
-	spinlock_t *lock;
+	spinlock_t *lock;	/* not held */
 	u64 pos;
 	u32 copied;
 };

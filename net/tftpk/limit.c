@@ -80,7 +80,7 @@ struct tftpk_recent {
  * @guesses_ns: until when that counts
  */
 struct tftpk_limit {
-	spinlock_t lock;
+	spinlock_t lock;	/* all but recent and waiting */
 	siphash_key_t key;
 	struct tftpk_rate sources[TFTPK_SOURCE_SETS][TFTPK_SOURCE_WAYS];
 	struct tftpk_recent recent[TFTPK_RECENT_SETS][TFTPK_RECENT_WAYS];

@@ -148,7 +148,7 @@ int tftpk_route_iif(const struct tftpk_key *key, const struct sk_buff *skb)
  * is a route.
  */
 bool tftpk_route_hop(struct net *net, const struct tftpk_key *key,
-		      struct tftpk_hop *hop)
+		     struct tftpk_hop *hop)
 {
 	struct dst_entry *dst = tftpk_route_find(net, key);
 

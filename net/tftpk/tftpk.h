@@ -32,7 +32,8 @@
  *   config.c    process context: commands and dumps of what is configured
  *   netlink.c   process context: other commands and dumps
  *   genl.c      made from the specification: the family, and what it accepts
- *   server.c    process context: listeners, namespaces
+ *   server.c    process context: what each namespace serves, and where
+ *   listener.c  process context: the sockets of a listener
  *
  * compat.h holds every difference between kernel versions.
  *
@@ -355,6 +356,19 @@ struct tftpk_match {
 
 /* A request waits for its work inside its own packet. */
 #define TFTPK_REQUEST(skb) ((struct tftpk_request *)(skb)->cb)
+
+/* listener.c */
+int tftpk_listeners_init(void);
+void tftpk_listeners_exit(void);
+struct tftpk_listener *
+tftpk_listener_make(struct tftpk_net *tn,
+		    const struct tftpk_listener_name *name, bool single_port,
+		    bool broadcast);
+void tftpk_listener_mute(struct tftpk_listener *listener);
+void tftpk_listener_free(struct tftpk_listener *listener);
+void tftpk_listener_close(struct tftpk_listener *listener);
+int tftpk_listener_renew(struct tftpk_listener *listener);
+void tftpk_listener_follow(struct tftpk_listener *listener);
 
 /* server.c */
 int tftpk_server_init(void);

@@ -374,7 +374,7 @@ struct dst_entry *tftpk_route_find(struct net *net,
 				   const struct tftpk_key *key);
 struct dst_entry *tftpk_route_get(struct net *net, struct tftpk_peer *peer);
 bool tftpk_route_hop(struct net *net, const struct tftpk_key *key,
-		      struct tftpk_hop *hop);
+		     struct tftpk_hop *hop);
 bool tftpk_route_onlink(struct net *net, const struct tftpk_key *key, int iif);
 int tftpk_route_iif(const struct tftpk_key *key, const struct sk_buff *skb);
 int tftpk_route_source(struct net *net, struct tftpk_key *key, int ifindex);
