@@ -399,7 +399,8 @@ int tftpk_export_path(const char *name, struct path *path)
 static struct file *tftpk_open_path(const struct path *path,
 				    const struct cred *cred)
 {
-	struct file *file = dentry_open(path, O_RDONLY | O_NOATIME, cred);
+	struct file *file = dentry_open(path, O_RDONLY | O_NOATIME | O_LARGEFILE,
+					cred);
 	int err;
 
 	if (IS_ERR(file))

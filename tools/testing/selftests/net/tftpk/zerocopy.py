@@ -22,10 +22,10 @@ OPTIONS = (("blksize", BLKSIZE), ("windowsize", BLOCKS))
 
 
 @contextlib.contextmanager
-def held(server):
+def held(server, delay="100ms"):
     """Whatever the server sends waits, all in one queue: neighbours are known."""
     fence(server)
-    with netem("delay 100ms limit 10000", "server", DEVICE):
+    with netem(f"delay {delay} limit 10000", "server", DEVICE):
         yield
 
 
@@ -123,7 +123,8 @@ def _(server, zerocopy):
 def _(server):
     content = make("ext4/window", contents(BLKSIZE * BLOCKS - 100)["old"])
     growth = Growth()
-    with held(server), Client(server) as client:
+    # To unload takes several grace periods of RCU.
+    with held(server, "500ms"), Client(server) as client:
         client.open("ext4/window", *OPTIONS)
         client.ack(0)
         growth.expect(blocks_sent=BLOCKS)
