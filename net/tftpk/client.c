@@ -47,7 +47,7 @@ static void tftpk_client_addr(struct tftpk_transfer *t)
 	struct in6_addr *addr = &t->peer.client.addr;
 
 	*addr = t->peer.request.key.client;
-	if (!t->peer.known && !ipv6_addr_v4mapped(addr) &&
+	if (!t->peer.near && !ipv6_addr_v4mapped(addr) &&
 	    !READ_ONCE(t->tn->settings.max_per_client))
 		memset(&addr->s6_addr32[2], 0, 8);
 }
@@ -201,90 +201,92 @@ void tftpk_client_unreserve(struct tftpk_transfer *t, u32 pages)
 /* ---- transfers whose client has not acknowledged a block ---- */
 
 /**
- * tftpk_unverified_del() - take a transfer off the unverified list
+ * tftpk_unvalidated_del() - take a transfer off the unvalidated list
  * @t: transfer, locked; its client is validated now, or it ends
  */
-void tftpk_unverified_del(struct tftpk_transfer *t)
+void tftpk_unvalidated_del(struct tftpk_transfer *t)
 {
 	struct tftpk_net *tn = t->tn;
 
 	lockdep_assert_held(&t->lock);
 
-	spin_lock(&tn->unverified_lock);
-	if (!list_empty(&t->peer.unverified)) {
-		list_del_init(&t->peer.unverified);
-		tn->n_unverified--;
+	spin_lock(&tn->unvalidated_lock);
+	if (!list_empty(&t->peer.unvalidated)) {
+		list_del_init(&t->peer.unvalidated);
+		tn->n_unvalidated--;
 	}
-	spin_unlock(&tn->unverified_lock);
+	spin_unlock(&tn->unvalidated_lock);
 }
 
 /**
- * tftpk_unverified_touch() - move a transfer to the tail of its list
+ * tftpk_unvalidated_touch() - move a transfer to the tail of its list
  * @t: transfer, locked; it is evicted last
  */
-void tftpk_unverified_touch(struct tftpk_transfer *t)
+void tftpk_unvalidated_touch(struct tftpk_transfer *t)
 {
 	struct tftpk_net *tn = t->tn;
 
 	lockdep_assert_held(&t->lock);
 
-	spin_lock(&tn->unverified_lock);
-	if (!list_empty(&t->peer.unverified))
-		list_move_tail(&t->peer.unverified, &tn->unverified[t->peer.known]);
-	spin_unlock(&tn->unverified_lock);
+	spin_lock(&tn->unvalidated_lock);
+	if (!list_empty(&t->peer.unvalidated))
+		list_move_tail(&t->peer.unvalidated,
+			       &tn->unvalidated[t->peer.near]);
+	spin_unlock(&tn->unvalidated_lock);
 }
 
 /**
- * tftpk_unverified_oldest() - take the oldest unverified transfer off its list
+ * tftpk_unvalidated_oldest() - take the oldest unvalidated transfer off its list
  * @t: not this one
  * @age: minimum age in jiffies
  *
  * Transfers whose source may be forged come first.
  *
- * Context: BH disabled, within rcu_read_lock(), tftpk_net.unverified_lock held.
+ * Context: BH disabled, within rcu_read_lock(), tftpk_net.unvalidated_lock held.
  * Return: the transfer, or NULL.
  */
-struct tftpk_transfer *tftpk_unverified_oldest(struct tftpk_transfer *t,
-					       unsigned long age)
+struct tftpk_transfer *tftpk_unvalidated_oldest(struct tftpk_transfer *t,
+						unsigned long age)
 {
 	struct tftpk_transfer *oldest;
 	struct tftpk_net *tn = t->tn;
 
-	lockdep_assert_held(&tn->unverified_lock);
+	lockdep_assert_held(&tn->unvalidated_lock);
 
-	oldest = list_first_entry_or_null(&tn->unverified[false],
+	oldest = list_first_entry_or_null(&tn->unvalidated[false],
 					  struct tftpk_transfer,
-					  peer.unverified);
+					  peer.unvalidated);
 	if (!oldest || oldest == t)
-		oldest = list_first_entry_or_null(&tn->unverified[true],
+		oldest = list_first_entry_or_null(&tn->unvalidated[true],
 						  struct tftpk_transfer,
-						  peer.unverified);
+						  peer.unvalidated);
 	if (!oldest || oldest == t ||
 	    time_before(jiffies, oldest->started + age))
 		return NULL;
-	list_del_init(&oldest->peer.unverified);
-	tn->n_unverified--;
+	list_del_init(&oldest->peer.unvalidated);
+	tn->n_unvalidated--;
 	return oldest;
 }
 
 /**
- * tftpk_unverified_add() - note an unverified transfer
+ * tftpk_unvalidated_add() - note an unvalidated transfer
  * @t: transfer, locked
  *
  * Context: softirq, within rcu_read_lock(). Return: the one to evict because
  * there are too many, or NULL.
  */
-struct tftpk_transfer *tftpk_unverified_add(struct tftpk_transfer *t)
+struct tftpk_transfer *tftpk_unvalidated_add(struct tftpk_transfer *t)
 {
 	struct tftpk_transfer *oldest = NULL;
 	struct tftpk_net *tn = t->tn;
 
 	lockdep_assert_held(&t->lock);
 
-	spin_lock(&tn->unverified_lock);
-	list_add_tail(&t->peer.unverified, &tn->unverified[t->peer.known]);
-	if (++tn->n_unverified > READ_ONCE(tn->settings.max_unverified))
-		oldest = tftpk_unverified_oldest(t, 0);
-	spin_unlock(&tn->unverified_lock);
+	spin_lock(&tn->unvalidated_lock);
+	list_add_tail(&t->peer.unvalidated,
+		      &tn->unvalidated[t->peer.near]);
+	if (++tn->n_unvalidated > READ_ONCE(tn->settings.max_unverified))
+		oldest = tftpk_unvalidated_oldest(t, 0);
+	spin_unlock(&tn->unvalidated_lock);
 	return oldest;
 }

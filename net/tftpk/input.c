@@ -87,9 +87,9 @@ static void tftpk_input_refuse(const struct tftpk_key *key, const char *name,
 
 	tftpk_stats_inc(tn, c);
 	tftpk_event_refused(key, name, code, text);
-	if (tftpk_transfer_speaks(key))
+	if (tftpk_transfer_sends_from(key))
 		return;
-	if (tftpk_limit_answer(tn, key, tftpk_limit_known(tn, key, iif),
+	if (tftpk_limit_answer(tn, key, tftpk_limit_near(tn, key, iif),
 			       TFTPK_ANSWER_OTHER))
 		tftpk_output_error(key, tn->net, code, text);
 	else
@@ -251,7 +251,7 @@ static void tftpk_encap_err_rcv(struct sock *sk, struct sk_buff *skb, int err,
 		if (ipv6_addr_type(&key.client) & IPV6_ADDR_LINKLOCAL)
 			key.scope = inet6_iif(skb);
 	}
-	tftpk_transfer_unreachable(&key);
+	tftpk_transfer_end_unreachable(&key);
 }
 
 /**

@@ -122,7 +122,7 @@ void tftpk_limit_exit(struct tftpk_net *tn)
 }
 
 /**
- * tftpk_limit_known() - is the source on the link or trusted?
+ * tftpk_limit_near() - is the source on the link or trusted?
  * @tn: namespace's server
  * @key: client
  * @iif: interface that its packet came in by
@@ -131,8 +131,8 @@ void tftpk_limit_exit(struct tftpk_net *tn)
  *
  * Context: softirq or BH disabled, within rcu_read_lock().
  */
-bool tftpk_limit_known(struct tftpk_net *tn, const struct tftpk_key *key,
-		       int iif)
+bool tftpk_limit_near(struct tftpk_net *tn, const struct tftpk_key *key,
+		      int iif)
 {
 	return tftpk_trust_of(tn, &key->client) ||
 	       tftpk_route_onlink(tn->net, key, iif);
@@ -152,7 +152,7 @@ static u64 tftpk_rate_until(const struct tftpk_rate *s)
  */
 static struct tftpk_rate *tftpk_rate_find_or_add(struct tftpk_limit *limit,
 						 const struct tftpk_key *key,
-						 bool known)
+						 bool near)
 {
 	struct in6_addr source = key->client;
 	struct tftpk_rate *set, *s;
@@ -161,7 +161,7 @@ static struct tftpk_rate *tftpk_rate_find_or_add(struct tftpk_limit *limit,
 
 	lockdep_assert_held(&limit->lock);
 
-	if (!known && !ipv6_addr_v4mapped(&source))
+	if (!near && !ipv6_addr_v4mapped(&source))
 		memset(&source.s6_addr32[2], 0, 8);
 	tag = siphash(&source, sizeof(source), &limit->key);
 
@@ -195,7 +195,7 @@ static bool tftpk_bucket_take(u64 *tat, u64 now, u64 cost, u32 burst)
  * tftpk_limit_answer() - charge a small answer to its source
  * @tn: namespace's server
  * @key: client
- * @known: what tftpk_limit_known() says of it
+ * @near: so says tftpk_limit_near()
  * @kind: of answer
  *
  * An OACK or an ERROR is hardly larger than what it answers, and some clients ask for
@@ -206,7 +206,7 @@ static bool tftpk_bucket_take(u64 *tat, u64 now, u64 cost, u32 burst)
  * nothing is charged.
  */
 bool tftpk_limit_answer(struct tftpk_net *tn, const struct tftpk_key *key,
-			bool known, enum tftpk_answer kind)
+			bool near, enum tftpk_answer kind)
 {
 	struct tftpk_limit *limit = tn->limit;
 	u64 now = ktime_get_ns();
@@ -216,7 +216,7 @@ bool tftpk_limit_answer(struct tftpk_net *tn, const struct tftpk_key *key,
 	if (!READ_ONCE(tn->settings.source_burst))
 		return true;
 	spin_lock(&limit->lock);
-	s = tftpk_rate_find_or_add(limit, key, known);
+	s = tftpk_rate_find_or_add(limit, key, near);
 	admitted = tftpk_bucket_take(&s->answers_ns[kind], now,
 				     NSEC_PER_SEC / TFTPK_ANSWERS,
 				     TFTPK_ANSWERS);
@@ -227,30 +227,30 @@ bool tftpk_limit_answer(struct tftpk_net *tn, const struct tftpk_key *key,
 /**
  * tftpk_limit_burst() - how many first blocks a source may be sent at once
  * @tn: namespace's server
- * @known: what tftpk_limit_known() says of it; others get a quarter
+ * @near: what tftpk_limit_near() says of it; others get a quarter
  *
  * Context: any. Return: blocks, 0 for any number.
  */
-u32 tftpk_limit_burst(const struct tftpk_net *tn, bool known)
+u32 tftpk_limit_burst(const struct tftpk_net *tn, bool near)
 {
 	u32 burst = READ_ONCE(tn->settings.source_burst);
 
-	return known ? burst : DIV_ROUND_UP(burst, 4);
+	return near ? burst : DIV_ROUND_UP(burst, 4);
 }
 
 /**
  * tftpk_limit_block() - charge a first block to its source
  * @tn: namespace's server
  * @key: client, whose request is answered by a block at once
- * @known: what tftpk_limit_known() says of it
+ * @near: so says tftpk_limit_near()
  *
  * Context: softirq or BH disabled, within rcu_read_lock(). Return: whether it may be
  * sent; if not, nothing is charged.
  */
 bool tftpk_limit_block(struct tftpk_net *tn, const struct tftpk_key *key,
-		       bool known)
+		       bool near)
 {
-	u32 burst = tftpk_limit_burst(tn, known);
+	u32 burst = tftpk_limit_burst(tn, near);
 	u64 cost = NSEC_PER_SEC / READ_ONCE(tn->settings.source_rate);
 	struct tftpk_limit *limit = tn->limit;
 	u64 now = ktime_get_ns();
@@ -261,7 +261,7 @@ bool tftpk_limit_block(struct tftpk_net *tn, const struct tftpk_key *key,
 		return true;
 
 	spin_lock(&limit->lock);
-	s = tftpk_rate_find_or_add(limit, key, known);
+	s = tftpk_rate_find_or_add(limit, key, near);
 	admitted = tftpk_bucket_take(&s->blocks_ns, now, cost, burst);
 	spin_unlock(&limit->lock);
 	return admitted;
@@ -284,7 +284,7 @@ static u64 tftpk_pace_cost(u32 bytes, u32 rate)
 }
 
 /**
- * tftpk_limit_bytes() - charge a packet to an unvalidated source
+ * tftpk_limit_charge_bytes() - charge a packet to an unvalidated source
  * @tn: namespace's server
  * @key: client at a single port, neither on the link nor trusted when it asked
  * @bytes: of the packet
@@ -300,8 +300,8 @@ static u64 tftpk_pace_cost(u32 bytes, u32 rate)
  *
  * Return: 0, or nanoseconds after which to ask again; then nothing is charged.
  */
-u64 tftpk_limit_bytes(struct tftpk_net *tn, const struct tftpk_key *key,
-		      u32 bytes)
+u64 tftpk_limit_charge_bytes(struct tftpk_net *tn, const struct tftpk_key *key,
+			     u32 bytes)
 {
 	struct tftpk_limit *limit = tn->limit;
 	u64 one, all, now, wait;
@@ -329,26 +329,26 @@ u64 tftpk_limit_bytes(struct tftpk_net *tn, const struct tftpk_key *key,
 }
 
 /**
- * tftpk_limit_waits() - count a transfer that waits for tftpk_limit_bytes()
+ * tftpk_limit_count_waiting() - count a transfer that waits for its source's rate
  * @tn: namespace's server
  * @waits: it begins to wait, or it no longer does
  *
  * Context: any.
  */
-void tftpk_limit_waits(struct tftpk_net *tn, bool waits)
+void tftpk_limit_count_waiting(struct tftpk_net *tn, bool waits)
 {
 	atomic_add(waits ? 1 : -1, &tn->limit->waiting);
 }
 
 /**
- * tftpk_limit_tell() - claim the event that a source is bounded
+ * tftpk_limit_claim_event() - claim the event that a source is bounded
  * @tn: namespace's server
  * @key: client
  *
  * Context: softirq or BH disabled. Return: whether the caller is to send it: once a
  * minute for each source.
  */
-bool tftpk_limit_tell(struct tftpk_net *tn, const struct tftpk_key *key)
+bool tftpk_limit_claim_event(struct tftpk_net *tn, const struct tftpk_key *key)
 {
 	struct tftpk_limit *limit = tn->limit;
 	struct tftpk_rate *s;
@@ -364,13 +364,13 @@ bool tftpk_limit_tell(struct tftpk_net *tn, const struct tftpk_key *key)
 }
 
 /**
- * tftpk_limit_guessed() - note that a forger guessed a TID, wrongly
+ * tftpk_limit_note_guess() - note that a forger guessed a TID, wrongly
  * @tn: namespace's server
  * @key: client in whose name it was, neither on the link nor trusted
  *
  * Context: softirq.
  */
-void tftpk_limit_guessed(struct tftpk_net *tn, const struct tftpk_key *key)
+void tftpk_limit_note_guess(struct tftpk_net *tn, const struct tftpk_key *key)
 {
 	struct tftpk_limit *limit = tn->limit;
 	u64 now = ktime_get_ns();
@@ -413,7 +413,7 @@ void tftpk_limit_validated(struct tftpk_net *tn, const struct tftpk_key *key)
 /**
  * tftpk_limit_bounded() - are the bytes bounded that are sent to a client?
  * @key: client, and the port that takes requests
- * @known: what tftpk_limit_known() says of it
+ * @near: so says tftpk_limit_near()
  *
  * They are where a forger could have windows sent to it, for an ACK each: with a
  * single port there is no TID to guess. After a wrong guess in the name of a source
@@ -422,7 +422,7 @@ void tftpk_limit_validated(struct tftpk_net *tn, const struct tftpk_key *key)
  *
  * Context: softirq or BH disabled, within rcu_read_lock().
  */
-bool tftpk_limit_bounded(const struct tftpk_key *key, bool known)
+bool tftpk_limit_bounded(const struct tftpk_key *key, bool near)
 {
 	const struct tftpk_listener *listener = key->port->listener;
 	struct tftpk_limit *limit = listener->tn->limit;
@@ -430,7 +430,7 @@ bool tftpk_limit_bounded(const struct tftpk_key *key, bool known)
 	u64 now = ktime_get_ns();
 	bool bounded;
 
-	if (known)
+	if (near)
 		return false;
 	if (listener->single_port)
 		return true;
@@ -481,13 +481,13 @@ static u32 tftpk_recent_tag(const struct tftpk_limit *limit,
 }
 
 /**
- * tftpk_limit_ended() - note that a transfer ended; late packets may follow
+ * tftpk_limit_note_ended() - note that a transfer ended; late packets may follow
  * @tn: namespace's server
  * @key: client and transfer identifier
  *
  * Context: any.
  */
-void tftpk_limit_ended(struct tftpk_net *tn, const struct tftpk_key *key)
+void tftpk_limit_note_ended(struct tftpk_net *tn, const struct tftpk_key *key)
 {
 	u32 tag = tftpk_recent_tag(tn->limit, key);
 	struct tftpk_recent *set = tftpk_recent_set(tn->limit, tag), *r = set;
@@ -501,13 +501,13 @@ void tftpk_limit_ended(struct tftpk_net *tn, const struct tftpk_key *key)
 }
 
 /**
- * tftpk_limit_late() - does a packet belong to a transfer that has just ended?
+ * tftpk_limit_recently_ended() - is a packet of a transfer that has just ended?
  * @tn: namespace's server
  * @key: client and transfer identifier
  *
  * Context: any.
  */
-bool tftpk_limit_late(struct tftpk_net *tn, const struct tftpk_key *key)
+bool tftpk_limit_recently_ended(struct tftpk_net *tn, const struct tftpk_key *key)
 {
 	u32 tag = tftpk_recent_tag(tn->limit, key);
 	struct tftpk_recent *set = tftpk_recent_set(tn->limit, tag);

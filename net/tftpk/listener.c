@@ -84,12 +84,12 @@ err_close:
 }
 
 /**
- * tftpk_listener_mute() - stop taking packets
+ * tftpk_listener_detach() - stop taking packets
  * @listener: listener; its sockets stay, for transfers refer to them
  *
  * Context: process.
  */
-void tftpk_listener_mute(struct tftpk_listener *listener)
+void tftpk_listener_detach(struct tftpk_listener *listener)
 {
 	int i;
 
@@ -244,7 +244,7 @@ static void tftpk_listener_end_transfers(struct tftpk_listener *listener)
 /* Take no packets any more, and end the transfers. */
 static void tftpk_listener_stop(struct tftpk_listener *listener)
 {
-	tftpk_listener_mute(listener);
+	tftpk_listener_detach(listener);
 	tftpk_listener_end_transfers(listener);
 }
 

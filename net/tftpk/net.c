@@ -33,9 +33,9 @@ struct tftpk_net *tftpk_net_alloc(struct net *net)
 	INIT_LIST_HEAD(&tn->listeners);
 	INIT_LIST_HEAD(&tn->trusted);
 	xa_init_flags(&tn->transfers, XA_FLAGS_ALLOC1 | XA_FLAGS_LOCK_BH);
-	spin_lock_init(&tn->unverified_lock);
-	INIT_LIST_HEAD(&tn->unverified[false]);
-	INIT_LIST_HEAD(&tn->unverified[true]);
+	spin_lock_init(&tn->unvalidated_lock);
+	INIT_LIST_HEAD(&tn->unvalidated[false]);
+	INIT_LIST_HEAD(&tn->unvalidated[true]);
 	ratelimit_state_init(&tn->refusals, HZ, 100);
 	/* What is left out is counted, not printed. */
 	ratelimit_set_flags(&tn->refusals, RATELIMIT_MSG_ON_RELEASE);

@@ -366,7 +366,7 @@ static enum tftpk_client_class tftpk_classify(struct tftpk_net *tn,
 {
 	if (!tftpk_route_hop(tn->net, &asker->key, &asker->hop))
 		return TFTPK_CLIENT_CLASS_UNREACHABLE;
-	if (!tftpk_limit_known(tn, &asker->key, iif))
+	if (!tftpk_limit_near(tn, &asker->key, iif))
 		return TFTPK_CLIENT_CLASS_ROUTED;
 	return tftpk_trust_of(tn, &asker->key.client) ?
 		       TFTPK_CLIENT_CLASS_TRUSTED : TFTPK_CLIENT_CLASS_LINK;
@@ -419,15 +419,15 @@ static void tftpk_find_listener(struct tftpk_net *tn, int ifindex,
 static int tftpk_put_client(struct sk_buff *skb, struct tftpk_net *tn,
 			    const struct tftpk_asker *asker)
 {
-	bool known = asker->class >= TFTPK_CLIENT_CLASS_LINK;
-	u32 window, burst = tftpk_limit_burst(tn, known);
+	bool near = asker->class >= TFTPK_CLIENT_CLASS_LINK;
+	u32 window, burst = tftpk_limit_burst(tn, near);
 
 	if (nla_put_u32(skb, TFTPK_A_LOOKUP_SOURCE, asker->class))
 		return -EMSGSIZE;
 	if (asker->class <= TFTPK_CLIENT_CLASS_UNREACHABLE)
 		return 0;
 	window = tftpk_limit_window(asker->key.port->listener,
-				    tftpk_limit_bounded(&asker->key, known));
+				    tftpk_limit_bounded(&asker->key, near));
 	window = min(READ_ONCE(tn->settings.max_windowsize), window);
 	return nla_put_u32(skb, TFTPK_A_LOOKUP_IFINDEX, asker->hop.ifindex) ||
 	       nla_put_u32(skb, TFTPK_A_LOOKUP_BURST, burst) ||

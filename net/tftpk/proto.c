@@ -35,7 +35,7 @@ static const char *tftpk_next_string(const u8 **pos, const u8 *end)
 	return (const char *)start;
 }
 
-static int tftpk_match(const char *word, const char * const *names, int n)
+static int tftpk_find_name(const char *word, const char * const *names, int n)
 {
 	int i;
 
@@ -124,7 +124,7 @@ static enum tftpk_mode tftpk_parse_mode(const char *mode)
 
 	if (!mode)
 		return TFTPK_MODE_MISSING;
-	i = tftpk_match(mode, tftpk_mode_names, ARRAY_SIZE(tftpk_mode_names));
+	i = tftpk_find_name(mode, tftpk_mode_names, ARRAY_SIZE(tftpk_mode_names));
 	return i < 0 ? TFTPK_MODE_UNKNOWN : i;
 }
 
@@ -159,8 +159,8 @@ int tftpk_parse_request(const u8 *data, size_t len, struct tftpk_request *req)
 
 	while ((name = tftpk_next_string(&pos, end)) &&
 	       (value = tftpk_next_string(&pos, end))) {
-		i = tftpk_match(name, tftpk_option_names,
-				ARRAY_SIZE(tftpk_option_names));
+		i = tftpk_find_name(name, tftpk_option_names,
+				    ARRAY_SIZE(tftpk_option_names));
 		if (i < 0 || seen & BIT(i))
 			continue;
 		seen |= BIT(i);

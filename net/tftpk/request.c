@@ -19,10 +19,10 @@
 /* Why a source beyond its rate gets no answer. */
 #define TFTPK_TOO_MANY		"too many requests of this source"
 
-/* Evict at most this many unverified transfers for one reservation of pages. */
+/* Evict at most this many unvalidated transfers for one reservation of pages. */
 #define TFTPK_EVICT_TRIES	4
 
-/* Take @pages out of what the namespace may pin, and evict up to @tries unverified
+/* Take @pages out of what the namespace may pin, and evict up to @tries unvalidated
  * transfers for it. Nothing is taken before the client answers whose request may be
  * forged from anywhere.
  */
@@ -32,7 +32,7 @@ static bool tftpk_request_reserve(struct tftpk_transfer *t, u32 pages,
 	struct tftpk_net *tn = t->tn;
 	int err;
 
-	if (!t->peer.known) {
+	if (!t->peer.near) {
 		t->source.wanted = pages;
 		return atomic_long_read(&tn->pinned) + pages <=
 		       tftpk_max_pinned(tn);
@@ -41,7 +41,7 @@ static bool tftpk_request_reserve(struct tftpk_transfer *t, u32 pages,
 		spin_lock_bh(&t->lock);
 		err = t->dead ? -ENOENT : tftpk_transfer_reserve(t, pages);
 		spin_unlock_bh(&t->lock);
-	} while (err == -ENOSPC && tries-- && tftpk_unverified_evict_oldest(t));
+	} while (err == -ENOSPC && tries-- && tftpk_unvalidated_evict_oldest(t));
 	return !err;
 }
 
@@ -166,7 +166,8 @@ static bool tftpk_request_block(const struct tftpk_transfer *t)
 
 	local_bh_disable();
 	rcu_read_lock();
-	admitted = tftpk_limit_block(t->tn, &t->peer.request.key, t->peer.known);
+	admitted = tftpk_limit_block(t->tn, &t->peer.request.key,
+				     t->peer.near);
 	rcu_read_unlock();
 	local_bh_enable();
 	return admitted;
@@ -225,7 +226,7 @@ static void tftpk_request_open(struct tftpk_transfer *t)
 	if (t->dead) {
 		/* Killed meanwhile. */
 	} else if (err) {
-		tftpk_transfer_unreadable(t, err, &out);
+		tftpk_transfer_end_unreadable(t, err, &out);
 	} else if (!admitted) {
 		t->limited = true;
 		t->reason = TFTPK_TOO_MANY;
@@ -304,7 +305,7 @@ static const char *tftpk_request_admit(struct tftpk_transfer *t)
  */
 static int tftpk_request_start(struct tftpk_net *tn,
 			       const struct tftpk_key *key,
-				struct sk_buff *skb, u32 hash, bool known,
+				struct sk_buff *skb, u32 hash, bool near,
 				const char **reason)
 {
 	struct tftpk_transfer *t, *oldest = NULL;
@@ -317,8 +318,8 @@ static int tftpk_request_start(struct tftpk_net *tn,
 	timer_setup(&t->timer, tftpk_send_timer, 0);
 	INIT_WORK(&t->work, tftpk_request_work);
 	t->request_hash = hash;
-	t->peer.known = known;
-	t->peer.bounded = tftpk_limit_bounded(key, known);
+	t->peer.near = near;
+	t->peer.bounded = tftpk_limit_bounded(key, near);
 
 	xa_lock(&tn->transfers);
 	refusal = tftpk_request_admit(t);
@@ -342,7 +343,7 @@ static int tftpk_request_start(struct tftpk_net *tn,
 						     NULL);
 		t->announced = true;
 		tftpk_send_arm(t, TFTPK_RTO_FIRST);
-		oldest = tftpk_unverified_add(t);
+		oldest = tftpk_unvalidated_add(t);
 		tftpk_transfer_queue(t);
 	} else {
 		t->dead = true;
@@ -364,9 +365,9 @@ enum tftpk_meeting {
 };
 
 /* A request meets the transfer @t of its client and port. A repeated one gets its
- * answer again, within what an unverified client may be sent. Anybody may have
- * forged another one: so a verified transfer makes way and goes on, and an
- * unverified one ends. With a single port @t cannot make way: it stays as long as
+ * answer again, within what an unvalidated client may be sent. Anybody may have
+ * forged another one: so a validated transfer makes way and goes on, and an
+ * unvalidated one ends. With a single port @t cannot make way: it stays as long as
  * it makes progress.
  */
 static enum tftpk_meeting tftpk_request_meet(struct tftpk_transfer *t, u32 hash,
@@ -386,11 +387,11 @@ static enum tftpk_meeting tftpk_request_meet(struct tftpk_transfer *t, u32 hash,
 		tftpk_stats_inc(t->tn, TFTPK_A_STATS_REQUESTS_REPEATED);
 		if ((t->phase == TFTPK_PHASE_OACK ||
 		     t->phase == TFTPK_PHASE_FIRST) &&
-		    t->peer.tries < TFTPK_UNVERIFIED_TRIES) {
+		    t->peer.tries < TFTPK_UNVALIDATED_TRIES) {
 			tftpk_window_timeout(&t->window, &t->peer.rtt);
 			tftpk_send_answer(t, out);
 		}
-	} else if (!tftpk_transfer_verified(t) ||
+	} else if (!tftpk_transfer_validated(t) ||
 		   (tftpk_single_port(t) && !fresh)) {
 		tftpk_transfer_end(t, TFTPK_OUTCOME_ABORTED);
 		tftpk_table_make_way(t);
@@ -424,7 +425,7 @@ void tftpk_request_rrq(const struct tftpk_key *key, struct sk_buff *skb,
 	enum tftpk_meeting meets = TFTPK_MEETS_NEW;
 	struct tftpk_transfer *old;
 	struct sk_buff_head out;
-	bool known = false;
+	bool near = false;
 	int err, tries = 0;
 
 	tftpk_stats_inc(tn, TFTPK_A_STATS_REQUESTS);
@@ -446,8 +447,8 @@ void tftpk_request_rrq(const struct tftpk_key *key, struct sk_buff *skb,
 			return;
 		}
 		if (!tries)
-			known = tftpk_limit_known(tn, key, iif);
-		if (!tries && !tftpk_limit_answer(tn, key, known,
+			near = tftpk_limit_near(tn, key, iif);
+		if (!tries && !tftpk_limit_answer(tn, key, near,
 						  TFTPK_ANSWER_REQUEST)) {
 			tftpk_stats_inc(tn, TFTPK_A_STATS_REQUESTS_LIMITED);
 			tftpk_event_refused(key, TFTPK_REQUEST(skb)->name,
@@ -455,7 +456,8 @@ void tftpk_request_rrq(const struct tftpk_key *key, struct sk_buff *skb,
 					    TFTPK_TOO_MANY);
 			goto drop;
 		}
-		err = tftpk_request_start(tn, key, skb, hash, known, &reason);
+		err = tftpk_request_start(tn, key, skb, hash,
+					  near, &reason);
 	} while (err == -EEXIST && ++tries < 3);
 	if (!err)
 		return;

@@ -45,7 +45,7 @@ void tftpk_send_arm(struct tftpk_transfer *t, u32 us)
 static void tftpk_send_await(struct tftpk_transfer *t)
 {
 	tftpk_send_arm(t, tftpk_window_wait(&t->window, &t->peer.rtt,
-					    t->peer.known ? t->utimeout : 0));
+					    t->peer.near ? t->utimeout : 0));
 }
 
 /* The last block that the ring holds completely. */
@@ -101,7 +101,7 @@ static bool tftpk_send_check_file(struct tftpk_transfer *t,
 	if (likely(!READ_ONCE(t->tn->settings.detect_changes) ||
 		   !tftpk_file_changed(&t->source)))
 		return true;
-	tftpk_transfer_unreadable(t, -ESTALE, out);
+	tftpk_transfer_end_unreadable(t, -ESTALE, out);
 	return false;
 }
 
@@ -116,7 +116,7 @@ void tftpk_send_note_bounded(struct tftpk_transfer *t)
 	if (!t->peer.held_back)
 		tftpk_stats_inc(t->tn, TFTPK_A_STATS_TRANSFERS_BOUNDED);
 	t->peer.held_back = true;
-	t->peer.tell |= tftpk_limit_tell(t->tn, &t->peer.request.key);
+	t->peer.tell |= tftpk_limit_claim_event(t->tn, &t->peer.request.key);
 }
 
 /**
@@ -150,8 +150,8 @@ static bool tftpk_send_charge(struct tftpk_transfer *t)
 
 	if (likely(!t->peer.bounded))
 		return true;
-	wait = tftpk_limit_bytes(t->tn, key,
-				 t->blksize + tftpk_output_overhead(key));
+	wait = tftpk_limit_charge_bytes(t->tn, key,
+					t->blksize + tftpk_output_overhead(key));
 	tftpk_transfer_hold(t, wait);
 	if (!wait)
 		return true;
@@ -183,14 +183,14 @@ static void tftpk_send_push(struct tftpk_transfer *t, u64 now_ns,
 	room = tftpk_window_room(w);
 	ready = tftpk_send_ready(t);
 	n = ready < first ? 0 : min_t(u64, room, ready + 1 - first);
-	t->starved = n < room || room > TFTPK_BURST_MAX;
+	t->awaits_refill = n < room || room > TFTPK_BURST_MAX;
 	n = n < room ? 0 : min_t(u32, room, TFTPK_BURST_MAX);
 
 	if (n && !tftpk_send_charge(t)) {
 		await = false;
 	} else if (n) {
 		sent = tftpk_output_blocks(t, first, n, out);
-		again = tftpk_window_sent(w, sent, now_ns);
+		again = tftpk_window_note_sent(w, sent, now_ns);
 		trace_tftpk_send(t, first, sent, again);
 		if (again) {
 			t->retransmitted += again;
@@ -201,7 +201,7 @@ static void tftpk_send_push(struct tftpk_transfer *t, u64 now_ns,
 		if (sent < n) {
 			/* The timer tries again. */
 			tftpk_stats_inc(t->tn, TFTPK_A_STATS_SEND_ERRORS);
-			t->starved = false;
+			t->awaits_refill = false;
 		}
 	}
 	if (await)
@@ -211,7 +211,7 @@ static void tftpk_send_push(struct tftpk_transfer *t, u64 now_ns,
 	 * that was asked for need not be asked twice.
 	 */
 	if (!t->filling &&
-	    (t->starved || t->peer.tell || tftpk_send_low(t))) {
+	    (t->awaits_refill || t->peer.tell || tftpk_send_low(t))) {
 		t->filling = true;
 		tftpk_transfer_queue(t);
 	}
@@ -242,18 +242,18 @@ void tftpk_send_answer(struct tftpk_transfer *t, struct sk_buff_head *out)
 }
 
 /* Resend the flight's last block: if only that was lost, the client has all
- * now; if more was, its ACK tells. For an unverified client this is the only
+ * now; if more was, its ACK tells. For an unvalidated client this is the only
  * retransmission, and it is limited.
  */
 static void tftpk_send_probe(struct tftpk_transfer *t, struct sk_buff_head *out)
 {
-	bool verified = tftpk_transfer_verified(t);
+	bool validated = tftpk_transfer_validated(t);
 
 	if (!tftpk_send_check_file(t, out) || !tftpk_send_charge(t))
 		return;
 	trace_tftpk_retransmit(t, true);
-	t->peer.tries += !verified;
-	tftpk_window_probe(&t->window, &t->peer.rtt, verified, ktime_get_ns());
+	t->peer.tries += !validated;
+	tftpk_window_probe(&t->window, &t->peer.rtt, validated, ktime_get_ns());
 	if (tftpk_output_blocks(t, t->window.next - 1, 1, out)) {
 		t->retransmitted++;
 		tftpk_stats_inc(t->tn, TFTPK_A_STATS_PROBES);
@@ -268,34 +268,34 @@ static unsigned long tftpk_send_silence_limit(const struct tftpk_transfer *t)
 	unsigned long give_up = READ_ONCE(t->tn->settings.give_up) *
 				(unsigned long)HZ;
 
-	if (tftpk_transfer_verified(t))
+	if (tftpk_transfer_validated(t))
 		return give_up;
 	return min(give_up, msecs_to_jiffies(t->phase == TFTPK_PHASE_SENDING ?
-					     TFTPK_UNPROVED_MS :
-					     TFTPK_UNVERIFIED_MS));
+					     TFTPK_UNVALIDATED_OACK_MS :
+					     TFTPK_UNVALIDATED_MS));
 }
 
 /* Send again: what the window calls for, or the answer to the request. */
-static void tftpk_send_again(struct tftpk_transfer *t, struct sk_buff_head *out)
+static void tftpk_send_recover(struct tftpk_transfer *t, struct sk_buff_head *out)
 {
 	struct tftpk_window *w = &t->window;
-	enum tftpk_expired what = TFTPK_EXPIRED_TIMEOUT;
+	enum tftpk_recovery what = TFTPK_RECOVERY_TIMEOUT;
 
 	if (t->phase == TFTPK_PHASE_SENDING)
-		what = tftpk_window_expired(w, &t->peer.rtt,
-					    tftpk_transfer_verified(t));
+		what = tftpk_window_recovery(w, &t->peer.rtt,
+					     tftpk_transfer_validated(t));
 	switch (what) {
-	case TFTPK_EXPIRED_PROBE:
+	case TFTPK_RECOVERY_PROBE:
 		tftpk_send_probe(t, out);
 		return;
-	case TFTPK_EXPIRED_UNSENT:
+	case TFTPK_RECOVERY_UNSENT:
 		/* A burst was cut short for want of memory or a route. */
 		break;
-	case TFTPK_EXPIRED_LOSS:
+	case TFTPK_RECOVERY_GO_BACK:
 		trace_tftpk_retransmit(t, false);
-		tftpk_window_back(w);
+		tftpk_window_go_back(w);
 		break;
-	case TFTPK_EXPIRED_TIMEOUT:
+	case TFTPK_RECOVERY_TIMEOUT:
 		tftpk_stats_inc(t->tn, TFTPK_A_STATS_TIMEOUTS);
 		trace_tftpk_retransmit(t, false);
 		tftpk_window_timeout(w, &t->peer.rtt);
@@ -307,8 +307,8 @@ static void tftpk_send_again(struct tftpk_transfer *t, struct sk_buff_head *out)
 		tftpk_send_answer(t, out);
 }
 
-static void tftpk_send_expired(struct tftpk_transfer *t,
-			       struct sk_buff_head *out)
+static void tftpk_send_handle_deadline(struct tftpk_transfer *t,
+				       struct sk_buff_head *out)
 {
 	struct tftpk_window *w = &t->window;
 
@@ -327,7 +327,7 @@ static void tftpk_send_expired(struct tftpk_transfer *t,
 	 */
 	t->progress += jiffies - t->deadline;
 	if (time_after_eq(jiffies, t->progress + tftpk_send_silence_limit(t))) {
-		if (t->starved && !tftpk_window_inflight(w))
+		if (t->awaits_refill && !tftpk_window_inflight(w))
 			/* It is not the client who is silent. */
 			tftpk_transfer_timed_out(t, out);
 		else
@@ -341,13 +341,13 @@ static void tftpk_send_expired(struct tftpk_transfer *t,
 		tftpk_send_push(t, ktime_get_ns(), out);
 		/* The answer to a request without options. */
 		t->peer.tries += t->phase != TFTPK_PHASE_SENDING && !t->peer.held;
-	} else if ((!tftpk_transfer_verified(t) &&
-		    t->peer.tries >= TFTPK_UNVERIFIED_TRIES) ||
-		   (t->starved && !tftpk_window_inflight(w))) {
+	} else if ((!tftpk_transfer_validated(t) &&
+		    t->peer.tries >= TFTPK_UNVALIDATED_TRIES) ||
+		   (t->awaits_refill && !tftpk_window_inflight(w))) {
 		/* Nothing to repeat: listen, or wait for the file. */
 		tftpk_send_arm(t, TFTPK_RTO_FIRST);
 	} else {
-		tftpk_send_again(t, out);
+		tftpk_send_recover(t, out);
 	}
 }
 
@@ -368,7 +368,7 @@ void tftpk_send_timer(struct timer_list *timer)
 		if (time_before(jiffies, t->deadline))
 			mod_timer(&t->timer, t->deadline);
 		else
-			tftpk_send_expired(t, &out);
+			tftpk_send_handle_deadline(t, &out);
 	}
 	tftpk_transfer_unlock_send(t, &out);
 }
@@ -383,9 +383,9 @@ static void tftpk_send_tell_progress(struct tftpk_transfer *t)
 		return;
 	percent = div64_u64(tftpk_transfer_acked_bytes(t) * 100, t->source.size);
 	percent -= percent % step;
-	if (percent <= t->told || percent >= 100)
+	if (percent <= t->last_percent || percent >= 100)
 		return;
-	t->told = percent;
+	t->last_percent = percent;
 	tftpk_event_transfer(t, TFTPK_EVENT_TYPE_PROGRESS);
 }
 
@@ -436,10 +436,10 @@ void tftpk_send_refill(struct tftpk_transfer *t)
 		tftpk_stats_inc(t->tn, TFTPK_A_STATS_REFILLS);
 		trace_tftpk_refill(t, from, err);
 		if (!t->dead && err)
-			tftpk_transfer_unreadable(t, err, &out);
-		else if (!t->dead && t->starved)
+			tftpk_transfer_end_unreadable(t, err, &out);
+		else if (!t->dead && t->awaits_refill)
 			tftpk_send_push(t, ktime_get_ns(), &out);
-		again = !t->dead && (t->starved || tftpk_send_low(t));
+		again = !t->dead && (t->awaits_refill || tftpk_send_low(t));
 		t->filling = again;
 		tftpk_transfer_unlock_send(t, &out);
 		tftpk_send_tell_progress(t);
@@ -468,17 +468,17 @@ static void tftpk_send_hint(struct tftpk_transfer *t)
 static void tftpk_send_wrong_guess(struct tftpk_transfer *t, bool requests)
 {
 	spin_lock(&t->lock);
-	if (t->dead || tftpk_transfer_verified(t)) {
+	if (t->dead || tftpk_transfer_validated(t)) {
 		/* Too late. */
 		spin_unlock(&t->lock);
 		return;
 	}
 	if (requests)
 		tftpk_send_hint(t);
-	if (t->peer.known) {
+	if (t->peer.near) {
 		t->window.limit = max(t->window.limit / 2, 1);
 	} else {
-		tftpk_limit_guessed(t->tn, &t->peer.request.key);
+		tftpk_limit_note_guess(t->tn, &t->peer.request.key);
 		tftpk_transfer_end(t, TFTPK_OUTCOME_ABORTED);
 	}
 	spin_unlock(&t->lock);
@@ -494,10 +494,10 @@ static void tftpk_send_unknown_tid(const struct tftpk_key *key,
 	struct tftpk_net *tn = listener->tn;
 	struct tftpk_key request = *key;
 	struct tftpk_transfer *t;
-	bool known;
+	bool near;
 
 	tftpk_stats_inc(tn, TFTPK_A_STATS_PACKETS_UNKNOWN);
-	if (tftpk_limit_late(tn, key))
+	if (tftpk_limit_recently_ended(tn, key))
 		return;
 
 	request.port = &listener->main;
@@ -506,8 +506,8 @@ static void tftpk_send_unknown_tid(const struct tftpk_key *key,
 		tftpk_send_wrong_guess(t, key->port->requests);
 		return;
 	}
-	known = tftpk_limit_known(tn, key, tftpk_route_iif(key, skb));
-	if (tftpk_limit_answer(tn, key, known, TFTPK_ANSWER_OTHER)) {
+	near = tftpk_limit_near(tn, key, tftpk_route_iif(key, skb));
+	if (tftpk_limit_answer(tn, key, near, TFTPK_ANSWER_OTHER)) {
 		tftpk_stats_inc(tn, TFTPK_A_STATS_PACKETS_STRANGE);
 		tftpk_output_error(key, tn->net, TFTPK_ERR_TID,
 				   "unknown transfer ID");
@@ -530,7 +530,7 @@ static void tftpk_send_reserve(struct tftpk_transfer *t)
 }
 
 /* The ACK of an OACK is that of block 0 (RFC 2347). */
-static void tftpk_send_oack_accepted(struct tftpk_transfer *t, u16 block,
+static void tftpk_send_take_oack_ack(struct tftpk_transfer *t, u16 block,
 				     u64 now_ns, struct sk_buff_head *out)
 {
 	if (block) {
@@ -543,14 +543,14 @@ static void tftpk_send_oack_accepted(struct tftpk_transfer *t, u16 block,
 						  NSEC_PER_USEC));
 	t->peer.rtt.backoff = 0;
 	t->peer.tries = 0;
-	tftpk_unverified_touch(t);
+	tftpk_unvalidated_touch(t);
 	t->phase = TFTPK_PHASE_SENDING;
 	t->progress = jiffies;
 	tftpk_send_reserve(t);
 	tftpk_send_push(t, now_ns, out);
 }
 
-/* A proved client acknowledged new data, so the way to it is good (RFC 1122 section
+/* A validated client acknowledged new data, so the way to it is good (RFC 1122 section
  * 2.3.2.1, RFC 4861 section 7.3.1): its neighbour need not be asked, which may be a
  * ROM that answers no ARP while it loads. At a single port a stranger proves nothing.
  */
@@ -568,9 +568,9 @@ static void tftpk_send_advance(struct tftpk_transfer *t, bool first)
 {
 	t->text[0] = t->text[1];
 	if (first) {
-		tftpk_unverified_del(t);
+		tftpk_unvalidated_del(t);
 		t->window.limit = t->window.size;
-		if (!t->peer.known)
+		if (!t->peer.near)
 			tftpk_limit_validated(t->tn, &t->peer.request.key);
 	}
 	t->phase = TFTPK_PHASE_SENDING;
@@ -618,7 +618,7 @@ void tftpk_send_ack(const struct tftpk_key *key, u16 block,
 		goto out;
 	}
 	if (t->phase == TFTPK_PHASE_OACK) {
-		tftpk_send_oack_accepted(t, block, now_ns, &out);
+		tftpk_send_take_oack_ack(t, block, now_ns, &out);
 		goto out;
 	}
 
@@ -635,7 +635,7 @@ void tftpk_send_ack(const struct tftpk_key *key, u16 block,
 		t->peer.tries = 0;
 	}
 	switch (ack) {
-	case TFTPK_ACK_SUSPECT:
+	case TFTPK_ACK_DISORDER:
 		tftpk_send_await(t);
 		fallthrough;
 	case TFTPK_ACK_STALE:

@@ -405,7 +405,7 @@ static void __net_exit tftpk_net_pre_exit(struct net *net)
 	/* Nothing queues it any more: the namespace goes, or the notifier has gone. */
 	cancel_work_sync(&tn->follow);
 	list_for_each_entry(listener, &tn->listeners, list)
-		tftpk_listener_mute(listener);
+		tftpk_listener_detach(listener);
 }
 
 /* What waits for storage goes on, without the namespace. */

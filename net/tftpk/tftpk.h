@@ -10,7 +10,7 @@
  *   transfer.c  a transfer's life: references, end
  *   table.c     transfers by client and port, and by id
  *   limit.c     admission: rates of sources, who guesses, who was just served
- *   client.c    transfers of clients: how many, which are unverified
+ *   client.c    transfers of clients: how many, which are unvalidated
  *   trust.c     networks that are trusted
  *   file.c      process context: opens files, fills the page ring
  *   output.c    any context: turns ring entries into skbs and sends them
@@ -43,7 +43,7 @@
  *                     RTNL, as its owner may wait for transfers to end
  *   tftpk_net.transfers' own: transfers by id (BH)
  *   tftpk_transfer.lock (BH)
- *   tftpk_net.unverified_lock (BH), tftpk_net.clients_lock and
+ *   tftpk_net.unvalidated_lock (BH), tftpk_net.clients_lock and
  *   tftpk_limit.lock (softirq)
  *
  * Nothing is sent with a lock held.
@@ -304,10 +304,10 @@ struct tftpk_trust {
  * @pinned: pages that transfers may hold by what was reserved for them
  * @clients: struct tftpk_peer, one for each client that has transfers
  * @clients_lock: protects what @clients leads to
- * @unverified_lock: protects @unverified and @n_unverified
- * @unverified: transfers whose client has not acknowledged a block, oldest
+ * @unvalidated_lock: protects @unvalidated and @n_unvalidated
+ * @unvalidated: transfers whose client has not acknowledged a block, oldest
  *	first: those whose source may be forged, and the others
- * @n_unverified: how many
+ * @n_unvalidated: how many
  */
 struct tftpk_net {
 	refcount_t ref;
@@ -333,9 +333,9 @@ struct tftpk_net {
 
 	struct rhashtable clients;
 	spinlock_t clients_lock;	/* struct tftpk_client */
-	spinlock_t unverified_lock;	/* list of the unverified */
-	struct list_head unverified[2];
-	u32 n_unverified;
+	spinlock_t unvalidated_lock;	/* list of the unvalidated */
+	struct list_head unvalidated[2];
+	u32 n_unvalidated;
 };
 
 /**
@@ -364,7 +364,7 @@ struct tftpk_listener *
 tftpk_listener_make(struct tftpk_net *tn,
 		    const struct tftpk_listener_name *name, bool single_port,
 		    bool broadcast);
-void tftpk_listener_mute(struct tftpk_listener *listener);
+void tftpk_listener_detach(struct tftpk_listener *listener);
 void tftpk_listener_free(struct tftpk_listener *listener);
 void tftpk_listener_close(struct tftpk_listener *listener);
 int tftpk_listener_renew(struct tftpk_listener *listener);

@@ -14,7 +14,7 @@
 #include "transfer.h"
 
 DECLARE_EVENT_CLASS(tftpk_transfer,
-	TP_PROTO(const struct tftpk_transfer *t),
+		    TP_PROTO(const struct tftpk_transfer *t),
 	TP_ARGS(t),
 	TP_STRUCT__entry(
 		__field(u32, id)
@@ -60,7 +60,7 @@ DEFINE_EVENT(tftpk_transfer, tftpk_end,
 
 /* @n blocks were sent, from @first on; @again of them had been sent before. */
 TRACE_EVENT(tftpk_send,
-	TP_PROTO(const struct tftpk_transfer *t, u64 first, u32 n, u32 again),
+	    TP_PROTO(const struct tftpk_transfer *t, u64 first, u32 n, u32 again),
 	TP_ARGS(t, first, n, again),
 	TP_STRUCT__entry(
 		__field(u32, id)
@@ -80,7 +80,7 @@ TRACE_EVENT(tftpk_send,
 
 /* An ACK arrived: @block is its number on the wire, @ack an enum tftpk_ack. */
 TRACE_EVENT(tftpk_ack,
-	TP_PROTO(const struct tftpk_transfer *t, u16 block, u8 ack),
+	    TP_PROTO(const struct tftpk_transfer *t, u16 block, u8 ack),
 	TP_ARGS(t, block, ack),
 	TP_STRUCT__entry(
 		__field(u32, id)
@@ -104,7 +104,7 @@ TRACE_EVENT(tftpk_ack,
  * timeouts before this one.
  */
 TRACE_EVENT(tftpk_retransmit,
-	TP_PROTO(const struct tftpk_transfer *t, bool probe),
+	    TP_PROTO(const struct tftpk_transfer *t, bool probe),
 	TP_ARGS(t, probe),
 	TP_STRUCT__entry(
 		__field(u32, id)
@@ -127,7 +127,7 @@ TRACE_EVENT(tftpk_retransmit,
 
 /* The work filled the ring, from one position in the file to another. */
 TRACE_EVENT(tftpk_refill,
-	TP_PROTO(const struct tftpk_transfer *t, u64 from, int err),
+	    TP_PROTO(const struct tftpk_transfer *t, u64 from, int err),
 	TP_ARGS(t, from, err),
 	TP_STRUCT__entry(
 		__field(u32, id)

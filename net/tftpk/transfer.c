@@ -51,7 +51,7 @@ struct tftpk_transfer *tftpk_transfer_alloc(struct tftpk_net *tn,
 	spin_lock_init(&t->lock);
 	refcount_set(&t->ref, 1);
 	INIT_WORK(&t->reap, tftpk_transfer_reap_work);
-	INIT_LIST_HEAD(&t->peer.unverified);
+	INIT_LIST_HEAD(&t->peer.unvalidated);
 	t->tn = tn;
 	t->peer.request.key = *key;
 	t->phase = TFTPK_PHASE_OPENING;
@@ -209,7 +209,7 @@ void tftpk_transfer_hold(struct tftpk_transfer *t, bool hold)
 	lockdep_assert_held(&t->lock);
 
 	if (t->peer.held != hold)
-		tftpk_limit_waits(t->tn, hold);
+		tftpk_limit_count_waiting(t->tn, hold);
 	t->peer.held = hold;
 }
 
@@ -269,12 +269,12 @@ void tftpk_transfer_end(struct tftpk_transfer *t, enum tftpk_outcome outcome)
 	    outcome != TFTPK_OUTCOME_EVICTED)
 		counter = t->limited ? TFTPK_A_STATS_REQUESTS_LIMITED :
 				       TFTPK_A_STATS_REQUESTS_REFUSED;
-	if (!tftpk_transfer_verified(t))
-		tftpk_unverified_del(t);
+	if (!tftpk_transfer_validated(t))
+		tftpk_unvalidated_del(t);
 	tftpk_transfer_hold(t, false);
 	tftpk_transfer_unreserve(t);
 	tftpk_client_del(t);
-	tftpk_limit_ended(t->tn, &t->peer.tid.key);
+	tftpk_limit_note_ended(t->tn, &t->peer.tid.key);
 	tftpk_stats_inc(t->tn, counter);
 	if (!t->working)
 		tftpk_transfer_reap(t);
@@ -295,13 +295,13 @@ static void tftpk_transfer_fail(struct tftpk_transfer *t,
 }
 
 /**
- * tftpk_transfer_unreadable() - end a transfer whose file cannot be read
+ * tftpk_transfer_end_unreadable() - end a transfer whose file cannot be read
  * @t: transfer, locked and not dead
  * @err: why; -ESTALE if the file changed
  * @out: takes the ERROR
  */
-void tftpk_transfer_unreadable(struct tftpk_transfer *t, int err,
-			       struct sk_buff_head *out)
+void tftpk_transfer_end_unreadable(struct tftpk_transfer *t, int err,
+				   struct sk_buff_head *out)
 {
 	const char *text;
 	u16 code;
@@ -322,11 +322,11 @@ void tftpk_transfer_timed_out(struct tftpk_transfer *t,
 	/* To unload the module would take as long. */
 	__module_get(THIS_MODULE);
 	t->stuck = true;
-	tftpk_transfer_unreadable(t, -ETIMEDOUT, out);
+	tftpk_transfer_end_unreadable(t, -ETIMEDOUT, out);
 }
 
 /**
- * tftpk_transfer_evict() - end a transfer whose client is still unverified
+ * tftpk_transfer_evict() - end a transfer whose client is still unvalidated
  * @t: transfer
  *
  * A real client that is hit by this asks again.
@@ -336,30 +336,30 @@ void tftpk_transfer_timed_out(struct tftpk_transfer *t,
 void tftpk_transfer_evict(struct tftpk_transfer *t)
 {
 	spin_lock(&t->lock);
-	if (!t->dead && !tftpk_transfer_verified(t))
+	if (!t->dead && !tftpk_transfer_validated(t))
 		tftpk_transfer_end(t, TFTPK_OUTCOME_EVICTED);
 	spin_unlock(&t->lock);
 }
 
 /**
- * tftpk_unverified_evict_oldest() - make room in max-pinned
+ * tftpk_unvalidated_evict_oldest() - make room in max-pinned
  * @t: transfer that wants it, not locked
  *
- * An unverified transfer gives way once it is older than a client takes, so
+ * An unvalidated transfer gives way once it is older than a client takes, so
  * that forged requests cannot use up the budget.
  *
  * Context: process. Return: whether there was one.
  */
-bool tftpk_unverified_evict_oldest(struct tftpk_transfer *t)
+bool tftpk_unvalidated_evict_oldest(struct tftpk_transfer *t)
 {
 	struct tftpk_net *tn = t->tn;
 	struct tftpk_transfer *oldest;
 
 	rcu_read_lock();
 	local_bh_disable();
-	spin_lock(&tn->unverified_lock);
-	oldest = tftpk_unverified_oldest(t, HZ);
-	spin_unlock(&tn->unverified_lock);
+	spin_lock(&tn->unvalidated_lock);
+	oldest = tftpk_unvalidated_oldest(t, HZ);
+	spin_unlock(&tn->unvalidated_lock);
 	if (oldest)
 		tftpk_transfer_evict(oldest);
 	local_bh_enable();
@@ -386,7 +386,7 @@ bool tftpk_transfer_all_sent(const struct tftpk_transfer *t)
 
 /**
  * tftpk_transfer_end_former() - end the transfer that made way for this one
- * @t: transfer whose client was just verified, not locked any more
+ * @t: transfer whose client was just validated, not locked any more
  * @key: of its request, as it was under the lock
  *
  * Context: softirq, within rcu_read_lock().
@@ -411,7 +411,7 @@ void tftpk_transfer_end_former(const struct tftpk_transfer *t,
 }
 
 /**
- * tftpk_transfer_speaks() - would a client take what is sent for its transfer's?
+ * tftpk_transfer_sends_from() - would a client take what is sent for its transfer's?
  * @key: client, and the port that takes requests
  *
  * It would where the transfer sends from that port, too, and until it knows the
@@ -419,12 +419,12 @@ void tftpk_transfer_end_former(const struct tftpk_transfer *t,
  *
  * Context: softirq, within rcu_read_lock().
  */
-bool tftpk_transfer_speaks(const struct tftpk_key *key)
+bool tftpk_transfer_sends_from(const struct tftpk_key *key)
 {
 	struct tftpk_transfer *t = tftpk_table_find(key);
 
 	return t && !READ_ONCE(t->dead) &&
-	       (tftpk_single_port(t) || !tftpk_transfer_verified(t));
+	       (tftpk_single_port(t) || !tftpk_transfer_validated(t));
 }
 
 /**
@@ -467,14 +467,14 @@ void tftpk_transfer_abort(const struct tftpk_key *key, u16 code)
 }
 
 /**
- * tftpk_transfer_unreachable() - the client's host says that nobody listens
+ * tftpk_transfer_end_unreachable() - the client's host says that nobody listens
  * @key: client, and the transfer identifier
  *
  * A client that has gone after its last block got what it wanted.
  *
  * Context: softirq, within rcu_read_lock().
  */
-void tftpk_transfer_unreachable(const struct tftpk_key *key)
+void tftpk_transfer_end_unreachable(const struct tftpk_key *key)
 {
 	struct tftpk_transfer *t = tftpk_table_find_tid(key);
 

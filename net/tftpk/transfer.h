@@ -18,7 +18,9 @@
  *   single port a listener without a pool: a transfer's TID is the port of requests
  *   validated   the client has acknowledged a block, so its address is not forged
  *               (RFC 9000 section 8)
- *   bounded     neither on the link nor trusted, at a single port: its rate is limited
+ *   near        on a link of the server, or trusted: its address is hard to forge
+ *   bounded     not near, and at a single port or while TIDs are guessed: its rate is
+ *               limited
  *   peer        the client of a transfer, and how to reach it
  *   source      the file that a transfer sends
  *   ring        references to the file's page-cache pages that are to be sent
@@ -50,9 +52,9 @@
 #define TFTPK_RING_AHEAD	28	/* pages read beyond the window */
 
 #define TFTPK_BURST_MAX		64	/* blocks sent in one go */
-#define TFTPK_UNVERIFIED_TRIES	3	/* packets to a client that never ACKed */
-#define TFTPK_UNVERIFIED_MS	5000	/* how long it is waited for */
-#define TFTPK_UNPROVED_MS	10000	/* and if it has ACKed an OACK only */
+#define TFTPK_UNVALIDATED_TRIES	3	/* packets to an unvalidated client */
+#define TFTPK_UNVALIDATED_MS	5000	/* how long it is waited for */
+#define TFTPK_UNVALIDATED_OACK_MS	10000	/* and if it has ACKed an OACK only */
 
 struct file;
 struct inode;
@@ -123,8 +125,8 @@ struct tftpk_client {
  */
 struct tftpk_peer {
 	struct tftpk_client client;
-	struct list_head unverified;	/* in tftpk_net.unverified, under
-					 * tftpk_net.unverified_lock
+	struct list_head unvalidated;	/* in tftpk_net.unvalidated, under
+					 * tftpk_net.unvalidated_lock
 					 */
 
 	/* In the table: by the port that takes requests, and by the server's
@@ -136,15 +138,15 @@ struct tftpk_peer {
 	bool tid_hashed;	/* @tid is */
 
 	/* Who may be sent how much. */
-	bool known;		/* see tftpk_limit_known(); set when it begins */
-	bool bounded;		/* what is sent to it is, see tftpk_limit_bytes();
+	bool near;		/* see tftpk_limit_near(); set when it begins */
+	bool bounded;		/* what is sent to it is, see tftpk_limit_charge_bytes();
 				 * set when it begins
 				 */
 	bool held;		/* a block waits for that */
 	bool held_back;		/* that, or a smaller window, was noted */
 	bool tell;		/* the work is to tell of that */
 	u8 tries;		/* packets since the request, or since the ACK of
-				 * the OACK, to an unverified client
+				 * the OACK, to an unvalidated client
 				 */
 
 	struct dst_entry *dst;	/* route, or NULL to look it up; no dst_cache,
@@ -184,7 +186,7 @@ struct tftpk_source {
 						 */
 };
 
-/* A file on its way to a client. The client is verified once it has acknowledged
+/* A file on its way to a client. The client is validated once it has acknowledged
  * a block: an OACK is small, and its ACK guessed at the cost of one packet.
  */
 struct tftpk_transfer {
@@ -207,7 +209,7 @@ struct tftpk_transfer {
 	bool announced;		/* events tell of it */
 	bool limited;		/* its first block was beyond the source's rate */
 	u8 phase;		/* enum tftpk_phase */
-	bool starved;		/* the window had room, the ring had nothing */
+	bool awaits_refill;	/* the window had room that the ring cannot fill */
 	bool filling;		/* the work reads into the ring, or is to */
 
 	/* What was negotiated: by the work alone, before the end of OPENING. */
@@ -243,7 +245,7 @@ struct tftpk_transfer {
 	u8 outcome;		/* enum tftpk_outcome */
 
 	/* The work's own. */
-	u8 told;		/* percent that the last progress event told of */
+	u8 last_percent;	/* of the last progress event */
 	u32 retransmitted;	/* blocks sent again; under the lock */
 	bool asked;		/* events told of the request */
 	struct work_struct work;	/* opens, fills, closes */
@@ -263,7 +265,7 @@ static inline bool tftpk_is_v4(const struct tftpk_key *key)
 }
 
 /* Has the client acknowledged a block? */
-static inline bool tftpk_transfer_verified(const struct tftpk_transfer *t)
+static inline bool tftpk_transfer_validated(const struct tftpk_transfer *t)
 {
 	return t->window.acked;
 }
@@ -330,23 +332,23 @@ enum tftpk_answer {
 	TFTPK_ANSWER_OTHER,	/* an ERROR, to anything else */
 };
 
-bool tftpk_limit_known(struct tftpk_net *tn, const struct tftpk_key *key,
-		       int iif);
+bool tftpk_limit_near(struct tftpk_net *tn, const struct tftpk_key *key,
+		      int iif);
 bool tftpk_limit_answer(struct tftpk_net *tn, const struct tftpk_key *key,
-			bool known, enum tftpk_answer kind);
-u32 tftpk_limit_burst(const struct tftpk_net *tn, bool known);
+			bool near, enum tftpk_answer kind);
+u32 tftpk_limit_burst(const struct tftpk_net *tn, bool near);
 bool tftpk_limit_block(struct tftpk_net *tn, const struct tftpk_key *key,
-		       bool known);
-u64 tftpk_limit_bytes(struct tftpk_net *tn, const struct tftpk_key *key,
-		      u32 bytes);
-void tftpk_limit_waits(struct tftpk_net *tn, bool waits);
-bool tftpk_limit_tell(struct tftpk_net *tn, const struct tftpk_key *key);
-void tftpk_limit_guessed(struct tftpk_net *tn, const struct tftpk_key *key);
+		       bool near);
+u64 tftpk_limit_charge_bytes(struct tftpk_net *tn, const struct tftpk_key *key,
+			     u32 bytes);
+void tftpk_limit_count_waiting(struct tftpk_net *tn, bool waits);
+bool tftpk_limit_claim_event(struct tftpk_net *tn, const struct tftpk_key *key);
+void tftpk_limit_note_guess(struct tftpk_net *tn, const struct tftpk_key *key);
 void tftpk_limit_validated(struct tftpk_net *tn, const struct tftpk_key *key);
-bool tftpk_limit_bounded(const struct tftpk_key *key, bool known);
+bool tftpk_limit_bounded(const struct tftpk_key *key, bool near);
 u32 tftpk_limit_window(const struct tftpk_listener *listener, bool bounded);
-void tftpk_limit_ended(struct tftpk_net *tn, const struct tftpk_key *key);
-bool tftpk_limit_late(struct tftpk_net *tn, const struct tftpk_key *key);
+void tftpk_limit_note_ended(struct tftpk_net *tn, const struct tftpk_key *key);
+bool tftpk_limit_recently_ended(struct tftpk_net *tn, const struct tftpk_key *key);
 
 /* client.c */
 int tftpk_client_add(struct tftpk_transfer *t,
@@ -354,11 +356,11 @@ int tftpk_client_add(struct tftpk_transfer *t,
 void tftpk_client_del(struct tftpk_transfer *t);
 int tftpk_client_reserve(struct tftpk_transfer *t, u32 pages, long max);
 void tftpk_client_unreserve(struct tftpk_transfer *t, u32 pages);
-struct tftpk_transfer *tftpk_unverified_add(struct tftpk_transfer *t);
-struct tftpk_transfer *tftpk_unverified_oldest(struct tftpk_transfer *t,
-					       unsigned long age);
-void tftpk_unverified_del(struct tftpk_transfer *t);
-void tftpk_unverified_touch(struct tftpk_transfer *t);
+struct tftpk_transfer *tftpk_unvalidated_add(struct tftpk_transfer *t);
+struct tftpk_transfer *tftpk_unvalidated_oldest(struct tftpk_transfer *t,
+						unsigned long age);
+void tftpk_unvalidated_del(struct tftpk_transfer *t);
+void tftpk_unvalidated_touch(struct tftpk_transfer *t);
 
 /* file.c */
 const char *tftpk_file_error(int err, u16 *code);
@@ -430,19 +432,19 @@ bool tftpk_transfer_all_sent(const struct tftpk_transfer *t);
 void tftpk_transfer_end(struct tftpk_transfer *t, enum tftpk_outcome outcome);
 void tftpk_transfer_end_former(const struct tftpk_transfer *t,
 			       struct tftpk_key key);
-void tftpk_transfer_unreadable(struct tftpk_transfer *t, int err,
-			       struct sk_buff_head *out);
+void tftpk_transfer_end_unreadable(struct tftpk_transfer *t, int err,
+				   struct sk_buff_head *out);
 void tftpk_transfer_evict(struct tftpk_transfer *t);
-bool tftpk_unverified_evict_oldest(struct tftpk_transfer *t);
+bool tftpk_unvalidated_evict_oldest(struct tftpk_transfer *t);
 void tftpk_transfer_timed_out(struct tftpk_transfer *t,
 			      struct sk_buff_head *out);
 void tftpk_transfer_reap(struct tftpk_transfer *t);
 bool tftpk_transfer_enter(struct tftpk_transfer *t);
 void tftpk_transfer_leave(struct tftpk_transfer *t);
 bool tftpk_transfer_close(struct tftpk_transfer *t);
-bool tftpk_transfer_speaks(const struct tftpk_key *key);
+bool tftpk_transfer_sends_from(const struct tftpk_key *key);
 void tftpk_transfer_abort(const struct tftpk_key *key, u16 code);
-void tftpk_transfer_unreachable(const struct tftpk_key *key);
+void tftpk_transfer_end_unreachable(const struct tftpk_key *key);
 u32 tftpk_transfers_kill(struct tftpk_net *tn, const struct tftpk_match *match);
 void tftpk_transfers_close(struct tftpk_net *tn);
 

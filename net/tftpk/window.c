@@ -81,10 +81,10 @@ bool tftpk_window_unsent(const struct tftpk_window *w, u16 block)
 }
 
 /**
- * tftpk_window_back() - go-back-N: return to the first unacknowledged block
+ * tftpk_window_go_back() - go-back-N: return to the first unacknowledged block
  * @w: window
  */
-void tftpk_window_back(struct tftpk_window *w)
+void tftpk_window_go_back(struct tftpk_window *w)
 {
 	w->next = w->acked + 1;
 	w->recover = w->high;
@@ -144,17 +144,17 @@ static enum tftpk_ack tftpk_window_take_repeat(struct tftpk_window *w,
 	 * the client is not, it does not pause.
 	 */
 	if (w->size == 1) {
-		w->disorder = rtt->patience &&
+		w->disorder = rtt->min_wait &&
 			now_ns - max(w->flight_ns, w->copy_ns) >=
 			tftpk_rtt_due(rtt, 1) * (u64)NSEC_PER_USEC;
-		return w->disorder ? TFTPK_ACK_SUSPECT : TFTPK_ACK_STALE;
+		return w->disorder ? TFTPK_ACK_DISORDER : TFTPK_ACK_STALE;
 	}
 	if (no_echo || w->probed) {
-		tftpk_window_back(w);
+		tftpk_window_go_back(w);
 		return TFTPK_ACK_GAP;
 	}
 	w->disorder = true;
-	return TFTPK_ACK_SUSPECT;
+	return TFTPK_ACK_DISORDER;
 }
 
 /* After going back: do the blocks that were sent before cause this ACK? Yes, if it
@@ -202,13 +202,13 @@ static u32 tftpk_rtt_pause_padded(const struct tftpk_rtt *rtt)
 /* A flight of which nothing was sent again took @us; a probe of a steady client would
  * have been due after @due.
  */
-static void tftpk_rtt_undisturbed(struct tftpk_rtt *rtt, u32 us, u32 due)
+static void tftpk_rtt_note_undisturbed(struct tftpk_rtt *rtt, u32 us, u32 due)
 {
 	if (us >= due) {
 		rtt->calm = 0;
 		rtt->pause = max(rtt->pause, us);
-		if (rtt->patience)
-			rtt->patience = max(rtt->patience,
+		if (rtt->min_wait)
+			rtt->min_wait = max(rtt->min_wait,
 					    tftpk_rtt_pause_padded(rtt));
 		return;
 	}
@@ -216,31 +216,31 @@ static void tftpk_rtt_undisturbed(struct tftpk_rtt *rtt, u32 us, u32 due)
 		rtt->calm++;
 	if (rtt->needless < 2 && rtt->calm >= (rtt->needless > 0 ?
 					       TFTPK_CALM_AGAIN : TFTPK_CALM))
-		rtt->patience = 0;
+		rtt->min_wait = 0;
 }
 
 /* The client needed a copy. By chance a pause may have ended just then; two such copies
  * in a row are losses.
  */
-static void tftpk_rtt_needed(struct tftpk_rtt *rtt, u32 us)
+static void tftpk_rtt_note_needed_copy(struct tftpk_rtt *rtt, u32 us)
 {
 	if (!rtt->lossy) {
 		rtt->lossy = true;
-		rtt->patience = max(rtt->patience, 2 * us);
+		rtt->min_wait = max(rtt->min_wait, 2 * us);
 		return;
 	}
 	rtt->needless = max(rtt->needless - 1, -TFTPK_NEEDED_MAX);
-	rtt->patience = rtt->needless > 0 ? tftpk_rtt_pause_padded(rtt) : 0;
+	rtt->min_wait = rtt->needless > 0 ? tftpk_rtt_pause_padded(rtt) : 0;
 }
 
 /* The client needed none of so many copies, but paused. */
-static void tftpk_rtt_not_needed(struct tftpk_rtt *rtt, u32 us, u8 copies)
+static void tftpk_rtt_note_needless_copy(struct tftpk_rtt *rtt, u32 us, u8 copies)
 {
 	rtt->pause = max(rtt->pause, us);
 	rtt->needless = min(rtt->needless + copies, TFTPK_NEEDLESS_MAX);
 	if (rtt->needless <= 0)
 		return;
-	rtt->patience = rtt->needless > 1 && !rtt->lossy ?
+	rtt->min_wait = rtt->needless > 1 && !rtt->lossy ?
 			TFTPK_RTO_MAX : tftpk_rtt_pause_padded(rtt);
 	rtt->lossy = false;
 }
@@ -262,9 +262,9 @@ static void tftpk_window_judge(const struct tftpk_window *w,
 	if (since >= rtt->min / 2 &&
 	    since <= rtt->srtt + 4ULL * rtt->rttvar + USEC_PER_MSEC) {
 		if (lone)
-			tftpk_rtt_needed(rtt, us);
+			tftpk_rtt_note_needed_copy(rtt, us);
 	} else if (us < TFTPK_PAUSE_MAX) {
-		tftpk_rtt_not_needed(rtt, us, w->copies);
+		tftpk_rtt_note_needless_copy(rtt, us, w->copies);
 	}
 }
 
@@ -297,7 +297,7 @@ enum tftpk_ack tftpk_window_ack(struct tftpk_window *w, struct tftpk_rtt *rtt,
 		   TFTPK_RTT_MAX);
 	if (w->rtt_block && acked >= w->rtt_block) {
 		due = tftpk_rtt_due(rtt, tftpk_window_inflight(w));
-		tftpk_rtt_undisturbed(rtt, us, due);
+		tftpk_rtt_note_undisturbed(rtt, us, due);
 		tftpk_rtt_sample(rtt, us);
 		w->rtt_block = 0;
 		rtt->backoff = 0;
@@ -330,7 +330,7 @@ enum tftpk_ack tftpk_window_ack(struct tftpk_window *w, struct tftpk_rtt *rtt,
 		w->disorder = true;
 		return TFTPK_ACK_PROGRESS;
 	}
-	tftpk_window_back(w);
+	tftpk_window_go_back(w);
 	return TFTPK_ACK_GAP;
 }
 
@@ -347,7 +347,7 @@ u32 tftpk_window_room(const struct tftpk_window *w)
 }
 
 /* Note that a block of this flight is sent again. */
-static void tftpk_window_copied(struct tftpk_window *w, u64 now_ns)
+static void tftpk_window_note_copy(struct tftpk_window *w, u64 now_ns)
 {
 	w->copy_ns = now_ns;
 	if (w->copies < U8_MAX)
@@ -355,7 +355,7 @@ static void tftpk_window_copied(struct tftpk_window *w, u64 now_ns)
 }
 
 /**
- * tftpk_window_sent() - note that blocks were sent
+ * tftpk_window_note_sent() - note that blocks were sent
  * @w: window
  * @n: blocks sent, from @w->next on
  * @now_ns: the time
@@ -365,7 +365,7 @@ static void tftpk_window_copied(struct tftpk_window *w, u64 now_ns)
  *
  * Return: how many of the blocks had been sent before.
  */
-u32 tftpk_window_sent(struct tftpk_window *w, u32 n, u64 now_ns)
+u32 tftpk_window_note_sent(struct tftpk_window *w, u32 n, u64 now_ns)
 {
 	u64 end = w->next + n;
 	u32 again = min(w->high, end) - w->next;
@@ -373,7 +373,7 @@ u32 tftpk_window_sent(struct tftpk_window *w, u32 n, u64 now_ns)
 	if (w->next == w->acked + 1)
 		w->flight_ns = now_ns;
 	if (again)
-		tftpk_window_copied(w, now_ns);
+		tftpk_window_note_copy(w, now_ns);
 	if (again && w->rtt_block >= w->next)
 		w->rtt_block = 0;
 	if (end > w->high) {
@@ -424,7 +424,7 @@ static u32 tftpk_rtt_rto(const struct tftpk_rtt *rtt, u32 utimeout, u32 floor)
 
 	if (rtt->srtt)
 		rto = max_t(u64, rtt->srtt + 4ULL * rtt->rttvar, floor);
-	rto = max_t(u64, rto, rtt->patience);
+	rto = max_t(u64, rto, rtt->min_wait);
 	return min_t(u64, rto << rtt->backoff,
 		     max3(utimeout ?: TFTPK_RTO_MAX, (u32)TFTPK_RTO_MIN,
 			  tftpk_rtt_latest_padded(rtt)));
@@ -459,7 +459,7 @@ static u32 tftpk_rtt_probe_wait(const struct tftpk_rtt *rtt, u32 inflight)
 {
 	if (!rtt->srtt || rtt->backoff)
 		return 0;
-	return max(tftpk_rtt_due(rtt, inflight), rtt->patience);
+	return max(tftpk_rtt_due(rtt, inflight), rtt->min_wait);
 }
 
 /**
@@ -471,7 +471,7 @@ static u32 tftpk_rtt_probe_wait(const struct tftpk_rtt *rtt, u32 inflight)
  * The tail-loss probe, the end of disorder or the retransmission timeout, whichever
  * comes first.
  *
- * Return: microseconds. If they pass, call tftpk_window_expired().
+ * Return: microseconds. If they pass, call tftpk_window_recovery().
  */
 u32 tftpk_window_wait(const struct tftpk_window *w, const struct tftpk_rtt *rtt,
 		      u32 utimeout)
@@ -493,46 +493,46 @@ u32 tftpk_window_wait(const struct tftpk_window *w, const struct tftpk_rtt *rtt,
  */
 void tftpk_window_timeout(struct tftpk_window *w, struct tftpk_rtt *rtt)
 {
-	tftpk_window_back(w);
+	tftpk_window_go_back(w);
 	tftpk_rtt_backoff(rtt);
 }
 
 /**
- * tftpk_window_expired() - choose how to recover after the client was silent
+ * tftpk_window_recovery() - choose how to recover after the client was silent
  * @w: window
  * @rtt: round-trip estimate
- * @verified: the client has acknowledged a block; for an unverified one, a probe is
+ * @validated: the client has acknowledged a block; for an unvalidated one, a probe is
  *	the only retransmission
  *
  * Return: what to do, and which function of the window to call.
  */
-enum tftpk_expired tftpk_window_expired(const struct tftpk_window *w,
-					const struct tftpk_rtt *rtt,
-					bool verified)
+enum tftpk_recovery tftpk_window_recovery(const struct tftpk_window *w,
+					  const struct tftpk_rtt *rtt,
+					bool validated)
 {
 	if (tftpk_window_room(w))
-		return TFTPK_EXPIRED_UNSENT;
+		return TFTPK_RECOVERY_UNSENT;
 	if (w->disorder)
-		return TFTPK_EXPIRED_LOSS;
+		return TFTPK_RECOVERY_GO_BACK;
 	if (tftpk_window_inflight(w) &&
-	    (!verified || (!w->probed && !rtt->backoff)))
-		return TFTPK_EXPIRED_PROBE;
-	return TFTPK_EXPIRED_TIMEOUT;
+	    (!validated || (!w->probed && !rtt->backoff)))
+		return TFTPK_RECOVERY_PROBE;
+	return TFTPK_RECOVERY_TIMEOUT;
 }
 
 /**
  * tftpk_window_probe() - the flight's last block is sent again, as a tail-loss probe
  * @w: window
- * @rtt: round-trip estimate; backs off from an unverified client's second probe on
- * @verified: the client has acknowledged a block
+ * @rtt: round-trip estimate; backs off from an unvalidated client's second probe on
+ * @validated: the client has acknowledged a block
  * @now_ns: the time
  */
 void tftpk_window_probe(struct tftpk_window *w, struct tftpk_rtt *rtt,
-			bool verified, u64 now_ns)
+			bool validated, u64 now_ns)
 {
-	if (!verified && w->probed)
+	if (!validated && w->probed)
 		tftpk_rtt_backoff(rtt);
 	w->probed = true;
-	tftpk_window_copied(w, now_ns);
+	tftpk_window_note_copy(w, now_ns);
 	w->rtt_block = 0;
 }

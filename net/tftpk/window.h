@@ -81,7 +81,7 @@ struct tftpk_window {
  * @lossy: the client needed the latest copy
  * @floor: nothing is sent again sooner, as the administrator has it
  * @pause: longest pause of the client that is known
- * @patience: nothing is sent again sooner, as these call for; 0 for a steady client
+ * @min_wait: nothing is sent again sooner, as these call for; 0 for a steady client
  */
 struct tftpk_rtt {
 	u32 srtt;
@@ -95,40 +95,40 @@ struct tftpk_rtt {
 	bool lossy;
 	u32 floor;
 	u32 pause;
-	u32 patience;
+	u32 min_wait;
 };
 
 /**
  * enum tftpk_ack - what an ACK means
  * @TFTPK_ACK_STALE: of an old block, repeated, or of a block that was never sent;
  *	nothing to do
- * @TFTPK_ACK_SUSPECT: may report a loss; wait a round trip for another ACK
+ * @TFTPK_ACK_DISORDER: may report a loss; wait a round trip for another ACK
  * @TFTPK_ACK_PROGRESS: acknowledges something new; send on from @next
  * @TFTPK_ACK_GAP: reports a loss; @next went back, send again
  * @TFTPK_ACK_DONE: acknowledges the final block
  */
 enum tftpk_ack {
 	TFTPK_ACK_STALE,
-	TFTPK_ACK_SUSPECT,
+	TFTPK_ACK_DISORDER,
 	TFTPK_ACK_PROGRESS,
 	TFTPK_ACK_GAP,
 	TFTPK_ACK_DONE,
 };
 
 /**
- * enum tftpk_expired - what to do when the client was silent for
+ * enum tftpk_recovery - what to do when the client was silent for
  *	tftpk_window_wait() microseconds
- * @TFTPK_EXPIRED_UNSENT: send the rest of the window
- * @TFTPK_EXPIRED_LOSS: the dubious ACK reported a loss: tftpk_window_back(), and
+ * @TFTPK_RECOVERY_UNSENT: send the rest of the window
+ * @TFTPK_RECOVERY_GO_BACK: the dubious ACK reported a loss: tftpk_window_go_back(), and
  *	send from @next
- * @TFTPK_EXPIRED_PROBE: tftpk_window_probe(), and send the flight's last block
- * @TFTPK_EXPIRED_TIMEOUT: tftpk_window_timeout(), and send from @next
+ * @TFTPK_RECOVERY_PROBE: tftpk_window_probe(), and send the flight's last block
+ * @TFTPK_RECOVERY_TIMEOUT: tftpk_window_timeout(), and send from @next
  */
-enum tftpk_expired {
-	TFTPK_EXPIRED_UNSENT,
-	TFTPK_EXPIRED_LOSS,
-	TFTPK_EXPIRED_PROBE,
-	TFTPK_EXPIRED_TIMEOUT,
+enum tftpk_recovery {
+	TFTPK_RECOVERY_UNSENT,
+	TFTPK_RECOVERY_GO_BACK,
+	TFTPK_RECOVERY_PROBE,
+	TFTPK_RECOVERY_TIMEOUT,
 };
 
 void tftpk_window_init(struct tftpk_window *w, u64 bytes, u32 blksize,
@@ -138,15 +138,15 @@ enum tftpk_ack tftpk_window_ack(struct tftpk_window *w, struct tftpk_rtt *rtt,
 bool tftpk_window_unsent(const struct tftpk_window *w, u16 block);
 u16 tftpk_window_wire(const struct tftpk_window *w, u64 block);
 u32 tftpk_window_room(const struct tftpk_window *w);
-u32 tftpk_window_sent(struct tftpk_window *w, u32 n, u64 now_ns);
+u32 tftpk_window_note_sent(struct tftpk_window *w, u32 n, u64 now_ns);
 u32 tftpk_window_wait(const struct tftpk_window *w, const struct tftpk_rtt *rtt,
 		      u32 utimeout);
-enum tftpk_expired tftpk_window_expired(const struct tftpk_window *w,
-					const struct tftpk_rtt *rtt,
-					bool verified);
-void tftpk_window_back(struct tftpk_window *w);
+enum tftpk_recovery tftpk_window_recovery(const struct tftpk_window *w,
+					  const struct tftpk_rtt *rtt,
+					bool validated);
+void tftpk_window_go_back(struct tftpk_window *w);
 void tftpk_window_probe(struct tftpk_window *w, struct tftpk_rtt *rtt,
-			bool verified, u64 now_ns);
+			bool validated, u64 now_ns);
 void tftpk_window_timeout(struct tftpk_window *w, struct tftpk_rtt *rtt);
 
 void tftpk_rtt_sample(struct tftpk_rtt *rtt, u32 us);

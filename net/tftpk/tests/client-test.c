@@ -68,7 +68,7 @@ static void client_count_test(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, client_add(&t[gone], NULL), 0);
 		client_del(&t[CLIENTS_N - 1]);
 		client_key("192.0.2.1",
-			  &t[CLIENTS_N - 1].peer.request.key);
+			   &t[CLIENTS_N - 1].peer.request.key);
 		KUNIT_EXPECT_EQ(test, client_add(&t[CLIENTS_N - 1], NULL),
 				-EDQUOT);
 		/* It does not count, and does not go twice. */
@@ -76,7 +76,7 @@ static void client_count_test(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, client_add(&t[CLIENTS_N - 1], NULL),
 				-EDQUOT);
 		client_key("192.0.2.2",
-			  &t[CLIENTS_N - 1].peer.request.key);
+			   &t[CLIENTS_N - 1].peer.request.key);
 		for (i = 0; i < CLIENTS_N; i++)
 			client_del(&t[(gone + i) % CLIENTS_N]);
 	}

@@ -39,15 +39,15 @@ static void limit_key(struct kunit *test, const char *addr,
 static bool limit_charge(struct kunit *test, const char *addr, int kind)
 {
 	struct limit_state *s = test->priv;
-	bool admitted, known;
+	bool admitted, near;
 	struct tftpk_key key;
 
 	limit_key(test, addr, &key);
 	local_bh_disable();
 	rcu_read_lock();
-	known = tftpk_limit_known(&s->tn, &key, LOOPBACK_IFINDEX);
-	admitted = kind < 0 ? tftpk_limit_block(&s->tn, &key, known) :
-			      tftpk_limit_answer(&s->tn, &key, known, kind);
+	near = tftpk_limit_near(&s->tn, &key, LOOPBACK_IFINDEX);
+	admitted = kind < 0 ? tftpk_limit_block(&s->tn, &key, near) :
+			      tftpk_limit_answer(&s->tn, &key, near, kind);
 	rcu_read_unlock();
 	local_bh_enable();
 	return admitted;
@@ -242,15 +242,15 @@ static u32 limit_window(struct kunit *test, const char *addr)
 {
 	struct limit_state *s = test->priv;
 	struct tftpk_key key;
-	bool known;
+	bool near;
 	u32 window;
 
 	limit_key(test, addr, &key);
 	local_bh_disable();
 	rcu_read_lock();
-	known = tftpk_limit_known(&s->tn, &key, LOOPBACK_IFINDEX);
+	near = tftpk_limit_near(&s->tn, &key, LOOPBACK_IFINDEX);
 	window = tftpk_limit_window(key.port->listener,
-				    tftpk_limit_bounded(&key, known));
+				    tftpk_limit_bounded(&key, near));
 	rcu_read_unlock();
 	local_bh_enable();
 	return window;
@@ -263,7 +263,7 @@ static void limit_guess(struct kunit *test, const char *addr)
 
 	limit_key(test, addr, &key);
 	local_bh_disable();
-	tftpk_limit_guessed(&s->tn, &key);
+	tftpk_limit_note_guess(&s->tn, &key);
 	local_bh_enable();
 }
 
@@ -310,12 +310,12 @@ static void limit_link_test(struct kunit *test)
 	for (i = 0; i < ARRAY_SIZE(addrs); i++) {
 		limit_key(test, addrs[i], &key);
 		KUNIT_EXPECT_TRUE(test,
-				  tftpk_limit_known(&s->tn, &key,
-						    LOOPBACK_IFINDEX));
-		KUNIT_EXPECT_TRUE(test, tftpk_limit_known(&s->tn, &key, 0));
+				  tftpk_limit_near(&s->tn, &key,
+						   LOOPBACK_IFINDEX));
+		KUNIT_EXPECT_TRUE(test, tftpk_limit_near(&s->tn, &key, 0));
 		KUNIT_EXPECT_FALSE(test,
-				   tftpk_limit_known(&s->tn, &key,
-						     LOOPBACK_IFINDEX + 1));
+				   tftpk_limit_near(&s->tn, &key,
+						    LOOPBACK_IFINDEX + 1));
 	}
 	rcu_read_unlock();
 	local_bh_enable();
@@ -333,7 +333,7 @@ static u64 limit_bytes(struct kunit *test, const char *addr, u32 bytes)
 	limit_key(test, addr, &key);
 	local_bh_disable();
 	rcu_read_lock();
-	wait = tftpk_limit_bytes(&s->tn, &key, bytes);
+	wait = tftpk_limit_charge_bytes(&s->tn, &key, bytes);
 	rcu_read_unlock();
 	local_bh_enable();
 	return wait;
@@ -415,13 +415,13 @@ static void limit_total_test(struct kunit *test)
 	/* The more wait, the longer. */
 	alone = limit_bytes(test, addr, 1024);
 	for (i = 0; i < 1000; i++)
-		tftpk_limit_waits(&s->tn, true);
+		tftpk_limit_count_waiting(&s->tn, true);
 	many = 0;
 	for (i = 0; i < 20; i++)
 		many = max(many, limit_bytes(test, addr, 1024));
 	KUNIT_EXPECT_GT(test, many, alone + NSEC_PER_SEC);
 	for (i = 0; i < 1000; i++)
-		tftpk_limit_waits(&s->tn, false);
+		tftpk_limit_count_waiting(&s->tn, false);
 	KUNIT_EXPECT_LE(test, limit_bytes(test, addr, 1024), NSEC_PER_SEC / 60);
 }
 
@@ -433,14 +433,14 @@ static void limit_tell_test(struct kunit *test)
 	limit_key(test, "192.0.2.1", &key);
 	limit_key(test, "192.0.2.2", &other);
 	local_bh_disable();
-	KUNIT_EXPECT_TRUE(test, tftpk_limit_tell(&s->tn, &key));
-	KUNIT_EXPECT_FALSE(test, tftpk_limit_tell(&s->tn, &key));
-	KUNIT_EXPECT_TRUE(test, tftpk_limit_tell(&s->tn, &other));
+	KUNIT_EXPECT_TRUE(test, tftpk_limit_claim_event(&s->tn, &key));
+	KUNIT_EXPECT_FALSE(test, tftpk_limit_claim_event(&s->tn, &key));
+	KUNIT_EXPECT_TRUE(test, tftpk_limit_claim_event(&s->tn, &other));
 	local_bh_enable();
 	/* A request does not make it forget. */
 	KUNIT_EXPECT_TRUE(test, limit_request(test, "192.0.2.1"));
 	local_bh_disable();
-	KUNIT_EXPECT_FALSE(test, tftpk_limit_tell(&s->tn, &key));
+	KUNIT_EXPECT_FALSE(test, tftpk_limit_claim_event(&s->tn, &key));
 	local_bh_enable();
 }
 
@@ -481,26 +481,26 @@ static void limit_late_test(struct kunit *test)
 	u32 i;
 
 	limit_key(test, "192.0.2.1", &key);
-	KUNIT_EXPECT_FALSE(test, tftpk_limit_late(&s->tn, &key));
-	tftpk_limit_ended(&s->tn, &key);
-	KUNIT_EXPECT_TRUE(test, tftpk_limit_late(&s->tn, &key));
+	KUNIT_EXPECT_FALSE(test, tftpk_limit_recently_ended(&s->tn, &key));
+	tftpk_limit_note_ended(&s->tn, &key);
+	KUNIT_EXPECT_TRUE(test, tftpk_limit_recently_ended(&s->tn, &key));
 
 	other = key;
 	other.client_port = htons(4712);
-	KUNIT_EXPECT_FALSE(test, tftpk_limit_late(&s->tn, &other));
+	KUNIT_EXPECT_FALSE(test, tftpk_limit_recently_ended(&s->tn, &other));
 	limit_key(test, "192.0.2.2", &other);
-	KUNIT_EXPECT_FALSE(test, tftpk_limit_late(&s->tn, &other));
+	KUNIT_EXPECT_FALSE(test, tftpk_limit_recently_ended(&s->tn, &other));
 	other = key;
 	other.port = &s->v6.main;
-	KUNIT_EXPECT_FALSE(test, tftpk_limit_late(&s->tn, &other));
+	KUNIT_EXPECT_FALSE(test, tftpk_limit_recently_ended(&s->tn, &other));
 
 	/* A few hundred that end do not push it out. */
 	other = key;
 	for (i = 0; i < 500; i++) {
 		other.client_port = htons(5000 + i);
-		tftpk_limit_ended(&s->tn, &other);
+		tftpk_limit_note_ended(&s->tn, &other);
 	}
-	KUNIT_EXPECT_TRUE(test, tftpk_limit_late(&s->tn, &key));
+	KUNIT_EXPECT_TRUE(test, tftpk_limit_recently_ended(&s->tn, &key));
 }
 
 /* ---- state ---- */

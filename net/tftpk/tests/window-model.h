@@ -210,7 +210,7 @@ static inline void model_push(struct model *m)
 		n = min_t(u32, room, MODEL_BURST);
 		for (i = 0; i < n; i++)
 			model_send(m, w->next + i);
-		tftpk_window_sent(w, n, m->now_ns);
+		tftpk_window_note_sent(w, n, m->now_ns);
 	}
 	if (tftpk_window_inflight(w) > w->size)
 		model_fail(m, "more in flight than a window");
@@ -243,7 +243,7 @@ static inline void model_ack(struct model *m, u64 block)
 	case TFTPK_ACK_GAP:
 		model_push(m);
 		break;
-	case TFTPK_ACK_SUSPECT:
+	case TFTPK_ACK_DISORDER:
 		model_await(m);
 		fallthrough;
 	case TFTPK_ACK_STALE:
@@ -257,20 +257,20 @@ static inline void model_server_timer(struct model *m)
 {
 	struct tftpk_window *w = &m->window;
 
-	switch (tftpk_window_expired(w, &m->rtt, true)) {
-	case TFTPK_EXPIRED_PROBE:
+	switch (tftpk_window_recovery(w, &m->rtt, true)) {
+	case TFTPK_RECOVERY_PROBE:
 		m->probes++;
 		tftpk_window_probe(w, &m->rtt, true, m->now_ns);
 		model_send(m, w->next - 1);
 		model_await(m);
 		return;
-	case TFTPK_EXPIRED_UNSENT:
+	case TFTPK_RECOVERY_UNSENT:
 		model_fail(m, "a window was not sent");
 		return;
-	case TFTPK_EXPIRED_LOSS:
-		tftpk_window_back(w);
+	case TFTPK_RECOVERY_GO_BACK:
+		tftpk_window_go_back(w);
 		break;
-	case TFTPK_EXPIRED_TIMEOUT:
+	case TFTPK_RECOVERY_TIMEOUT:
 		m->timeouts++;
 		tftpk_window_timeout(w, &m->rtt);
 		break;

@@ -211,9 +211,9 @@ static const struct ack_case ack_cases[] = {
 
 	/* Sorcerer's Apprentice, RFC 1123 section 4.2.3.1 */
 	{ "a copy that comes along at once", 4, 0, 4, 9, 9, 99, 0, 0, 4,
-	  TFTPK_ACK_SUSPECT, 4, 9 },
+	  TFTPK_ACK_DISORDER, 4, 9 },
 	{ "less than half a round trip", 4, 0, 4, 9, 9, 99, 0, 499, 4,
-	  TFTPK_ACK_SUSPECT, 4, 9 },
+	  TFTPK_ACK_DISORDER, 4, 9 },
 	{ "half a round trip", 4, 0, 4, 9, 9, 99, 0, 500, 4,
 	  TFTPK_ACK_GAP, 4, 5 },
 	{ "repeated once more while in doubt", 4, 0, 4, 9, 9, 99, DISORDER,
@@ -221,9 +221,9 @@ static const struct ack_case ack_cases[] = {
 	{ "repeated when nothing is in flight", 4, 0, 4, 5, 5, 99, 0, 1000, 4,
 	  TFTPK_ACK_STALE, 4, 5 },
 	{ "repeated after this flight was sent twice", 4, 0, 4, 9, 9, 99,
-	  WENT_BACK, 1000, 4, TFTPK_ACK_SUSPECT, 4, 9 },
+	  WENT_BACK, 1000, 4, TFTPK_ACK_DISORDER, 4, 9 },
 	{ "repeated after the last flight was sent twice", 4, 0, 4, 9, 9, 99,
-	  RESENT_BEFORE, 1000, 4, TFTPK_ACK_SUSPECT, 4, 9 },
+	  RESENT_BEFORE, 1000, 4, TFTPK_ACK_DISORDER, 4, 9 },
 	{ "repeated in answer to a probe", 4, 0, 4, 9, 9, 99, PROBED, 1000, 4,
 	  TFTPK_ACK_GAP, 4, 5 },
 	{ "repeated in answer to a probe of a flight sent twice", 4, 0, 4, 9,
@@ -331,7 +331,7 @@ static void window_ack_test(struct kunit *test)
 	/* No round trip was measured: the backoff stays. */
 	KUNIT_EXPECT_EQ(test, rtt.backoff, 3);
 	/* In doubt, the window goes back unless more comes. */
-	if (c->meaning == TFTPK_ACK_SUSPECT || w.next > w.acked + 1)
+	if (c->meaning == TFTPK_ACK_DISORDER || w.next > w.acked + 1)
 		KUNIT_EXPECT_EQ(test, w.disorder,
 				c->meaning != TFTPK_ACK_STALE ||
 				c->flags & DISORDER);
@@ -383,14 +383,14 @@ static void window_sent_test(struct kunit *test)
 	struct tftpk_window w;
 
 	tftpk_window_init(&w, 8000, 8, 8, 0);
-	KUNIT_EXPECT_EQ(test, tftpk_window_sent(&w, 3, 1 * MS), 0);
+	KUNIT_EXPECT_EQ(test, tftpk_window_note_sent(&w, 3, 1 * MS), 0);
 	KUNIT_EXPECT_EQ(test, w.next, 4);
 	KUNIT_EXPECT_EQ(test, w.high, 4);
 	KUNIT_EXPECT_EQ(test, w.flight_ns, 1 * MS);
 	KUNIT_EXPECT_EQ(test, tftpk_window_inflight(&w), 3);
 	KUNIT_EXPECT_EQ(test, tftpk_window_room(&w), 5);
 
-	KUNIT_EXPECT_EQ(test, tftpk_window_sent(&w, 5, 2 * MS), 0);
+	KUNIT_EXPECT_EQ(test, tftpk_window_note_sent(&w, 5, 2 * MS), 0);
 	KUNIT_EXPECT_EQ(test, w.flight_ns, 1 * MS);
 	KUNIT_EXPECT_EQ(test, tftpk_window_room(&w), 0);
 
@@ -402,16 +402,16 @@ static void window_sent_test(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tftpk_window_room(&w), 8);
 
 	/* The part of the window that memory sufficed for, then the rest */
-	KUNIT_EXPECT_EQ(test, tftpk_window_sent(&w, 6, 1000 * MS), 6);
+	KUNIT_EXPECT_EQ(test, tftpk_window_note_sent(&w, 6, 1000 * MS), 6);
 	KUNIT_EXPECT_EQ(test, w.flight_ns, 1000 * MS);
 	KUNIT_EXPECT_EQ(test, tftpk_window_ack(&w, &rtt, 4, 1010 * MS),
 			TFTPK_ACK_GAP);
 	KUNIT_EXPECT_EQ(test, tftpk_window_room(&w), 8);
 	/* 5 to 8 once more, 9 to 12 for the first time */
-	KUNIT_EXPECT_EQ(test, tftpk_window_sent(&w, 8, 1010 * MS), 4);
+	KUNIT_EXPECT_EQ(test, tftpk_window_note_sent(&w, 8, 1010 * MS), 4);
 	KUNIT_EXPECT_EQ(test, w.high, 13);
 	/* Nothing is nothing. */
-	KUNIT_EXPECT_EQ(test, tftpk_window_sent(&w, 0, 1011 * MS), 0);
+	KUNIT_EXPECT_EQ(test, tftpk_window_note_sent(&w, 0, 1011 * MS), 0);
 	KUNIT_EXPECT_EQ(test, w.high, 13);
 	KUNIT_EXPECT_EQ(test, w.next, 13);
 }
@@ -423,26 +423,26 @@ static void window_echo_test(struct kunit *test)
 	struct tftpk_window w;
 
 	tftpk_window_init(&w, 8000, 8, 4, 0);
-	tftpk_window_sent(&w, 4, 0);
+	tftpk_window_note_sent(&w, 4, 0);
 	/* 1 was lost: the client repeats its ACK for 2, 3 and 4. */
 	KUNIT_EXPECT_EQ(test, tftpk_window_ack(&w, &rtt, 0, 1 * MS),
 			TFTPK_ACK_GAP);
-	KUNIT_EXPECT_EQ(test, tftpk_window_sent(&w, 4, 1 * MS), 4);
+	KUNIT_EXPECT_EQ(test, tftpk_window_note_sent(&w, 4, 1 * MS), 4);
 	KUNIT_EXPECT_EQ(test, tftpk_window_ack(&w, &rtt, 0, 1 * MS),
-			TFTPK_ACK_SUSPECT);
+			TFTPK_ACK_DISORDER);
 	KUNIT_EXPECT_EQ(test, tftpk_window_ack(&w, &rtt, 0, 1 * MS),
 			TFTPK_ACK_STALE);
 	KUNIT_EXPECT_EQ(test, tftpk_window_ack(&w, &rtt, 4, 2 * MS),
 			TFTPK_ACK_PROGRESS);
 	/* 5 to 8 are on their way when echoes of 1 to 4 come in. */
-	KUNIT_EXPECT_EQ(test, tftpk_window_sent(&w, 4, 2 * MS), 0);
+	KUNIT_EXPECT_EQ(test, tftpk_window_note_sent(&w, 4, 2 * MS), 0);
 	KUNIT_EXPECT_EQ(test, tftpk_window_ack(&w, &rtt, 4, 3 * MS),
-			TFTPK_ACK_SUSPECT);
+			TFTPK_ACK_DISORDER);
 	KUNIT_EXPECT_EQ(test, tftpk_window_ack(&w, &rtt, 8, 3 * MS),
 			TFTPK_ACK_PROGRESS);
 	KUNIT_EXPECT_FALSE(test, w.disorder);
 	/* That is over: the next repetition is a report again. */
-	KUNIT_EXPECT_EQ(test, tftpk_window_sent(&w, 4, 3 * MS), 0);
+	KUNIT_EXPECT_EQ(test, tftpk_window_note_sent(&w, 4, 3 * MS), 0);
 	KUNIT_EXPECT_EQ(test, tftpk_window_ack(&w, &rtt, 8, 4 * MS),
 			TFTPK_ACK_GAP);
 }
@@ -454,24 +454,24 @@ static void window_probe_test(struct kunit *test)
 	struct tftpk_window w;
 
 	tftpk_window_init(&w, 8000, 8, 4, 0);
-	tftpk_window_sent(&w, 4, 0);
+	tftpk_window_note_sent(&w, 4, 0);
 	tftpk_window_timeout(&w, &rtt);
-	tftpk_window_sent(&w, 4, 200 * MS);
+	tftpk_window_note_sent(&w, 4, 200 * MS);
 	KUNIT_EXPECT_EQ(test, tftpk_window_ack(&w, &rtt, 0, 201 * MS),
-			TFTPK_ACK_SUSPECT);
+			TFTPK_ACK_DISORDER);
 	tftpk_window_probe(&w, &rtt, true, 202 * MS);
 	KUNIT_EXPECT_EQ(test, w.next, 5);
 	/* What stays in doubt is decided by the timer. */
 	KUNIT_EXPECT_EQ(test, tftpk_window_ack(&w, &rtt, 0, 203 * MS),
 			TFTPK_ACK_STALE);
-	tftpk_window_back(&w);
-	tftpk_window_sent(&w, 4, 203 * MS);
+	tftpk_window_go_back(&w);
+	tftpk_window_note_sent(&w, 4, 203 * MS);
 	tftpk_window_probe(&w, &rtt, true, 203 * MS);
 	KUNIT_EXPECT_EQ(test, tftpk_window_ack(&w, &rtt, 0, 204 * MS),
 			TFTPK_ACK_GAP);
-	tftpk_window_sent(&w, 4, 204 * MS);
+	tftpk_window_note_sent(&w, 4, 204 * MS);
 	KUNIT_EXPECT_EQ(test, tftpk_window_ack(&w, &rtt, 0, 205 * MS),
-			TFTPK_ACK_SUSPECT);
+			TFTPK_ACK_DISORDER);
 	/* An answer that tells more than was asked */
 	tftpk_window_probe(&w, &rtt, true, 205 * MS);
 	KUNIT_EXPECT_EQ(test, tftpk_window_ack(&w, &rtt, 4, 206 * MS),
@@ -489,13 +489,13 @@ static void rtt_timed_test(struct kunit *test)
 	struct tftpk_window w;
 
 	tftpk_window_init(&w, 8000, 8, 4, 0);
-	tftpk_window_sent(&w, 4, 1000 * MS);
+	tftpk_window_note_sent(&w, 4, 1000 * MS);
 	tftpk_window_ack(&w, &rtt, 4, 1030 * MS);
 	KUNIT_EXPECT_EQ(test, rtt.srtt, 30000);
 	KUNIT_EXPECT_EQ(test, rtt.min, 30000);
 
 	/* The same ACK again times nothing. */
-	tftpk_window_sent(&w, 4, 1030 * MS);
+	tftpk_window_note_sent(&w, 4, 1030 * MS);
 	tftpk_window_ack(&w, &rtt, 4, 1031 * MS);
 	KUNIT_EXPECT_EQ(test, rtt.srtt, 30000);
 }
@@ -507,23 +507,23 @@ static void rtt_karn_test(struct kunit *test)
 	struct tftpk_window w;
 
 	tftpk_window_init(&w, 8000, 8, 4, 0);
-	tftpk_window_sent(&w, 4, 1000 * MS);
+	tftpk_window_note_sent(&w, 4, 1000 * MS);
 	tftpk_window_timeout(&w, &rtt);
-	tftpk_window_sent(&w, 4, 2000 * MS);
+	tftpk_window_note_sent(&w, 4, 2000 * MS);
 	tftpk_window_ack(&w, &rtt, 4, 2001 * MS);
 	KUNIT_EXPECT_EQ(test, rtt.srtt, 0);
 
 	/* Nor does a probed block give a time. */
-	tftpk_window_sent(&w, 4, 3000 * MS);
+	tftpk_window_note_sent(&w, 4, 3000 * MS);
 	tftpk_window_probe(&w, &rtt, true, 3000 * MS);
 	tftpk_window_ack(&w, &rtt, 8, 3001 * MS);
 	KUNIT_EXPECT_EQ(test, rtt.srtt, 0);
 
 	/* What is new after what is repeated does. */
-	tftpk_window_sent(&w, 4, 4000 * MS);
+	tftpk_window_note_sent(&w, 4, 4000 * MS);
 	tftpk_window_ack(&w, &rtt, 10, 4001 * MS);
 	KUNIT_EXPECT_EQ(test, rtt.srtt, 0);
-	KUNIT_EXPECT_EQ(test, tftpk_window_sent(&w, 4, 4001 * MS), 2);
+	KUNIT_EXPECT_EQ(test, tftpk_window_note_sent(&w, 4, 4001 * MS), 2);
 	tftpk_window_ack(&w, &rtt, 14, 4011 * MS);
 	KUNIT_EXPECT_EQ(test, rtt.srtt, 10000);
 }
@@ -640,30 +640,30 @@ struct expired_case {
 	u32 unsent;		/* blocks that the window allows besides */
 	bool disorder;
 	bool probed;
-	bool verified;
+	bool validated;
 	u8 backoff;
-	enum tftpk_expired wanted;
+	enum tftpk_recovery wanted;
 };
 
 static const struct expired_case expired_cases[] = {
-	{ "all in flight", .verified = true, .wanted = TFTPK_EXPIRED_PROBE },
-	{ "probed", .verified = true, .probed = true,
-	  .wanted = TFTPK_EXPIRED_TIMEOUT },
-	{ "backed off", .verified = true, .backoff = 1,
-	  .wanted = TFTPK_EXPIRED_TIMEOUT },
-	{ "in doubt", .verified = true, .disorder = true,
-	  .wanted = TFTPK_EXPIRED_LOSS },
-	{ "in doubt and probed", .verified = true, .disorder = true,
-	  .probed = true, .wanted = TFTPK_EXPIRED_LOSS },
-	{ "cut short", .verified = true, .unsent = 2,
-	  .wanted = TFTPK_EXPIRED_UNSENT },
-	{ "cut short and in doubt", .verified = true, .unsent = 2,
-	  .disorder = true, .wanted = TFTPK_EXPIRED_UNSENT },
-	{ "unverified", .wanted = TFTPK_EXPIRED_PROBE },
-	{ "unverified and probed", .probed = true,
-	  .wanted = TFTPK_EXPIRED_PROBE },
-	{ "unverified and backed off", .probed = true, .backoff = 2,
-	  .wanted = TFTPK_EXPIRED_PROBE },
+	{ "all in flight", .validated = true, .wanted = TFTPK_RECOVERY_PROBE },
+	{ "probed", .validated = true, .probed = true,
+	  .wanted = TFTPK_RECOVERY_TIMEOUT },
+	{ "backed off", .validated = true, .backoff = 1,
+	  .wanted = TFTPK_RECOVERY_TIMEOUT },
+	{ "in doubt", .validated = true, .disorder = true,
+	  .wanted = TFTPK_RECOVERY_GO_BACK },
+	{ "in doubt and probed", .validated = true, .disorder = true,
+	  .probed = true, .wanted = TFTPK_RECOVERY_GO_BACK },
+	{ "cut short", .validated = true, .unsent = 2,
+	  .wanted = TFTPK_RECOVERY_UNSENT },
+	{ "cut short and in doubt", .validated = true, .unsent = 2,
+	  .disorder = true, .wanted = TFTPK_RECOVERY_UNSENT },
+	{ "unvalidated", .wanted = TFTPK_RECOVERY_PROBE },
+	{ "unvalidated and probed", .probed = true,
+	  .wanted = TFTPK_RECOVERY_PROBE },
+	{ "unvalidated and backed off", .probed = true, .backoff = 2,
+	  .wanted = TFTPK_RECOVERY_PROBE },
 };
 
 KUNIT_ARRAY_PARAM_DESC(expired, expired_cases, desc);
@@ -675,21 +675,21 @@ static void window_expired_test(struct kunit *test)
 	struct tftpk_window w;
 
 	tftpk_window_init(&w, 8000, 8, 4, 0);
-	tftpk_window_sent(&w, 4 - c->unsent, MS);
+	tftpk_window_note_sent(&w, 4 - c->unsent, MS);
 	w.disorder = c->disorder;
 	w.probed = c->probed;
-	KUNIT_EXPECT_EQ(test, tftpk_window_expired(&w, &rtt, c->verified),
+	KUNIT_EXPECT_EQ(test, tftpk_window_recovery(&w, &rtt, c->validated),
 			c->wanted);
 }
 
-/* An unverified client is asked less and less often. */
+/* An unvalidated client is asked less and less often. */
 static void window_probe_backoff_test(struct kunit *test)
 {
 	struct tftpk_rtt rtt = {};
 	struct tftpk_window w;
 
 	tftpk_window_init(&w, 8000, 8, 4, 0);
-	tftpk_window_sent(&w, 4, MS);
+	tftpk_window_note_sent(&w, 4, MS);
 	tftpk_window_probe(&w, &rtt, false, 2 * MS);
 	KUNIT_EXPECT_EQ(test, rtt.backoff, 0);
 	tftpk_window_probe(&w, &rtt, false, 2 * MS);
@@ -705,7 +705,7 @@ static void window_wait_test(struct kunit *test)
 	struct tftpk_window w;
 
 	tftpk_window_init(&w, 8000, 8, 4, 0);
-	tftpk_window_sent(&w, 4, MS);
+	tftpk_window_note_sent(&w, 4, MS);
 	KUNIT_EXPECT_EQ(test, tftpk_window_wait(&w, &rtt, 0), 81000);
 	w.disorder = true;
 	KUNIT_EXPECT_EQ(test, tftpk_window_wait(&w, &rtt, 0), 44000);
@@ -727,15 +727,15 @@ static void rtt_backoff_test(struct kunit *test)
 	for (i = 0; i < 20; i++) {
 		KUNIT_EXPECT_EQ(test, tftpk_rtt_rto(&rtt, U32_MAX, TFTPK_RTO_MIN),
 				TFTPK_RTO_MIN << min(i, 8));
-		tftpk_window_sent(&w, 4, i * NSEC_PER_SEC);
+		tftpk_window_note_sent(&w, 4, i * NSEC_PER_SEC);
 		tftpk_window_timeout(&w, &rtt);
 	}
 	KUNIT_EXPECT_EQ(test, rtt.backoff, 8);
-	tftpk_window_sent(&w, 4, i * NSEC_PER_SEC);
+	tftpk_window_note_sent(&w, 4, i * NSEC_PER_SEC);
 	tftpk_window_ack(&w, &rtt, 4, i * NSEC_PER_SEC);
 	KUNIT_EXPECT_EQ(test, rtt.backoff, 8);
 	KUNIT_EXPECT_EQ(test, tftpk_rtt_probe_wait(&rtt, 4), 0);
-	tftpk_window_sent(&w, 4, i * NSEC_PER_SEC);
+	tftpk_window_note_sent(&w, 4, i * NSEC_PER_SEC);
 	tftpk_window_ack(&w, &rtt, 8, i * NSEC_PER_SEC);
 	KUNIT_EXPECT_EQ(test, rtt.backoff, 0);
 }
@@ -774,7 +774,7 @@ static void rtt_last_test(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tftpk_rtt_due(&rtt, 4), TFTPK_PROBE_MIN);
 	KUNIT_EXPECT_EQ(test, tftpk_rtt_disorder_wait(&rtt), TFTPK_PROBE_MIN);
 
-	tftpk_window_sent(&w, 4, 1 * NSEC_PER_SEC);
+	tftpk_window_note_sent(&w, 4, 1 * NSEC_PER_SEC);
 	tftpk_window_probe(&w, &rtt, true, 1 * NSEC_PER_SEC);
 	tftpk_window_ack(&w, &rtt, 4, 3 * NSEC_PER_SEC);
 	KUNIT_EXPECT_EQ(test, rtt.srtt, 1000);
@@ -783,26 +783,26 @@ static void rtt_last_test(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tftpk_rtt_disorder_wait(&rtt), TFTPK_DISORDER_MAX);
 
 	/* To have waited did not help: what was lost is lost each time. */
-	tftpk_window_sent(&w, 4, 3 * NSEC_PER_SEC);
+	tftpk_window_note_sent(&w, 4, 3 * NSEC_PER_SEC);
 	tftpk_window_probe(&w, &rtt, true, 3 * NSEC_PER_SEC);
 	tftpk_window_ack(&w, &rtt, 8, 6 * NSEC_PER_SEC);
 	KUNIT_EXPECT_EQ(test, rtt.latest, 0);
 	KUNIT_EXPECT_EQ(test, tftpk_rtt_due(&rtt, 4), TFTPK_PROBE_MIN);
-	tftpk_window_sent(&w, 4, 6 * NSEC_PER_SEC);
+	tftpk_window_note_sent(&w, 4, 6 * NSEC_PER_SEC);
 	tftpk_window_probe(&w, &rtt, true, 6 * NSEC_PER_SEC);
 	tftpk_window_ack(&w, &rtt, 12, 8 * NSEC_PER_SEC);
 	KUNIT_EXPECT_EQ(test, rtt.latest, 2000000);
 
-	tftpk_window_sent(&w, 4, 8 * NSEC_PER_SEC);
+	tftpk_window_note_sent(&w, 4, 8 * NSEC_PER_SEC);
 	tftpk_window_timeout(&w, &rtt);
-	tftpk_window_sent(&w, 4, 9 * NSEC_PER_SEC);
+	tftpk_window_note_sent(&w, 4, 9 * NSEC_PER_SEC);
 	/* A part of them says nothing of those that were sent last. */
 	tftpk_window_ack(&w, &rtt, 14, 100 * NSEC_PER_SEC);
 	KUNIT_EXPECT_EQ(test, rtt.latest, 2000000);
 	tftpk_window_ack(&w, &rtt, 16, 100 * NSEC_PER_SEC);
 	KUNIT_EXPECT_EQ(test, rtt.latest, TFTPK_RTT_MAX);
 
-	tftpk_window_sent(&w, 4, 100 * NSEC_PER_SEC);
+	tftpk_window_note_sent(&w, 4, 100 * NSEC_PER_SEC);
 	tftpk_window_ack(&w, &rtt, 20, 100 * NSEC_PER_SEC + 500 * NSEC_PER_USEC);
 	KUNIT_EXPECT_EQ(test, rtt.latest, 500);
 	tftpk_rtt_sample(&rtt, 20 * USEC_PER_SEC);
@@ -859,7 +859,7 @@ static void window_pause_test(struct kunit *test)
 		bool lost = c->lose && i % c->lose == 0;
 		u64 sent = now;
 
-		tftpk_window_sent(&w, 1, now);
+		tftpk_window_note_sent(&w, 1, now);
 		acked = lost ? U64_MAX : now + (c->rtt_us +
 			(pauses ? pause : 0)) * (u64)NSEC_PER_USEC;
 		for (;;) {
@@ -868,12 +868,12 @@ static void window_pause_test(struct kunit *test)
 			if (acked <= due)
 				break;
 			now = due;
-			if (tftpk_window_expired(&w, &rtt, true) ==
-			    TFTPK_EXPIRED_PROBE) {
+			if (tftpk_window_recovery(&w, &rtt, true) ==
+			    TFTPK_RECOVERY_PROBE) {
 				tftpk_window_probe(&w, &rtt, true, now);
 			} else {
 				tftpk_window_timeout(&w, &rtt);
-				tftpk_window_sent(&w, 1, now);
+				tftpk_window_note_sent(&w, 1, now);
 			}
 			arrives = now + c->rtt_us * (u64)NSEC_PER_USEC;
 			needless += !lost;
@@ -899,21 +899,21 @@ static void window_pause_test(struct kunit *test)
 static void window_patience_test(struct kunit *test)
 {
 	struct tftpk_rtt rtt = { .srtt = 1000, .min = 1000,
-				 .patience = TFTPK_RTO_MAX };
+				 .min_wait = TFTPK_RTO_MAX };
 	struct tftpk_window w;
 
 	tftpk_window_init(&w, 8000, 8, 1, 0);
-	tftpk_window_sent(&w, 1, 1000 * MS);
+	tftpk_window_note_sent(&w, 1, 1000 * MS);
 	tftpk_window_ack(&w, &rtt, 1, 1001 * MS);
-	tftpk_window_sent(&w, 1, 1001 * MS);
+	tftpk_window_note_sent(&w, 1, 1001 * MS);
 	KUNIT_EXPECT_EQ(test, tftpk_window_wait(&w, &rtt, 0), TFTPK_RTO_MAX);
 	KUNIT_EXPECT_EQ(test, tftpk_window_ack(&w, &rtt, 1, 1010 * MS),
 			TFTPK_ACK_STALE);
 	KUNIT_EXPECT_EQ(test, tftpk_window_ack(&w, &rtt, 1, 1100 * MS),
-			TFTPK_ACK_SUSPECT);
+			TFTPK_ACK_DISORDER);
 	KUNIT_EXPECT_LE(test, tftpk_window_wait(&w, &rtt, 0), TFTPK_RTO_MIN);
-	KUNIT_EXPECT_EQ(test, tftpk_window_expired(&w, &rtt, true),
-			TFTPK_EXPIRED_LOSS);
+	KUNIT_EXPECT_EQ(test, tftpk_window_recovery(&w, &rtt, true),
+			TFTPK_RECOVERY_GO_BACK);
 }
 
 /* What the administrator has set counts in any case. */
@@ -923,7 +923,7 @@ static void window_floor_test(struct kunit *test)
 	struct tftpk_window w;
 
 	tftpk_window_init(&w, 8000, 8, 4, 0);
-	tftpk_window_sent(&w, 4, MS);
+	tftpk_window_note_sent(&w, 4, MS);
 	KUNIT_EXPECT_EQ(test, tftpk_window_wait(&w, &rtt, 0), 700000);
 	w.disorder = true;
 	KUNIT_EXPECT_EQ(test, tftpk_window_wait(&w, &rtt, 0), 700000);

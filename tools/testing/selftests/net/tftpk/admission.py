@@ -99,13 +99,13 @@ def _(server, how):
     gets(client)
 
 
-def windows(server, number, proved=True, **more):
+def windows(server, number, validated=True, **more):
     """Clients, one after the other, and the windows that they are granted."""
     clients = guests(number, server, **more)
     granted = []
     for client in clients:
         granted.append(int(client.open("file", *LARGE)["windowsize"]))
-        if proved:
+        if validated:
             client.ack(0)
             client.block(1)
             client.ack(1)
@@ -138,7 +138,7 @@ def _(server):
     during(trusting(CLIENTS[family(server)]))
     during(settings(max_pinned=1))
     growth = Growth()
-    windows(server, 16, proved=False)
+    windows(server, 16, validated=False)
     # Nobody gives way who may just be on his way.
     equal("window", [1], windows(server, 1)[1])
     equal("transfers evicted", 0, growth["transfers_evicted"])
@@ -152,12 +152,12 @@ def _(server):
 def _(server):
     during(settings(max_unverified=4))
     growth = Growth()
-    (verified,) = held(server, 1)
+    (validated,) = held(server, 1)
     clients = guests(6, server)
     for client in clients:
         client.open("file", *WINDOW)
         if client is clients[1]:
-            # This proves nothing yet.
+            # This validates nothing yet.
             clients[0].ack(0)
             clients[0].blocks(1, 8)
     growth.expect(transfers_evicted=2, transfers_active=5, requests_dropped=0)
@@ -167,7 +167,7 @@ def _(server):
     for client in clients[2:]:
         client.ack(0)
         client.blocks(1, 8)
-    goes_on(verified)
+    goes_on(validated)
     # Who is gone may ask again.
     gets(clients[0])
 

@@ -633,7 +633,7 @@ def _(server):
             fence()
             answers = [packet for _, packet in client.arrived()]
             assert answers == [oack] * min(len(answers), 2), answers
-            # Another one takes the place of what has proved nothing.
+            # Another one takes the place of an unvalidated one.
             oack = client.open("other", *WINDOW, ("tsize", 0))
             equal("tsize", str(len(OTHER)), oack["tsize"])
             growth.expect(transfers_started=2, transfers_aborted=1)

@@ -29,7 +29,7 @@ def load(window, file="file", *options):
 
 
 def begin(client):
-    """A transfer whose client has proved to be there."""
+    """A transfer whose client is validated."""
     client.open("file", ("blksize", 1428))
     for block in 0, 1:
         client.ack(block)

@@ -169,7 +169,7 @@ def _(server):
             growth.expect(requests=10, requests_repeated=8, transfers_started=1, transfers_active=1)
 
 
-@test("a request for another file ends what has proved nothing")
+@test("a request for another file ends an unvalidated one")
 def _(server):
     growth = Growth()
     with Client(server) as client:
@@ -218,7 +218,7 @@ def _(server, which):
         new = client.sender
         assert isinstance(packet, Oack), packet
         growth.expect(transfers_started=2, transfers_active=2, transfers_aborted=0)
-        # The old one goes on, as long as the new one has proved nothing.
+        # The old one goes on, as long as the new one is unvalidated.
         client.ack(16)
         block_from(client, old, 24)
         client.send(ack(0), to=new)
@@ -702,7 +702,7 @@ def _(server):
         between("wait", 0.02, came[0] - begun, 0.3)
 
 
-@test("an unverified transfer is forgotten after 5 s", timed=True)
+@test("an unvalidated transfer is forgotten after 5 s", timed=True)
 def _(server):
     with Client(server) as client:
         client.open("file", *WINDOW)
