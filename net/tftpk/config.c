@@ -83,17 +83,45 @@ static int tftpk_may_open_as(struct sk_buff *skb, kuid_t uid, kgid_t gid,
 	return 0;
 }
 
-int tftpk_nl_export_add_doit(struct sk_buff *skb, struct genl_info *info)
+/* How a folder is to be served, and whether the sender may have it so. */
+static int tftpk_get_export_options(struct sk_buff *skb, struct genl_info *info,
+				    struct tftpk_export_options *options)
 {
-	struct tftpk_net *tn = tftpk_net(genl_info_net(info));
 	u32 uid = TFTPK_UNPRIVILEGED, gid = TFTPK_UNPRIVILEGED;
-	struct tftpk_export_options options = {
+
+	*options = (struct tftpk_export_options) {
 		.prefix = tftpk_get_string(info, TFTPK_A_EXPORT_PREFIX),
 		.max_blksize = TFTPK_UNSET,
 		.min_timeout = TFTPK_UNSET,
 		.no_symlinks = info->attrs[TFTPK_A_EXPORT_NO_SYMLINKS],
 		.no_tsize = info->attrs[TFTPK_A_EXPORT_NO_TSIZE],
 	};
+	if (info->attrs[TFTPK_A_EXPORT_UID])
+		uid = nla_get_u32(info->attrs[TFTPK_A_EXPORT_UID]);
+	if (info->attrs[TFTPK_A_EXPORT_GID])
+		gid = nla_get_u32(info->attrs[TFTPK_A_EXPORT_GID]);
+	if (info->attrs[TFTPK_A_EXPORT_MAX_BLKSIZE])
+		options->max_blksize =
+			nla_get_u32(info->attrs[TFTPK_A_EXPORT_MAX_BLKSIZE]);
+	if (info->attrs[TFTPK_A_EXPORT_MIN_TIMEOUT])
+		options->min_timeout =
+			nla_get_u32(info->attrs[TFTPK_A_EXPORT_MIN_TIMEOUT]);
+	if (info->attrs[TFTPK_A_EXPORT_ROLLOVER])
+		options->rollover =
+			nla_get_u8(info->attrs[TFTPK_A_EXPORT_ROLLOVER]);
+	options->uid = make_kuid(&init_user_ns, uid);
+	options->gid = make_kgid(&init_user_ns, gid);
+	if (!uid_valid(options->uid) || !gid_valid(options->gid)) {
+		NL_SET_ERR_MSG(info->extack, "no such user or group id");
+		return -EINVAL;
+	}
+	return tftpk_may_open_as(skb, options->uid, options->gid, info->extack);
+}
+
+int tftpk_nl_export_add_doit(struct sk_buff *skb, struct genl_info *info)
+{
+	struct tftpk_net *tn = tftpk_net(genl_info_net(info));
+	struct tftpk_export_options options;
 	struct tftpk_export *export;
 	struct sk_buff *reply;
 	void *hdr;
@@ -101,26 +129,7 @@ int tftpk_nl_export_add_doit(struct sk_buff *skb, struct genl_info *info)
 
 	if (GENL_REQ_ATTR_CHECK(info, TFTPK_A_EXPORT_PATH))
 		return -EINVAL;
-	if (info->attrs[TFTPK_A_EXPORT_UID])
-		uid = nla_get_u32(info->attrs[TFTPK_A_EXPORT_UID]);
-	if (info->attrs[TFTPK_A_EXPORT_GID])
-		gid = nla_get_u32(info->attrs[TFTPK_A_EXPORT_GID]);
-	if (info->attrs[TFTPK_A_EXPORT_MAX_BLKSIZE])
-		options.max_blksize =
-			nla_get_u32(info->attrs[TFTPK_A_EXPORT_MAX_BLKSIZE]);
-	if (info->attrs[TFTPK_A_EXPORT_MIN_TIMEOUT])
-		options.min_timeout =
-			nla_get_u32(info->attrs[TFTPK_A_EXPORT_MIN_TIMEOUT]);
-	if (info->attrs[TFTPK_A_EXPORT_ROLLOVER])
-		options.rollover =
-			nla_get_u8(info->attrs[TFTPK_A_EXPORT_ROLLOVER]);
-	options.uid = make_kuid(&init_user_ns, uid);
-	options.gid = make_kgid(&init_user_ns, gid);
-	if (!uid_valid(options.uid) || !gid_valid(options.gid)) {
-		NL_SET_ERR_MSG(info->extack, "no such user or group id");
-		return -EINVAL;
-	}
-	err = tftpk_may_open_as(skb, options.uid, options.gid, info->extack);
+	err = tftpk_get_export_options(skb, info, &options);
 	if (err)
 		return err;
 

@@ -579,6 +579,29 @@ static void tftpk_send_advance(struct tftpk_transfer *t, bool first)
 	tftpk_file_release(&t->source, tftpk_transfer_acked_bytes(t));
 }
 
+/* Do what an ACK calls for, before which @acked blocks were acknowledged. */
+static void tftpk_send_react(struct tftpk_transfer *t, enum tftpk_ack ack,
+			     u64 acked, u64 now_ns, struct sk_buff_head *out)
+{
+	switch (ack) {
+	case TFTPK_ACK_DISORDER:
+		tftpk_send_await(t);
+		fallthrough;
+	case TFTPK_ACK_STALE:
+		tftpk_stats_inc(t->tn, TFTPK_A_STATS_ACKS_IGNORED);
+		break;
+	case TFTPK_ACK_DONE:
+		tftpk_transfer_end(t, TFTPK_OUTCOME_COMPLETED);
+		break;
+	case TFTPK_ACK_PROGRESS:
+	case TFTPK_ACK_GAP:
+		tftpk_send_push(t, now_ns, out);
+		if (acked && t->window.acked != acked)
+			tftpk_send_confirm(t, out);
+		break;
+	}
+}
+
 /**
  * tftpk_send_ack() - an ACK arrived
  * @key: client, and the transfer identifier
@@ -634,23 +657,7 @@ void tftpk_send_ack(const struct tftpk_key *key, u16 block,
 		/* It asks for the first window, and may be asked again. */
 		t->peer.tries = 0;
 	}
-	switch (ack) {
-	case TFTPK_ACK_DISORDER:
-		tftpk_send_await(t);
-		fallthrough;
-	case TFTPK_ACK_STALE:
-		tftpk_stats_inc(t->tn, TFTPK_A_STATS_ACKS_IGNORED);
-		break;
-	case TFTPK_ACK_DONE:
-		tftpk_transfer_end(t, TFTPK_OUTCOME_COMPLETED);
-		break;
-	case TFTPK_ACK_PROGRESS:
-	case TFTPK_ACK_GAP:
-		tftpk_send_push(t, now_ns, &out);
-		if (acked && t->window.acked != acked)
-			tftpk_send_confirm(t, &out);
-		break;
-	}
+	tftpk_send_react(t, ack, acked, now_ns, &out);
 out:
 	tftpk_transfer_unlock_send(t, &out);
 	if (first)
