@@ -189,9 +189,8 @@ static bool tftpk_window_is_echo(const struct tftpk_window *w,
 #define TFTPK_CALM		16
 #define TFTPK_CALM_AGAIN	64
 
-/* How far copies of either kind may outnumber the others. */
-#define TFTPK_NEEDLESS_MAX	2
-#define TFTPK_NEEDED_MAX	8
+/* How far copies of either kind, needless and needed, count beyond the others. */
+#define TFTPK_COPIES_AHEAD	2
 
 /* Twice the longest pause, within limits. */
 static u32 tftpk_rtt_pause_padded(const struct tftpk_rtt *rtt)
@@ -229,7 +228,7 @@ static void tftpk_rtt_note_needed_copy(struct tftpk_rtt *rtt, u32 us)
 		rtt->min_wait = max(rtt->min_wait, 2 * us);
 		return;
 	}
-	rtt->needless = max(rtt->needless - 1, -TFTPK_NEEDED_MAX);
+	rtt->needless = max(rtt->needless - 1, -TFTPK_COPIES_AHEAD);
 	rtt->min_wait = rtt->needless > 0 ? tftpk_rtt_pause_padded(rtt) : 0;
 }
 
@@ -237,7 +236,7 @@ static void tftpk_rtt_note_needed_copy(struct tftpk_rtt *rtt, u32 us)
 static void tftpk_rtt_note_needless_copy(struct tftpk_rtt *rtt, u32 us, u8 copies)
 {
 	rtt->pause = max(rtt->pause, us);
-	rtt->needless = min(rtt->needless + copies, TFTPK_NEEDLESS_MAX);
+	rtt->needless = min(rtt->needless + copies, TFTPK_COPIES_AHEAD);
 	if (rtt->needless <= 0)
 		return;
 	rtt->min_wait = rtt->needless > 1 && !rtt->lossy ?
