@@ -20,7 +20,7 @@ static const char *remedy_for(int error)
 {
 	switch (error) {
 	case EPERM:
-		return "this needs CAP_NET_ADMIN: run it as root; a container's root is not enough";
+		return "this needs CAP_NET_ADMIN: run it as root; but for monitor, a container's root is not enough";
 	case EACCES:
 		return "let others in by chmod, or choose who reads by --uid and --gid";
 	case EADDRINUSE:

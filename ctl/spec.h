@@ -236,7 +236,7 @@ static const struct field counters[] = {
 	  .doc = "requests beyond what their source may send" },
 	{ .attr = TFTPK_A_STATS_TRANSFERS_EVICTED, .type = FIELD_NUMBER,
 	  .name = "transfers-evicted",
-	  .doc = "unverified transfers that made room for newer ones" },
+	  .doc = "unvalidated transfers that made room for newer ones" },
 	{ .attr = TFTPK_A_STATS_PACKETS_STRANGE, .type = FIELD_NUMBER,
 	  .name = "packets-strange",
 	  .doc = "packets to a transfer's port from elsewhere" },

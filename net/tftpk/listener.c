@@ -307,7 +307,7 @@ void tftpk_listener_follow(struct tftpk_listener *listener)
 	tftpk_listener_unbind(listener);
 	/* Where that fails it waits on. */
 	tftpk_listener_bind(listener);
-	/* Pairs with tftpk_request_refusal(): its sockets are open. */
+	/* Pairs with tftpk_request_admit(): its sockets are open. */
 	smp_store_release(&listener->dead, false);
 	tn->generation++;
 }

@@ -453,9 +453,20 @@ static int tftpk_lookup_client(struct sk_buff *skb, struct genl_info *info)
 	if (info->attrs[TFTPK_A_LOOKUP_IFINDEX])
 		ifindex = nla_get_u32(info->attrs[TFTPK_A_LOOKUP_IFINDEX]);
 
+	if (!ifindex &&
+	    ipv6_addr_type(&asker.key.client) & IPV6_ADDR_LINKLOCAL) {
+		NL_SET_ERR_MSG(info->extack,
+			       "a link-local address needs an interface");
+		return -EINVAL;
+	}
+
 	mutex_lock(&tn->mutex);
 	local_bh_disable();
 	rcu_read_lock();
+	if (ifindex && !dev_get_by_index_rcu(tn->net, ifindex)) {
+		err = -ENODEV;
+		goto out;
+	}
 	tftpk_find_listener(tn, ifindex, &asker);
 	err = tftpk_put_client(skb, tn, &asker);
 	if (asker.class == TFTPK_CLIENT_CLASS_TRUSTED)
@@ -463,10 +474,13 @@ static int tftpk_lookup_client(struct sk_buff *skb, struct genl_info *info)
 	if (network && !err)
 		err = tftpk_put_network(skb, TFTPK_A_LOOKUP_NETWORK,
 					TFTPK_A_LOOKUP_PREFIX_LENGTH, network);
+	if (err)
+		err = -EMSGSIZE;
+out:
 	rcu_read_unlock();
 	local_bh_enable();
 	mutex_unlock(&tn->mutex);
-	return err ? -EMSGSIZE : 0;
+	return err;
 }
 
 int tftpk_nl_lookup_doit(struct sk_buff *skb, struct genl_info *info)

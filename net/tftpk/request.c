@@ -281,7 +281,7 @@ static const char *tftpk_request_admit(struct tftpk_transfer *t)
 
 	if (READ_ONCE(tn->settings.draining))
 		return "server is draining";
-	/* Pairs with tftpk_pools_renew(). */
+	/* Pairs with tftpk_listener_renew() and tftpk_listener_follow(). */
 	if (tn->closing || smp_load_acquire(&key->port->listener->dead))
 		return "server busy";
 	if (atomic_read(&tn->active) >= READ_ONCE(tn->settings.max_transfers))
@@ -305,8 +305,8 @@ static const char *tftpk_request_admit(struct tftpk_transfer *t)
  */
 static int tftpk_request_start(struct tftpk_net *tn,
 			       const struct tftpk_key *key,
-				struct sk_buff *skb, u32 hash, bool near,
-				const char **reason)
+			       struct sk_buff *skb, u32 hash, bool near,
+			       const char **reason)
 {
 	struct tftpk_transfer *t, *oldest = NULL;
 	const char *refusal;

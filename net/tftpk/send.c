@@ -552,7 +552,7 @@ static void tftpk_send_take_oack_ack(struct tftpk_transfer *t, u16 block,
 
 /* A validated client acknowledged new data, so the way to it is good (RFC 1122 section
  * 2.3.2.1, RFC 4861 section 7.3.1): its neighbour need not be asked, which may be a
- * ROM that answers no ARP while it loads. At a single port a stranger proves nothing.
+ * ROM that answers no ARP while it loads. At a single port an ACK validates nobody.
  */
 static void tftpk_send_confirm(const struct tftpk_transfer *t,
 			       struct sk_buff_head *out)

@@ -3,16 +3,11 @@
  * The server of a network namespace: where it listens, what it exports, and the order
  * in which all of it is opened and closed.
  */
-#include <linux/dcache.h>
-#include <linux/fs.h>
 #include <linux/netdevice.h>
 #include <linux/netlink.h>
-#include <linux/ratelimit.h>
+#include <linux/path.h>
 #include <linux/rculist.h>
-#include <linux/slab.h>
-#include <linux/wait_bit.h>
 #include <linux/workqueue.h>
-#include <net/ip.h>
 #include <net/ipv6.h>
 
 #include "transfer.h"

@@ -13,7 +13,9 @@
 
 static struct rhashtable tftpk_table;
 
-/* Clients differ in what is hashed; the rest is compared. */
+/* All by which many transfers may differ: also the address asked, of a server that has
+ * a whole prefix, and the interface of clients with one link-local address.
+ */
 static u32 tftpk_key_hash(const void *data, u32 len, u32 seed)
 {
 	const struct tftpk_key *key = data;
@@ -21,6 +23,7 @@ static u32 tftpk_key_hash(const void *data, u32 len, u32 seed)
 	const u32 words[] = {
 		client[0], client[1], client[2], client[3],
 		(__force u16)key->client_port, (unsigned long)key->port >> 3,
+		key->scope, (__force u32)key->local.s6_addr32[3],
 	};
 
 	return jhash2(words, ARRAY_SIZE(words), seed);

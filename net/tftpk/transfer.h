@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A transfer, and what the files that serve it offer each other. Each calls only
- * those after it: input.c, request.c, send.c, transfer.c, then event.c, file.c,
- * limit.c and table.c, then output.c.
+ * A transfer, and what the files that serve it offer each other. CONTRIBUTING.md says
+ * which of them calls which.
  *
  * Glossary:
  *

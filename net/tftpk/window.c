@@ -130,7 +130,7 @@ static u32 tftpk_rtt_due(const struct tftpk_rtt *rtt, u32 inflight)
  */
 static enum tftpk_ack tftpk_window_take_repeat(struct tftpk_window *w,
 					       const struct tftpk_rtt *rtt,
-					    u64 now_ns)
+					       u64 now_ns)
 {
 	bool no_echo = !w->went_back && !w->resent_before &&
 			/* If the network copies an ACK, both arrive at once. */
@@ -140,8 +140,8 @@ static enum tftpk_ack tftpk_window_take_repeat(struct tftpk_window *w,
 	if (!tftpk_window_inflight(w) || w->disorder)
 		return TFTPK_ACK_STALE;
 	/* In lock step a repeated ACK reports nothing: the client has timed
-	 * out, and this side will do so, too. But if this side is patient and
-	 * the client is not, it does not pause.
+	 * out, and this side will do so, too. But if this side waits longer
+	 * than the client does, that does not pause.
 	 */
 	if (w->size == 1) {
 		w->disorder = rtt->min_wait &&
@@ -180,7 +180,8 @@ static bool tftpk_window_is_echo(const struct tftpk_window *w,
  * one the server waits as long as it ever does.
  *
  * Where packets are lost as well, each wait costs far more than a copy. So copies that
- * were needed weigh against the others: only a client that needed fewer is waited for.
+ * were needed weigh against the others: only a client that needed fewer of late is
+ * waited for.
  */
 
 /* Flights after which a client is steady: where it is not known whether it paused,
@@ -507,7 +508,7 @@ void tftpk_window_timeout(struct tftpk_window *w, struct tftpk_rtt *rtt)
  */
 enum tftpk_recovery tftpk_window_recovery(const struct tftpk_window *w,
 					  const struct tftpk_rtt *rtt,
-					bool validated)
+					  bool validated)
 {
 	if (tftpk_window_room(w))
 		return TFTPK_RECOVERY_UNSENT;

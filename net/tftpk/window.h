@@ -77,8 +77,9 @@ struct tftpk_window {
  * @latest: the latest round trip, or an upper bound of it; 0 if unknown
  * @latest_probed: @latest comes from a flight that was probed
  * @calm: flights in a row that were answered before a probe was due
- * @needless: copies of which the client had no need, less those that it needed
- * @lossy: the client needed the latest copy
+ * @needless: copies of which the client had no need, less those that it needed, as far
+ *	as TFTPK_COPIES_AHEAD
+ * @lossy: the client needed a copy, and has not been waited for since
  * @floor: nothing is sent again sooner, as the administrator has it
  * @pause: longest pause of the client that is known
  * @min_wait: nothing is sent again sooner, as these call for; 0 for a steady client
@@ -143,7 +144,7 @@ u32 tftpk_window_wait(const struct tftpk_window *w, const struct tftpk_rtt *rtt,
 		      u32 utimeout);
 enum tftpk_recovery tftpk_window_recovery(const struct tftpk_window *w,
 					  const struct tftpk_rtt *rtt,
-					bool validated);
+					  bool validated);
 void tftpk_window_go_back(struct tftpk_window *w);
 void tftpk_window_probe(struct tftpk_window *w, struct tftpk_rtt *rtt,
 			bool validated, u64 now_ns);

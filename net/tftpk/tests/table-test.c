@@ -3,6 +3,7 @@
  * Unit tests of transfers' ids: they do not repeat, and a dump finds each once.
  */
 #include <kunit/test.h>
+#include <net/ipv6.h>
 
 #include "../table.c"
 
@@ -127,6 +128,26 @@ static void table_wrap_test(struct kunit *test)
 
 /* ---- state ---- */
 
+/* One client on many networks, or of many addresses of the server: no chain of them. */
+static void table_hash_test(struct kunit *test)
+{
+	struct tftpk_key key = {};
+	u32 i, k, hash[2 * TABLE_N];
+
+	ipv6_addr_set(&key.client, htonl(0xfe800000), 0, 0, htonl(1));
+	for (i = 0; i < TABLE_N; i++) {
+		key.scope = i;
+		key.local.s6_addr32[3] = 0;
+		hash[i] = tftpk_key_hash(&key, sizeof(key), 1);
+		key.scope = 0;
+		key.local.s6_addr32[3] = htonl(i + 1);
+		hash[TABLE_N + i] = tftpk_key_hash(&key, sizeof(key), 1);
+	}
+	for (i = 0; i < 2 * TABLE_N; i++)
+		for (k = 0; k < i; k++)
+			KUNIT_ASSERT_NE(test, hash[i], hash[k]);
+}
+
 static int table_init(struct kunit *test)
 {
 	struct table_state *s = kunit_kzalloc(test, sizeof(*s), GFP_KERNEL);
@@ -155,6 +176,7 @@ static struct kunit_case table_cases[] = {
 	KUNIT_CASE(table_dump_test),
 	KUNIT_CASE(table_again_test),
 	KUNIT_CASE(table_wrap_test),
+	KUNIT_CASE(table_hash_test),
 	{}
 };
 

@@ -635,7 +635,7 @@ static void rtt_rto_test(struct kunit *test)
 /* Timeouts double, eight times at most; the next sample puts an end to that. */
 /* ---- the wait, and what comes after it ---- */
 
-struct expired_case {
+struct recovery_case {
 	const char *desc;
 	u32 unsent;		/* blocks that the window allows besides */
 	bool disorder;
@@ -645,7 +645,7 @@ struct expired_case {
 	enum tftpk_recovery wanted;
 };
 
-static const struct expired_case expired_cases[] = {
+static const struct recovery_case recovery_cases[] = {
 	{ "all in flight", .validated = true, .wanted = TFTPK_RECOVERY_PROBE },
 	{ "probed", .validated = true, .probed = true,
 	  .wanted = TFTPK_RECOVERY_TIMEOUT },
@@ -666,11 +666,11 @@ static const struct expired_case expired_cases[] = {
 	  .wanted = TFTPK_RECOVERY_PROBE },
 };
 
-KUNIT_ARRAY_PARAM_DESC(expired, expired_cases, desc);
+KUNIT_ARRAY_PARAM_DESC(recovery, recovery_cases, desc);
 
-static void window_expired_test(struct kunit *test)
+static void window_recovery_test(struct kunit *test)
 {
-	const struct expired_case *c = test->param_value;
+	const struct recovery_case *c = test->param_value;
 	struct tftpk_rtt rtt = { .srtt = 1000, .backoff = c->backoff };
 	struct tftpk_window w;
 
@@ -820,6 +820,7 @@ struct pause_case {
 	u32 lose;		/* the block that is lost, and each so many later */
 	u32 needless;		/* copies, at most */
 	u32 recovered_us;	/* when a lost block arrives, at most */
+	u32 first_lose;		/* only so many blocks, and no pause before that */
 };
 
 static const struct pause_case pause_cases[] = {
@@ -836,6 +837,7 @@ static const struct pause_case pause_cases[] = {
 	{ "none, and losses", 300, 0, 0, 0, 40, 0, 61000 },
 	{ "none, and many losses", 300, 0, 0, 0, 5, 0, 140000 },
 	{ "of 60 ms, and more losses", 300, 60000, 0, 31, 5, 40, 140000 },
+	{ "of 60 ms, after losses", 300, 60000, 0, 20, 5, 4, 140000, 500 },
 	{ "none, and losses far away", 40000, 0, 0, 0, 40, 0, 140000 },
 };
 
@@ -855,8 +857,9 @@ static void window_pause_test(struct kunit *test)
 	tftpk_window_init(&w, 8 * 1000, 8, 1, 0);
 	tftpk_rtt_sample(&rtt, c->rtt_us);
 	for (i = 1; i <= 1000; i++) {
-		bool pauses = c->every && i % c->every == 0;
-		bool lost = c->lose && i % c->lose == 0;
+		bool pauses = c->every && i > c->first_lose && i % c->every == 0;
+		bool lost = c->lose && i % c->lose == 0 &&
+			    (!c->first_lose || i <= c->first_lose);
 		u64 sent = now;
 
 		tftpk_window_note_sent(&w, 1, now);
@@ -896,7 +899,7 @@ static void window_pause_test(struct kunit *test)
 /* A patient server still hears a client that is not: its repeated ACK reports a loss,
  * if it comes late enough.
  */
-static void window_patience_test(struct kunit *test)
+static void window_min_wait_test(struct kunit *test)
 {
 	struct tftpk_rtt rtt = { .srtt = 1000, .min = 1000,
 				 .min_wait = TFTPK_RTO_MAX };
@@ -943,7 +946,7 @@ static struct kunit_case window_cases[] = {
 	KUNIT_CASE(window_sent_test),
 	KUNIT_CASE(window_echo_test),
 	KUNIT_CASE(window_probe_test),
-	KUNIT_CASE_PARAM(window_expired_test, expired_gen_params),
+	KUNIT_CASE_PARAM(window_recovery_test, recovery_gen_params),
 	KUNIT_CASE(window_probe_backoff_test),
 	KUNIT_CASE(window_wait_test),
 	KUNIT_CASE(rtt_timed_test),
@@ -955,7 +958,7 @@ static struct kunit_case window_cases[] = {
 	KUNIT_CASE(rtt_probe_test),
 	KUNIT_CASE(rtt_last_test),
 	KUNIT_CASE_PARAM(window_pause_test, pause_gen_params),
-	KUNIT_CASE(window_patience_test),
+	KUNIT_CASE(window_min_wait_test),
 	KUNIT_CASE(window_floor_test),
 	{}
 };

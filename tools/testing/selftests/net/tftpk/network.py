@@ -18,7 +18,7 @@ import time
 
 from lib import (
     CLIENTS, FAR, SERVERS, Client, Code, Error, Growth, Oack, Op, Transfer, ack, between, command,
-    content, ctl, defer, during, equal, execute, family, fence, fetch, headers, inside, ip, listening,
+    content, ctl, defer, during, equal, execute, family, fence, fetch, headers, inside, ip, listening, mac,
     make, namespaces, netem, nft, quiet, reach, request, routed, run, same, served, settings,
     shows, sysctl, test, told, wait_for,
 )
@@ -353,6 +353,68 @@ def _(server):
     for ident, fragment in got:
         parts.setdefault(ident, []).append(fragment & IP_OFFSET)
     equal("offsets", {(0, 185, 370)}, {tuple(sorted(offsets)) for offsets in parts.values()})
+
+
+# ---- clients that answer no ARP ----
+
+
+MUTE = """
+table {table} mute {{
+	chain out {{
+		type filter hook output priority 0;
+		{match} drop
+	}}
+}}
+"""
+
+
+def mute_neighbours(server):
+    """From now on the client tells nobody where it is; the server asks often."""
+    kind, other = ("ipv6", CLIENTS["IPv6"]) if ":" in server else ("ipv4", CLIENTS["IPv4"])
+    for key, value in (("base_reachable_time_ms", 1000), ("delay_first_probe_time", 1), ("retrans_time_ms", 100)):
+        path = f"{kind}/neigh/to-client/{key}"
+        with inside("server"), open(f"/proc/sys/net/{path}", encoding="ascii") as file:
+            defer(sysctl, "server", path, file.read().strip())
+        sysctl("server", path, value)
+    ip("client", f"neigh replace {server} lladdr {mac('server', 'to-client').hex(':')} dev to-server nud permanent")
+    defer(ip, "client", f"neigh del {server} dev to-server")
+    match = "icmpv6 type { nd-neighbor-advert, nd-neighbor-solicit }" if ":" in server else ""
+    table = "ip6" if ":" in server else "arp"
+    nft("client", MUTE.format(table=table, match=match))
+    defer(nft, "client", f"delete table {table} mute\n")
+    return other
+
+
+def neighbour(other):
+    return command("ip", "-n", "server", "neigh", "show", other)
+
+
+@test("a client that answers no ARP while it loads", timed=True)
+def _(server):
+    reach(server, None)
+    other = mute_neighbours(server)
+    found = f"neigh replace {other} lladdr {mac('client', 'to-server').hex(':')} dev to-client nud reachable"
+    ip("server", found)
+    defer(ip, "server", f"neigh del {other} dev to-client")
+    # Without anything that confirms it the server forgets where it is.
+    with inside("server"), socket.socket(socket.AF_INET6 if ":" in other else socket.AF_INET, socket.SOCK_DGRAM) as plain:
+        for _ in range(40):
+            with contextlib.suppress(OSError):
+                plain.sendto(b"", (other, 9))
+            time.sleep(0.2)
+    assert "lladdr" not in neighbour(other), neighbour(other)
+    ip("server", found)
+    growth = Growth()
+    with Client(server) as client:
+        # It is so slow that it is asked again.
+        transfer = Transfer(client, "file", ("blksize", 1024), lossy=True)
+        for _ in range(40):
+            transfer.step()
+            time.sleep(0.2)
+        client.peer = None
+    assert "lladdr" in neighbour(other), neighbour(other)
+    growth.expect(transfers_started=1)
+    ctl("kill", other)
 
 
 # ---- addresses and interfaces ----

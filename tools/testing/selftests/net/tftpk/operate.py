@@ -197,6 +197,9 @@ def _():
     ctl("unlisten", "*", "dev", "blue")
     wanted = {"source": "unserved", "gateway": None, "burst": None, "window_size": None}
     has("without a listener", wanted, source(CLIENT))
+    done = execute("tftpkctl", "-n", "server", "test", "large", "--from", "fe80::7")
+    matches("without an interface", "*a link-local address needs an interface*", done.stderr)
+    equal("status", 1, done.returncode)
 
 
 # ---- kill and drain ----
