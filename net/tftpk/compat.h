@@ -68,6 +68,12 @@ int vfs_path_lookup(struct dentry *dentry, struct vfsmount *mnt,
 }
 #endif
 
+/* Mainline has it since 6.8, and later releases of 6.1. Older ones check this flag. */
+#include <net/genetlink.h>
+#ifndef GENL_MCAST_CAP_NET_ADMIN
+#define GENL_MCAST_CAP_NET_ADMIN	GENL_UNS_ADMIN_PERM
+#endif
+
 /* Mainline has it since 6.10, Debian's 6.1 since 6.1.187. */
 #include <net/ip6_fib.h>
 #ifndef dst_rt6_info
