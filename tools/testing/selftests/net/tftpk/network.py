@@ -394,7 +394,8 @@ def _(server):
     reach(server, None)
     other = mute_neighbours(server)
     found = f"neigh replace {other} lladdr {mac('client', 'to-server').hex(':')} dev to-client nud reachable"
-    ip("server", found)
+    # Anew, for its timer has been set already.
+    ip("server", f"neigh del {other} dev to-client", found)
     defer(ip, "server", f"neigh del {other} dev to-client")
     # Without anything that confirms it the server forgets where it is.
     with inside("server"), socket.socket(socket.AF_INET6 if ":" in other else socket.AF_INET, socket.SOCK_DGRAM) as plain:
