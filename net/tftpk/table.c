@@ -14,7 +14,8 @@
 static struct rhashtable tftpk_table;
 
 /* All by which many transfers may differ: also the address asked, of a server that has
- * a whole prefix, and the interface of clients with one link-local address.
+ * a whole prefix, and the interface of clients with one link-local address. Six words,
+ * once per ACK: the seed keeps the sum from being chosen.
  */
 static u32 tftpk_key_hash(const void *data, u32 len, u32 seed)
 {
@@ -22,8 +23,9 @@ static u32 tftpk_key_hash(const void *data, u32 len, u32 seed)
 	const u32 *client = (__force const u32 *)key->client.s6_addr32;
 	const u32 words[] = {
 		client[0], client[1], client[2], client[3],
-		(__force u16)key->client_port, (unsigned long)key->port >> 3,
-		key->scope, (__force u32)key->local.s6_addr32[3],
+		(u32)(__force u16)key->client_port << 16 ^ key->scope,
+		((unsigned long)key->port >> 3) +
+			(__force u32)key->local.s6_addr32[3] * (seed | 1),
 	};
 
 	return jhash2(words, ARRAY_SIZE(words), seed);

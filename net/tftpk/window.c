@@ -199,12 +199,12 @@ static u32 tftpk_rtt_pause_padded(const struct tftpk_rtt *rtt)
 	return clamp(2 * rtt->pause, (u32)TFTPK_PAUSE_MIN, (u32)TFTPK_RTO_MAX);
 }
 
-/* A flight of which nothing was sent again took @us; a probe of a steady client would
- * have been due after @due.
- */
-static void tftpk_rtt_note_undisturbed(struct tftpk_rtt *rtt, u32 us, u32 due)
+/* A flight of so many blocks, of which nothing was sent again, took @us. */
+static void tftpk_rtt_note_undisturbed(struct tftpk_rtt *rtt, u32 us,
+				       u32 inflight)
 {
-	if (us >= due) {
+	/* No probe is due as soon as that, as a rule. */
+	if (us >= TFTPK_PROBE_MIN && us >= tftpk_rtt_due(rtt, inflight)) {
 		rtt->calm = 0;
 		rtt->pause = max(rtt->pause, us);
 		if (rtt->min_wait)
@@ -214,8 +214,8 @@ static void tftpk_rtt_note_undisturbed(struct tftpk_rtt *rtt, u32 us, u32 due)
 	}
 	if (rtt->calm < U8_MAX)
 		rtt->calm++;
-	if (rtt->needless < 2 && rtt->calm >= (rtt->needless > 0 ?
-					       TFTPK_CALM_AGAIN : TFTPK_CALM))
+	if (rtt->min_wait && rtt->needless < 2 &&
+	    rtt->calm >= (rtt->needless > 0 ? TFTPK_CALM_AGAIN : TFTPK_CALM))
 		rtt->min_wait = 0;
 }
 
@@ -286,7 +286,7 @@ enum tftpk_ack tftpk_window_ack(struct tftpk_window *w, struct tftpk_rtt *rtt,
 	u32 ahead = tftpk_window_ahead(w, block);
 	u64 acked = w->acked + ahead;
 	bool lost, went_back = w->went_back;
-	u32 us, due;
+	u32 us;
 
 	if (!ahead)
 		return tftpk_window_take_repeat(w, rtt, now_ns);
@@ -296,8 +296,7 @@ enum tftpk_ack tftpk_window_ack(struct tftpk_window *w, struct tftpk_rtt *rtt,
 	us = min_t(u64, div_u64(now_ns - w->high_ns, NSEC_PER_USEC),
 		   TFTPK_RTT_MAX);
 	if (w->rtt_block && acked >= w->rtt_block) {
-		due = tftpk_rtt_due(rtt, tftpk_window_inflight(w));
-		tftpk_rtt_note_undisturbed(rtt, us, due);
+		tftpk_rtt_note_undisturbed(rtt, us, tftpk_window_inflight(w));
 		tftpk_rtt_sample(rtt, us);
 		w->rtt_block = 0;
 		rtt->backoff = 0;
