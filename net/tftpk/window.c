@@ -219,25 +219,32 @@ static void tftpk_rtt_note_undisturbed(struct tftpk_rtt *rtt, u32 us,
 		rtt->min_wait = 0;
 }
 
-/* The client needed a copy. By chance a pause may have ended just then; two such copies
- * in a row are losses.
+/* The client needed a copy. By chance a pause may have ended just then, if the server
+ * does not wait for pauses yet; two such copies in a row are losses.
  */
 static void tftpk_rtt_note_needed_copy(struct tftpk_rtt *rtt, u32 us)
 {
-	if (!rtt->lossy) {
+	if (!rtt->lossy && !rtt->min_wait) {
 		rtt->lossy = true;
-		rtt->min_wait = max(rtt->min_wait, 2 * us);
+		rtt->min_wait = 2 * us;
 		return;
 	}
+	rtt->lossy = true;
 	rtt->needless = max(rtt->needless - 1, -TFTPK_COPIES_AHEAD);
-	rtt->min_wait = rtt->needless > 0 ? tftpk_rtt_pause_padded(rtt) : 0;
+	rtt->min_wait = rtt->needless > 0 ?
+			min(rtt->min_wait, tftpk_rtt_pause_padded(rtt)) : 0;
 }
 
-/* The client needed none of so many copies, but paused. */
-static void tftpk_rtt_note_needless_copy(struct tftpk_rtt *rtt, u32 us, u8 copies)
+/* The client needed none of so many copies, but paused. Where it loses packets as well,
+ * nobody knows how long.
+ */
+static void tftpk_rtt_note_needless_copy(struct tftpk_rtt *rtt, u32 us,
+					 u8 copies)
 {
-	rtt->pause = max(rtt->pause, us);
-	rtt->needless = min(rtt->needless + copies, TFTPK_COPIES_AHEAD);
+	if (!rtt->lossy || copies == 1)
+		rtt->pause = max(rtt->pause, us);
+	rtt->needless = min(rtt->needless + (rtt->lossy ? 1 : copies),
+			    TFTPK_COPIES_AHEAD);
 	if (rtt->needless <= 0)
 		return;
 	rtt->min_wait = rtt->needless > 1 && !rtt->lossy ?
