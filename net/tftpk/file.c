@@ -328,12 +328,14 @@ static int tftpk_fill(struct tftpk_source *source, struct tftpk_fill *fill,
  * @source: with an open file
  * @lock: the transfer's, not held
  * @end: position in the file up to which to read; the ring has room for it
+ * @copied: takes how many bytes had to be copied
  *
  * Context: process, the transfer's work and nobody else. May wait for storage.
  *
  * Return: 0; -ESTALE if the file ended early; or an error of the file system.
  */
-int tftpk_file_fill(struct tftpk_source *source, spinlock_t *lock, u64 end)
+int tftpk_file_fill(struct tftpk_source *source, spinlock_t *lock, u64 end,
+		    u32 *copied)
 {
 	struct tftpk_fill fill = {
 		.ring	= &source->ring,
@@ -348,7 +350,7 @@ int tftpk_file_fill(struct tftpk_source *source, spinlock_t *lock, u64 end)
 	old = override_creds(source->export->cred);
 	err = tftpk_fill(source, &fill, end);
 	revert_creds(old);
-	source->copied = fill.copied;
+	*copied = fill.copied;
 	if (err)
 		return err;
 

@@ -401,13 +401,14 @@ static void tftpk_send_tell_progress(struct tftpk_transfer *t)
  */
 bool tftpk_send_fill(struct tftpk_transfer *t, u64 goal, int *err)
 {
+	u32 copied;
+
 	tftpk_transfer_leave(t);
-	*err = tftpk_file_fill(&t->source, &t->lock, goal);
+	*err = tftpk_file_fill(&t->source, &t->lock, goal, &copied);
 	if (!tftpk_transfer_enter(t))
 		return false;
-	if (unlikely(t->source.copied))
-		tftpk_stats_add(t->tn, TFTPK_A_STATS_BYTES_COPIED,
-				t->source.copied);
+	if (unlikely(copied))
+		tftpk_stats_add(t->tn, TFTPK_A_STATS_BYTES_COPIED, copied);
 	return true;
 }
 

@@ -169,9 +169,6 @@ struct tftpk_source {
 				 * file system
 				 */
 	u32 ahead;		/* bytes to read beyond the window */
-	u32 copied;		/* bytes that the last fill had to copy; the work's
-				 * own
-				 */
 	struct file *file;
 	struct tftpk_export *export;	/* where the file is, or may be; changed
 					 * under the lock
@@ -365,7 +362,8 @@ void tftpk_unvalidated_touch(struct tftpk_transfer *t);
 const char *tftpk_file_error(int err, u16 *code);
 int tftpk_file_open(struct tftpk_source *source, spinlock_t *lock,
 		    bool detect_changes, const char *name);
-int tftpk_file_fill(struct tftpk_source *source, spinlock_t *lock, u64 end);
+int tftpk_file_fill(struct tftpk_source *source, spinlock_t *lock, u64 end,
+		    u32 *copied);
 bool tftpk_file_changed(const struct tftpk_source *source);
 void tftpk_file_release(struct tftpk_source *source, u64 below);
 void tftpk_file_close(struct tftpk_source *source);

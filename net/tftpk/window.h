@@ -89,11 +89,11 @@ struct tftpk_rtt {
 	u32 rttvar;
 	u32 min;
 	u8 backoff;
-	bool latest_probed;
-	u32 latest;
 	u8 calm;
 	s8 needless;
-	bool lossy;
+	bool latest_probed : 1;
+	bool lossy : 1;
+	u32 latest;
 	u32 floor;
 	u32 pause;
 	u32 min_wait;
