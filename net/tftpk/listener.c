@@ -100,12 +100,17 @@ void tftpk_listener_detach(struct tftpk_listener *listener)
 		rcu_assign_sk_user_data(listener->pool[i].sock->sk, NULL);
 }
 
+static void tftpk_pool_close(struct tftpk_listener *listener)
+{
+	while (listener->pool_size)
+		tftpk_port_close(&listener->pool[--listener->pool_size]);
+}
+
 /* Close the sockets, to which no transfer refers any more. */
 static void tftpk_listener_unbind(struct tftpk_listener *listener)
 {
 	tftpk_port_close(&listener->main);
-	while (listener->pool_size)
-		tftpk_port_close(&listener->pool[--listener->pool_size]);
+	tftpk_pool_close(listener);
 	listener->name.ifindex = 0;
 }
 
@@ -278,8 +283,7 @@ int tftpk_listener_renew(struct tftpk_listener *listener)
 		return 0;
 	WRITE_ONCE(listener->dead, true);
 	tftpk_listener_end_transfers(listener);
-	while (listener->pool_size)
-		tftpk_port_close(&listener->pool[--listener->pool_size]);
+	tftpk_pool_close(listener);
 	err = tftpk_pool_open(listener);
 	/* Pairs with tftpk_request_admit(): the pool is complete. */
 	smp_store_release(&listener->dead, false);
