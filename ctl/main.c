@@ -137,14 +137,16 @@ static const struct command commands[] = {
 		.summary = "take requests again after 'drain'",
 		.run = run_undrain,
 	}, {
-		.name = "test", .args = "NAME [--from ADDR]",
+		.name = "test", .args = "NAME [--from ADDR] [--no-agent]",
 		.summary = "tell what a client would get that asks for NAME",
 		.details =
 "Prints the file, its size and its export, or why NAME would be refused; the exit\n"
 "status is 1 then. Nothing is sent.\n"
 "--from also tells how many requests without options the client ADDR may send, and\n"
-"whether it is trusted, on the link, or behind a router.\n",
-		.options = BIT(OPTION_FROM),
+"whether it is trusted, on the link, or behind a router.\n"
+"Where requests are questions to an agent (see 'resolve' of 'tftpkctl help set'), so is\n"
+"this, unless --no-agent is given.\n",
+		.options = BIT(OPTION_FROM) | BIT(OPTION_NO_AGENT),
 		.min_args = 1, .max_args = 1, .run = run_test,
 	}, {
 		.name = "monitor", .args = "[--timestamp]",
@@ -218,6 +220,7 @@ static const struct option long_options[] = {
 	{ "broadcast", no_argument, NULL, 256 + OPTION_BROADCAST },
 	{ "wait", optional_argument, NULL, 256 + OPTION_WAIT },
 	{ "from", required_argument, NULL, 256 + OPTION_FROM },
+	{ "no-agent", no_argument, NULL, 256 + OPTION_NO_AGENT },
 	{ "timestamp", no_argument, NULL, 256 + OPTION_TIMESTAMP },
 	{ "openmetrics", no_argument, NULL, 256 + OPTION_OPENMETRICS },
 	{ "list", no_argument, NULL, 256 + OPTION_LIST },

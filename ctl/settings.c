@@ -68,6 +68,8 @@ static char *value_text(const struct field *setting, const json_t *values)
 		return json_is_string(value) ?
 			       string_text(values, setting->name) :
 			       xasprintf(ANY);
+	if (setting->type == FIELD_WORD)
+		return string_text(values, setting->name);
 	return number_text(values, setting->name);
 }
 
@@ -111,6 +113,37 @@ static json_t *parse_switch(const struct field *setting, const char *string)
 			return json_boolean(switch_words[i].value);
 	}
 	print_error("set %s %s: must be on or off", setting->name, string);
+	return NULL;
+}
+
+/* The words of a setting, such as "off, missing or all". */
+static char *words_text(const struct field *setting, const char *comma,
+			const char *last)
+{
+	const char *const *word = setting->words;
+	char *text = xasprintf("%s", *word);
+
+	while (*++word) {
+		char *more = xasprintf("%s%s%s", text, word[1] ? comma : last,
+				       *word);
+
+		free(text);
+		text = more;
+	}
+	return text;
+}
+
+static json_t *parse_word(const struct field *setting, const char *string)
+{
+	const char *const *word;
+	auto_free char *all = NULL;
+
+	for (word = setting->words; *word; word++) {
+		if (!strcmp(*word, string))
+			return check_alloc(json_string(string));
+	}
+	all = words_text(setting, ", ", " or ");
+	print_error("set %s %s: must be %s", setting->name, string, all);
 	return NULL;
 }
 
@@ -167,6 +200,8 @@ static json_t *parse_value(const struct field *setting, const char *string)
 		return parse_switch(setting, string);
 	case FIELD_RANGE:
 		return parse_range(setting, string);
+	case FIELD_WORD:
+		return parse_word(setting, string);
 	default:
 		return parse_amount(setting, string);
 	}
@@ -233,6 +268,9 @@ json_t *preset_settings(void)
 				   json_boolean(setting->preset));
 		else if (setting->type == FIELD_RANGE)
 			object_put(values, setting->name, json_range(0, 0));
+		else if (setting->type == FIELD_WORD)
+			object_put(values, setting->name,
+				   json_string(setting->words[setting->preset]));
 		else if (setting->preset_text)
 			object_put(values, setting->name,
 				   json_integer(preset_pinned()));
@@ -291,6 +329,7 @@ static void request_setting(struct nlmsghdr *nlh, const struct field *setting,
 {
 	uint64_t low = 0, high = 0;
 	const char *rest;
+	uint32_t word = 0;
 
 	switch (setting->type) {
 	case FIELD_BOOLEAN:
@@ -303,6 +342,11 @@ static void request_setting(struct nlmsghdr *nlh, const struct field *setting,
 		}
 		mnl_attr_put_u32(nlh, setting->attr, (uint32_t)low);
 		mnl_attr_put_u32(nlh, setting->attr + 1, (uint32_t)high);
+		break;
+	case FIELD_WORD:
+		while (strcmp(setting->words[word], json_string_value(value)) != 0)
+			word++;
+		mnl_attr_put_u32(nlh, setting->attr, word);
 		break;
 	default:
 		mnl_attr_put_u32(nlh, setting->attr,
@@ -388,6 +432,8 @@ int run_get(struct ctl *ctl, int argc, char **argv)
 /* The default, of a switch as a number. */
 static char *preset_text(const struct field *setting)
 {
+	if (setting->words)
+		return xasprintf("%s", setting->words[setting->preset]);
 	return setting->preset_text ? xasprintf("%s", setting->preset_text) :
 				      xasprintf("%u", setting->preset);
 }
@@ -407,6 +453,10 @@ void explain_settings(void)
 		} else if (setting->type == FIELD_RANGE) {
 			printf("LOW-HIGH, from %u to %u, or " ANY ", default %s\n",
 			       setting->min, setting->max, preset);
+		} else if (setting->type == FIELD_WORD) {
+			auto_free char *all = words_text(setting, ", ", " or ");
+
+			printf("%s, default %s\n", all, preset);
 		} else {
 			char *zero = zero_text(setting);
 
@@ -418,17 +468,19 @@ void explain_settings(void)
 	}
 }
 
-/* list_settings() - for programs: name, minimum, maximum, unit, default. */
+/* list_settings() - for programs: name, minimum, maximum, unit or words, default. */
 void list_settings(void)
 {
 	size_t i;
 
 	for (i = 0; i < COUNT(settings); i++) {
-		const char *unit = settings[i].unit;
+		const char *unit = settings[i].unit ? settings[i].unit : "switch";
+		auto_free char *words = settings[i].words ?
+			words_text(&settings[i], "|", "|") : NULL;
 		char *preset = preset_text(&settings[i]);
 
 		printf("setting %s %u %u %s %s\n", settings[i].name,
-		       settings[i].min, settings[i].max, unit ? unit : "switch",
+		       settings[i].min, settings[i].max, words ? words : unit,
 		       preset);
 		free(preset);
 	}

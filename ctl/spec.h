@@ -32,6 +32,7 @@ static const char *const outcome_words[] = {
 	[TFTPK_OUTCOME_UNREADABLE] = "unreadable",
 	[TFTPK_OUTCOME_KILLED] = "killed",
 	[TFTPK_OUTCOME_EVICTED] = "evicted",
+	[TFTPK_OUTCOME_DENIED] = "denied",
 	NULL
 };
 
@@ -45,6 +46,7 @@ static const char *const outcome_docs[] = {
 	[TFTPK_OUTCOME_UNREADABLE] = "the file cannot be read",
 	[TFTPK_OUTCOME_KILLED] = "by command",
 	[TFTPK_OUTCOME_EVICTED] = "it gave way to newer requests",
+	[TFTPK_OUTCOME_DENIED] = "the agent refused it, or did not answer",
 };
 
 static const char *const client_class_words[] = {
@@ -53,6 +55,27 @@ static const char *const client_class_words[] = {
 	[TFTPK_CLIENT_CLASS_ROUTED] = "routed",
 	[TFTPK_CLIENT_CLASS_LINK] = "link",
 	[TFTPK_CLIENT_CLASS_TRUSTED] = "trusted",
+	NULL
+};
+
+static const char *const answerer_words[] = {
+	[TFTPK_ANSWERER_KERNEL] = "kernel",
+	[TFTPK_ANSWERER_MEMORY] = "memory",
+	[TFTPK_ANSWERER_AGENT] = "agent",
+	[TFTPK_ANSWERER_POLICY] = "policy",
+	NULL
+};
+
+static const char *const resolve_words[] = {
+	[TFTPK_RESOLVE_OFF] = "off",
+	[TFTPK_RESOLVE_MISSING] = "missing",
+	[TFTPK_RESOLVE_ALL] = "all",
+	NULL
+};
+
+static const char *const resolve_policy_words[] = {
+	[TFTPK_RESOLVE_POLICY_DEFAULT] = "default",
+	[TFTPK_RESOLVE_POLICY_REFUSE] = "refuse",
 	NULL
 };
 
@@ -159,6 +182,8 @@ static const struct field lookup_fields[] = {
 	  .name = "burst" },
 	{ .attr = TFTPK_A_LOOKUP_WINDOW_SIZE, .type = FIELD_NUMBER,
 	  .name = "window-size" },
+	{ .attr = TFTPK_A_LOOKUP_ANSWERED_BY, .type = FIELD_WORD,
+	  .name = "answered-by", .words = answerer_words },
 };
 
 static const struct field counters[] = {
@@ -252,6 +277,15 @@ static const struct field counters[] = {
 	{ .attr = TFTPK_A_STATS_TRANSFERS_BOUNDED, .type = FIELD_NUMBER,
 	  .name = "transfers-bounded",
 	  .doc = "transfers slowed down, as not trusted" },
+	{ .attr = TFTPK_A_STATS_QUESTIONS, .type = FIELD_NUMBER,
+	  .name = "questions",
+	  .doc = "questions to the agent" },
+	{ .attr = TFTPK_A_STATS_QUESTIONS_UNANSWERED, .type = FIELD_NUMBER,
+	  .name = "questions-unanswered",
+	  .doc = "requests that followed resolve-policy" },
+	{ .attr = TFTPK_A_STATS_ANSWERS_REMEMBERED, .type = FIELD_NUMBER,
+	  .name = "answers-remembered",
+	  .doc = "requests that an answer was remembered for" },
 };
 
 static const struct field settings[] = {
@@ -363,6 +397,24 @@ static const struct field settings[] = {
 	  .min = 0, .max = 60000, .preset = TFTPK_DEFAULT_MIN_TIMEOUT,
 	  .unit = "ms",
 	  .zero = "as the client's round trips and pauses call for" },
+	{ .attr = TFTPK_A_SETTINGS_RESOLVE, .type = FIELD_WORD,
+	  .name = "resolve", .words = resolve_words,
+	  .doc = "requests that are questions to the agent",
+	  .min = 0, .max = 2, .preset = TFTPK_DEFAULT_RESOLVE },
+	{ .attr = TFTPK_A_SETTINGS_RESOLVE_TIMEOUT, .type = FIELD_NUMBER,
+	  .name = "resolve-timeout",
+	  .doc = "time that a question waits for its answer",
+	  .min = 1, .max = 30, .preset = TFTPK_DEFAULT_RESOLVE_TIMEOUT,
+	  .unit = "seconds" },
+	{ .attr = TFTPK_A_SETTINGS_RESOLVE_POLICY, .type = FIELD_WORD,
+	  .name = "resolve-policy", .words = resolve_policy_words,
+	  .doc = "what becomes of a question that nobody answers",
+	  .min = 0, .max = 1, .preset = TFTPK_DEFAULT_RESOLVE_POLICY },
+	{ .attr = TFTPK_A_SETTINGS_MAX_PENDING, .type = FIELD_NUMBER,
+	  .name = "max-pending",
+	  .doc = "questions at one time",
+	  .min = 1, .max = 1000000, .preset = TFTPK_DEFAULT_MAX_PENDING,
+	  .unit = "requests" },
 };
 
 #endif /* SPEC_H */

@@ -279,7 +279,12 @@ static int apply_config(struct sync *sync, const json_t *want)
 		return nl_fail(sync->ctl, "%s", sync->what);
 	ret = sync_settings(sync) || sync_trust(sync) ||
 	      sync_listeners(sync) || sync_exports(sync);
+	/* What the agent said may have been of the configuration before. An older
+	 * module remembers nothing.
+	 */
 	if (!ret) {
+		nl_request(sync->ctl, TFTPK_CMD_RESOLVE_FLUSH);
+		nl_do(sync->ctl, NULL, 0, NULL);
 		json_decref(sync->now);
 		sync->now = NULL;
 	}

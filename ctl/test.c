@@ -80,25 +80,44 @@ static void print_source(const json_t *source, const json_t *values)
 		print_limits(source, values);
 }
 
+static void print_served(const json_t *result, const char *file)
+{
+	long long id = object_number(result, "export-id");
+
+	printf("served: %s, %lld bytes, ", file, object_number(result, "size"));
+	if (id >= 0)
+		printf("by export %lld\n", id);
+	else
+		printf("opened by the agent\n");
+}
+
 static void print_result(const json_t *result)
 {
 	long long code = object_number(result, "error-code");
 	auto_free char *reason = string_text(result, "reason");
 	auto_free char *file = string_text(result, "file");
+	const char *by = json_string_value(object_get(result, "answered-by"));
 	const char *hint = "";
 
-	if (code == TFTP_NOT_FOUND)
+	if (by && strcmp(by, "kernel") != 0)
+		hint = "";
+	else if (code == TFTP_NOT_FOUND)
 		hint = " (in no export that 'tftpkctl show' lists)";
 	else if (code == TFTP_ACCESS)
 		hint = " (no regular file, or not for the user in 'tftpkctl show')";
 
 	if (json_is_true(object_get(result, "served")))
-		printf("served: %s, %lld bytes, by export %lld\n", file,
-		       object_number(result, "size"), object_number(result, "export-id"));
+		print_served(result, file);
 	else if (code >= 0)
 		printf("refused: ERROR %lld, %s%s\n", code, reason, hint);
 	else
 		printf("refused: %s\n", reason);
+	if (by && !strcmp(by, "memory"))
+		printf("the agent said so, some time ago\n");
+	else if (by && !strcmp(by, "agent"))
+		printf("the agent said so\n");
+	else if (by && !strcmp(by, "policy"))
+		printf("the agent did not answer, so resolve-policy holds\n");
 }
 
 /* Why no request is taken at all, whatever its file, or NULL. */
@@ -136,6 +155,8 @@ static int look_up_file(struct ctl *ctl, const char *name,
 			     &from->address);
 	if (from->ifindex)
 		mnl_attr_put_u32(nlh, TFTPK_A_LOOKUP_IFINDEX, from->ifindex);
+	if (ctl->option[OPTION_NO_AGENT])
+		mnl_attr_put(nlh, TFTPK_A_LOOKUP_NO_AGENT, 0, NULL);
 	return nl_do(ctl, lookup_fields, COUNT(lookup_fields), reply);
 }
 
@@ -143,7 +164,8 @@ static int look_up_file(struct ctl *ctl, const char *name,
 static json_t *make_result(json_t *reply, const json_t *config, const char *name)
 {
 	static const char *const names[] = {
-		"export-id", "file", "size", "error-code", "reason", NULL
+		"export-id", "file", "size", "error-code", "reason",
+		"answered-by", NULL
 	};
 	json_t *result = check_alloc(json_object());
 	const char *why = find_obstacle(config);

@@ -17,6 +17,10 @@ _tftpkctl_words()
 			case $word:$rest in
 			"$2":*' switch '*) echo on off ;;
 			"$2":*' any') echo any ;;
+			"$2":*'|'*)
+				rest=${rest#* * }
+				tr '|' '\n' <<<"${rest% *}"
+				;;
 			esac
 			;;
 		"$kind:$1")

@@ -53,6 +53,8 @@ _tftpkctl()
 			grep "^setting $words[CURRENT-1] ")" in
 		*' switch '*) compadd on off ;;
 		*' any') compadd any ;;
+		*'|'*) compadd ${(s:|:)${=:-"$(tftpkctl help --list |
+			grep "^setting $words[CURRENT-1] ")"}[5]} ;;
 		esac
 		;;
 	*:help:2) _tftpkctl_words 'command *' ;;

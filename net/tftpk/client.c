@@ -9,6 +9,9 @@
 
 #include "transfer.h"
 
+/* Questions that a client has at one time. */
+#define TFTPK_CLIENT_QUESTIONS	16
+
 static const struct rhashtable_params tftpk_clients_params = {
 	.head_offset		= offsetof(struct tftpk_peer, client.head),
 	.key_offset		= offsetof(struct tftpk_peer, client.addr),
@@ -146,6 +149,7 @@ void tftpk_client_del(struct tftpk_transfer *t)
 					 others);
 		first->n = client->n - 1;
 		first->pages = client->pages;
+		first->questions = client->questions;
 		rhashtable_replace_fast(&tn->clients, &client->head,
 					&first->head, tftpk_clients_params);
 	}
@@ -196,6 +200,47 @@ void tftpk_client_unreserve(struct tftpk_transfer *t, u32 pages)
 	spin_lock(&tn->clients_lock);
 	tftpk_client_first(t)->pages -= pages;
 	spin_unlock(&tn->clients_lock);
+}
+
+/**
+ * tftpk_client_ask() - count a question to the agent as the client's
+ * @t: transfer, locked, that tftpk_client_del() was not called for
+ *
+ * Return: 0, or -EDQUOT if the client has as many as it may.
+ */
+int tftpk_client_ask(struct tftpk_transfer *t)
+{
+	struct tftpk_net *tn = t->tn;
+	struct tftpk_client *first;
+	bool admitted;
+
+	lockdep_assert_held(&t->lock);
+
+	rcu_read_lock();
+	spin_lock(&tn->clients_lock);
+	first = tftpk_client_first(t);
+	admitted = first->questions < TFTPK_CLIENT_QUESTIONS;
+	first->questions += admitted;
+	spin_unlock(&tn->clients_lock);
+	rcu_read_unlock();
+	return admitted ? 0 : -EDQUOT;
+}
+
+/**
+ * tftpk_client_forget() - count a question no longer
+ * @t: transfer, locked, that tftpk_client_ask() admitted one of
+ */
+void tftpk_client_forget(struct tftpk_transfer *t)
+{
+	struct tftpk_net *tn = t->tn;
+
+	lockdep_assert_held(&t->lock);
+
+	rcu_read_lock();
+	spin_lock(&tn->clients_lock);
+	tftpk_client_first(t)->questions--;
+	spin_unlock(&tn->clients_lock);
+	rcu_read_unlock();
 }
 
 /* ---- transfers whose client has not acknowledged a block ---- */

@@ -110,7 +110,7 @@ static bool tftpk_event_closed;
 
 /* Send it, unless there was an error. */
 static void tftpk_event_send(struct tftpk_net *tn, struct sk_buff *skb,
-			     void *hdr, int err)
+			     void *hdr, unsigned int group, int err)
 {
 	if (err) {
 		nlmsg_free(skb);
@@ -124,8 +124,7 @@ static void tftpk_event_send(struct tftpk_net *tn, struct sk_buff *skb,
 		} else {
 			err = genlmsg_multicast_netns(&tftpk_nl_family,
 						      tn->net, skb, 0,
-						      TFTPK_NLGRP_EVENTS,
-						      GFP_ATOMIC);
+						      group, GFP_ATOMIC);
 		}
 		rcu_read_unlock();
 		if (err == -ESRCH)
@@ -154,6 +153,26 @@ void tftpk_event_exit(void)
 {
 	WRITE_ONCE(tftpk_event_closed, true);
 	synchronize_rcu();
+}
+
+/**
+ * tftpk_event_notice() - let the agent know that there are questions
+ * @tn: namespace's server
+ *
+ * Context: any but hard interrupts.
+ */
+void tftpk_event_notice(struct tftpk_net *tn)
+{
+	struct sk_buff *skb = genlmsg_new(0, GFP_ATOMIC);
+	void *hdr = skb ? genlmsg_put(skb, 0, 0, &tftpk_nl_family, 0,
+				      TFTPK_CMD_RESOLVE_NOTICE) : NULL;
+
+	if (hdr) {
+		tftpk_event_send(tn, skb, hdr, TFTPK_NLGRP_RESOLVE, 0);
+	} else {
+		nlmsg_free(skb);
+		tftpk_stats_inc(tn, TFTPK_A_STATS_EVENTS_DROPPED);
+	}
 }
 
 /* How it ended, or why it is slow. */
@@ -209,7 +228,7 @@ void tftpk_event_transfer(struct tftpk_transfer *t, enum tftpk_event_type type)
 	/* Paths are the host's: none for who is root of a namespace only. */
 	if (!err && opened && t->tn->net->user_ns == &init_user_ns)
 		err = tftpk_put_path(skb, TFTPK_A_TRANSFER_FILE, t->source.file);
-	tftpk_event_send(t->tn, skb, hdr, err);
+	tftpk_event_send(t->tn, skb, hdr, TFTPK_NLGRP_EVENTS, err);
 }
 
 /**
@@ -247,5 +266,5 @@ void tftpk_event_refused(const struct tftpk_key *key, const char *name,
 	      nla_put_string(skb, TFTPK_A_TRANSFER_NAME, name) ?:
 	      nla_put_u32(skb, TFTPK_A_TRANSFER_ERROR_CODE, code) ?:
 	      nla_put_string(skb, TFTPK_A_TRANSFER_REASON, reason);
-	tftpk_event_send(tn, skb, hdr, err);
+	tftpk_event_send(tn, skb, hdr, TFTPK_NLGRP_EVENTS, err);
 }

@@ -393,11 +393,17 @@ int tftpk_export_path(const char *name, struct path *path)
 	return 0;
 }
 
-/* Open a file and let the security modules look, as nfsd does; a lease, as Samba
- * and nfsd take them for their clients, is broken and waited for.
+/**
+ * tftpk_open_path() - open a file to send
+ * @path: regular file
+ * @cred: as whom; overridden already
+ *
+ * Security modules may look, as with nfsd; a lease, as Samba and nfsd take them for
+ * their clients, is broken and waited for.
+ *
+ * Context: a work, since storage may not answer. Return: the file, or an error pointer.
  */
-static struct file *tftpk_open_path(const struct path *path,
-				    const struct cred *cred)
+struct file *tftpk_open_path(const struct path *path, const struct cred *cred)
 {
 	struct file *file = dentry_open(path, O_RDONLY | O_NOATIME | O_LARGEFILE,
 					cred);

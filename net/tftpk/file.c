@@ -14,6 +14,7 @@
 #include <linux/splice.h>
 #include <linux/swap.h>
 
+#include "answer.h"
 #include "transfer.h"
 
 /* No write() takes longer, in seconds. */
@@ -78,24 +79,29 @@ static bool tftpk_file_being_written(const struct inode *inode)
 
 /**
  * tftpk_file_open() - open the file that a request names
- * @source: of a transfer that has no file yet, but an export
+ * @source: of a transfer that has no file yet
  * @lock: the transfer's, not held
  * @detect_changes: refuse what is being written
- * @name: path as the client sent it
+ * @answer: what the agent says, or NULL
+ * @name: path in an export
  *
  * Records size, modification time and inode of the data.
  *
  * Context: process, the transfer's work. Return: 0 or a negative errno.
  */
 int tftpk_file_open(struct tftpk_source *source, spinlock_t *lock,
-		    bool detect_changes, const char *name)
+		    bool detect_changes, const struct tftpk_answer *answer,
+		    const char *name)
 {
 	struct inode *inode;
 	struct file *file;
 
-	if (!source->export)
+	if (source->foreign)
+		file = tftpk_answer_open(answer);
+	else if (source->export)
+		file = tftpk_export_open(source->export, name);
+	else
 		return -ENOENT;
-	file = tftpk_export_open(source->export, name);
 	if (IS_ERR(file))
 		return PTR_ERR(file);
 	inode = d_real_inode(file->f_path.dentry);	/* may sleep */
@@ -347,7 +353,7 @@ int tftpk_file_fill(struct tftpk_source *source, spinlock_t *lock, u64 end,
 	int err;
 
 	/* Some file systems ask who reads, not who opened. */
-	old = override_creds(source->export->cred);
+	old = override_creds(source->file->f_cred);
 	err = tftpk_fill(source, &fill, end);
 	revert_creds(old);
 	*copied = fill.copied;

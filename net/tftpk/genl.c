@@ -20,6 +20,10 @@ static const struct netlink_range_validation tftpk_a_export_min_timeout_range = 
 	.max	= 60000ULL,
 };
 
+static const struct netlink_range_validation tftpk_a_answer_time_to_live_range = {
+	.max	= 86400000ULL,
+};
+
 static const struct netlink_range_validation tftpk_a_settings_max_transfers_range = {
 	.min	= 1ULL,
 	.max	= 1000000ULL,
@@ -75,6 +79,11 @@ static const struct netlink_range_validation tftpk_a_settings_min_timeout_range 
 	.max	= 60000ULL,
 };
 
+static const struct netlink_range_validation tftpk_a_settings_max_pending_range = {
+	.min	= 1ULL,
+	.max	= 1000000ULL,
+};
+
 /* TFTPK_CMD_EXPORT_ADD - do */
 static const struct nla_policy tftpk_export_add_nl_policy[TFTPK_A_EXPORT_NO_TSIZE + 1] = {
 	[TFTPK_A_EXPORT_PATH] = { .type = NLA_NUL_STRING, .len = TFTPK_PATH_MAX, },
@@ -113,7 +122,7 @@ static const struct nla_policy tftpk_listener_del_nl_policy[TFTPK_A_LISTENER_INT
 };
 
 /* TFTPK_CMD_SETTINGS_SET - do */
-static const struct nla_policy tftpk_settings_set_nl_policy[TFTPK_A_SETTINGS_MIN_TIMEOUT + 1] = {
+static const struct nla_policy tftpk_settings_set_nl_policy[TFTPK_A_SETTINGS_MAX_PENDING + 1] = {
 	[TFTPK_A_SETTINGS_ZEROCOPY] = NLA_POLICY_MAX(NLA_U8, 1),
 	[TFTPK_A_SETTINGS_GSO] = NLA_POLICY_MAX(NLA_U8, 1),
 	[TFTPK_A_SETTINGS_DETECT_CHANGES] = NLA_POLICY_MAX(NLA_U8, 1),
@@ -137,6 +146,10 @@ static const struct nla_policy tftpk_settings_set_nl_policy[TFTPK_A_SETTINGS_MIN
 	[TFTPK_A_SETTINGS_UNTRUSTED_TOTAL] = NLA_POLICY_FULL_RANGE(NLA_U32, &tftpk_a_settings_untrusted_total_range),
 	[TFTPK_A_SETTINGS_DISCOVER_MTU] = NLA_POLICY_MAX(NLA_U8, 1),
 	[TFTPK_A_SETTINGS_MIN_TIMEOUT] = NLA_POLICY_FULL_RANGE(NLA_U32, &tftpk_a_settings_min_timeout_range),
+	[TFTPK_A_SETTINGS_RESOLVE] = NLA_POLICY_MAX(NLA_U32, 2),
+	[TFTPK_A_SETTINGS_RESOLVE_TIMEOUT] = NLA_POLICY_RANGE(NLA_U32, 1, 30),
+	[TFTPK_A_SETTINGS_RESOLVE_POLICY] = NLA_POLICY_MAX(NLA_U32, 1),
+	[TFTPK_A_SETTINGS_MAX_PENDING] = NLA_POLICY_FULL_RANGE(NLA_U32, &tftpk_a_settings_max_pending_range),
 };
 
 /* TFTPK_CMD_TRUST_ADD - do */
@@ -159,10 +172,23 @@ static const struct nla_policy tftpk_transfer_kill_nl_policy[TFTPK_A_TRANSFER_CL
 };
 
 /* TFTPK_CMD_LOOKUP - do */
-static const struct nla_policy tftpk_lookup_nl_policy[TFTPK_A_LOOKUP_IFINDEX + 1] = {
+static const struct nla_policy tftpk_lookup_nl_policy[TFTPK_A_LOOKUP_NO_AGENT + 1] = {
 	[TFTPK_A_LOOKUP_NAME] = { .type = NLA_NUL_STRING, .len = TFTPK_PATH_MAX, },
 	[TFTPK_A_LOOKUP_CLIENT_ADDRESS] = { .type = NLA_BINARY, },
 	[TFTPK_A_LOOKUP_IFINDEX] = { .type = NLA_U32, },
+	[TFTPK_A_LOOKUP_NO_AGENT] = { .type = NLA_FLAG, },
+};
+
+/* TFTPK_CMD_RESOLVE_SET - do */
+static const struct nla_policy tftpk_resolve_set_nl_policy[TFTPK_A_ANSWER_SCOPE + 1] = {
+	[TFTPK_A_ANSWER_ID] = { .type = NLA_U32, },
+	[TFTPK_A_ANSWER_NAME] = { .type = NLA_NUL_STRING, .len = TFTPK_PATH_MAX, },
+	[TFTPK_A_ANSWER_FD] = { .type = NLA_U32, },
+	[TFTPK_A_ANSWER_ERROR_CODE] = NLA_POLICY_MAX(NLA_U32, 8),
+	[TFTPK_A_ANSWER_REASON] = { .type = NLA_NUL_STRING, .len = 59, },
+	[TFTPK_A_ANSWER_DEFAULT] = { .type = NLA_FLAG, },
+	[TFTPK_A_ANSWER_TIME_TO_LIVE] = NLA_POLICY_FULL_RANGE(NLA_U32, &tftpk_a_answer_time_to_live_range),
+	[TFTPK_A_ANSWER_SCOPE] = NLA_POLICY_MAX(NLA_U32, 1),
 };
 
 /* Ops table for tftpk */
@@ -226,7 +252,7 @@ static const struct genl_split_ops tftpk_nl_ops[] = {
 		.cmd		= TFTPK_CMD_SETTINGS_SET,
 		.doit		= tftpk_nl_settings_set_doit,
 		.policy		= tftpk_settings_set_nl_policy,
-		.maxattr	= TFTPK_A_SETTINGS_MIN_TIMEOUT,
+		.maxattr	= TFTPK_A_SETTINGS_MAX_PENDING,
 		.flags		= GENL_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{
@@ -259,13 +285,37 @@ static const struct genl_split_ops tftpk_nl_ops[] = {
 		.cmd		= TFTPK_CMD_LOOKUP,
 		.doit		= tftpk_nl_lookup_doit,
 		.policy		= tftpk_lookup_nl_policy,
-		.maxattr	= TFTPK_A_LOOKUP_IFINDEX,
+		.maxattr	= TFTPK_A_LOOKUP_NO_AGENT,
 		.flags		= GENL_ADMIN_PERM | GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd	= TFTPK_CMD_RESOLVE_ATTACH,
+		.doit	= tftpk_nl_resolve_attach_doit,
+		.flags	= GENL_ADMIN_PERM | GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd	= TFTPK_CMD_RESOLVE_GET,
+		.start	= tftpk_nl_dump_start,
+		.dumpit	= tftpk_nl_resolve_get_dumpit,
+		.flags	= GENL_ADMIN_PERM | GENL_CMD_CAP_DUMP,
+	},
+	{
+		.cmd		= TFTPK_CMD_RESOLVE_SET,
+		.doit		= tftpk_nl_resolve_set_doit,
+		.policy		= tftpk_resolve_set_nl_policy,
+		.maxattr	= TFTPK_A_ANSWER_SCOPE,
+		.flags		= GENL_ADMIN_PERM | GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd	= TFTPK_CMD_RESOLVE_FLUSH,
+		.doit	= tftpk_nl_resolve_flush_doit,
+		.flags	= GENL_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 };
 
 static const struct genl_multicast_group tftpk_nl_mcgrps[] = {
 	[TFTPK_NLGRP_EVENTS] = { "events", GENL_MCAST_CAP_NET_ADMIN, },
+	[TFTPK_NLGRP_RESOLVE] = { "resolve", GENL_MCAST_CAP_NET_ADMIN, },
 };
 
 struct genl_family tftpk_nl_family __ro_after_init = {

@@ -31,9 +31,15 @@ int tftpk_nl_trust_del_doit(struct sk_buff *skb, struct genl_info *info);
 int tftpk_nl_trust_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb);
 int tftpk_nl_transfer_kill_doit(struct sk_buff *skb, struct genl_info *info);
 int tftpk_nl_lookup_doit(struct sk_buff *skb, struct genl_info *info);
+int tftpk_nl_resolve_attach_doit(struct sk_buff *skb, struct genl_info *info);
+int tftpk_nl_resolve_get_dumpit(struct sk_buff *skb,
+				struct netlink_callback *cb);
+int tftpk_nl_resolve_set_doit(struct sk_buff *skb, struct genl_info *info);
+int tftpk_nl_resolve_flush_doit(struct sk_buff *skb, struct genl_info *info);
 
 enum {
 	TFTPK_NLGRP_EVENTS,
+	TFTPK_NLGRP_RESOLVE,
 };
 
 extern struct genl_family tftpk_nl_family;

@@ -90,7 +90,7 @@ static void tftpk_input_refuse(const struct tftpk_key *key, const char *name,
 	if (tftpk_transfer_sends_from(key))
 		return;
 	if (tftpk_limit_answer(tn, key, tftpk_limit_near(tn, key, iif),
-			       TFTPK_ANSWER_OTHER))
+			       TFTPK_REPLY_OTHER))
 		tftpk_output_error(key, tn->net, code, text);
 	else
 		tftpk_stats_inc(tn, TFTPK_A_STATS_REQUESTS_LIMITED);

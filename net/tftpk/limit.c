@@ -206,7 +206,7 @@ static bool tftpk_bucket_take(u64 *tat, u64 now, u64 cost, u32 burst)
  * nothing is charged.
  */
 bool tftpk_limit_answer(struct tftpk_net *tn, const struct tftpk_key *key,
-			bool near, enum tftpk_answer kind)
+			bool near, enum tftpk_reply kind)
 {
 	struct tftpk_limit *limit = tn->limit;
 	u64 now = ktime_get_ns();

@@ -222,6 +222,7 @@ tftpk_listener_make(struct tftpk_net *tn,
 	if (!listener)
 		return ERR_PTR(-ENOMEM);
 	listener->tn = tn;
+	listener->id = ++tn->next_listener;
 	listener->name = *name;
 	listener->single_port = single_port;
 	/* IPv6 has none. */
@@ -262,7 +263,7 @@ static void tftpk_listener_stop(struct tftpk_listener *listener)
 void tftpk_listener_close(struct tftpk_listener *listener)
 {
 	list_del_rcu(&listener->list);
-	listener->tn->generation++;
+	tftpk_net_changed(listener->tn);
 	tftpk_listener_stop(listener);
 	tftpk_listener_free(listener);
 }
@@ -313,7 +314,7 @@ void tftpk_listener_follow(struct tftpk_listener *listener)
 	tftpk_listener_bind(listener);
 	/* Pairs with tftpk_request_admit(): its sockets are open. */
 	smp_store_release(&listener->dead, false);
-	tn->generation++;
+	tftpk_net_changed(tn);
 }
 
 /**

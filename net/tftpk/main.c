@@ -24,12 +24,17 @@ static int __init tftpk_init(void)
 	err = tftpk_server_init();
 	if (err)
 		goto err_server;
+	err = tftpk_agent_init();
+	if (err)
+		goto err_agent;
 	err = tftpk_netlink_init();
 	if (err)
 		goto err_netlink;
 	return 0;
 
 err_netlink:
+	tftpk_agent_exit();
+err_agent:
 	tftpk_server_exit();
 err_server:
 	tftpk_storage_exit();
@@ -44,6 +49,7 @@ static void __exit tftpk_exit(void)
 {
 	tftpk_event_exit();
 	tftpk_netlink_exit();
+	tftpk_agent_exit();
 	tftpk_server_exit();
 	tftpk_storage_exit();
 	tftpk_transfer_exit();

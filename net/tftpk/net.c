@@ -6,6 +6,7 @@
 #include <linux/ratelimit.h>
 #include <linux/slab.h>
 
+#include "answer.h"
 #include "transfer.h"
 
 /**
@@ -25,6 +26,8 @@ struct tftpk_net *tftpk_net_alloc(struct net *net)
 		goto err_free;
 	if (tftpk_client_init(tn))
 		goto err_stats;
+	if (tftpk_memory_init(tn))
+		goto err_clients;
 	refcount_set(&tn->ref, 1);
 	tn->net = net;
 	mutex_init(&tn->mutex);
@@ -33,6 +36,7 @@ struct tftpk_net *tftpk_net_alloc(struct net *net)
 	INIT_LIST_HEAD(&tn->listeners);
 	INIT_LIST_HEAD(&tn->trusted);
 	xa_init_flags(&tn->transfers, XA_FLAGS_ALLOC1 | XA_FLAGS_LOCK_BH);
+	xa_init_flags(&tn->questions, XA_FLAGS_ALLOC1 | XA_FLAGS_LOCK_BH);
 	spin_lock_init(&tn->unvalidated_lock);
 	INIT_LIST_HEAD(&tn->unvalidated[false]);
 	INIT_LIST_HEAD(&tn->unvalidated[true]);
@@ -46,6 +50,8 @@ struct tftpk_net *tftpk_net_alloc(struct net *net)
 				      (20 - PAGE_SHIFT), 1UL);
 	return tn;
 
+err_clients:
+	tftpk_client_exit(tn);
 err_stats:
 	tftpk_stats_exit(tn);
 err_free:
@@ -72,10 +78,28 @@ void tftpk_net_put(struct tftpk_net *tn)
 {
 	if (!refcount_dec_and_test(&tn->ref))
 		return;
+	xa_destroy(&tn->questions);
 	xa_destroy(&tn->transfers);
+	tftpk_memory_exit(tn);
 	tftpk_client_exit(tn);
 	tftpk_trust_exit(tn);
 	tftpk_limit_exit(tn);
 	tftpk_stats_exit(tn);
 	kfree(tn);
+}
+
+/**
+ * tftpk_net_changed() - exports or listeners changed
+ * @tn: server; its mutex is held
+ *
+ * Names may stand for something else now.
+ *
+ * Context: process.
+ */
+void tftpk_net_changed(struct tftpk_net *tn)
+{
+	lockdep_assert_held(&tn->mutex);
+
+	tn->generation++;
+	tftpk_memory_flush(tn);
 }

@@ -6,6 +6,7 @@
  * tftpk_net.mutex.
  */
 #include <linux/capability.h>
+#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/slab.h>
 #include <net/genetlink.h>
@@ -15,6 +16,7 @@
 
 #include "genl.h"
 #include "netlink.h"
+#include "resolve.h"
 #include "transfer.h"
 
 #define TFTPK_DUMP_USUAL	8192	/* bytes */
@@ -132,8 +134,9 @@ static int tftpk_dump_transfer(struct sk_buff *skb,
 				  tftpk_state(t)) ||
 		      nla_put_be16(skb, TFTPK_A_TRANSFER_SERVER_PORT,
 				   t->peer.tid.key.port->port) ||
-		      (opened && nla_put_u32(skb, TFTPK_A_TRANSFER_EXPORT_ID,
-					     t->source.export->id));
+		      (opened && t->source.export &&
+		       nla_put_u32(skb, TFTPK_A_TRANSFER_EXPORT_ID,
+				   t->source.export->id));
 	}
 	spin_unlock_bh(&t->lock);
 
@@ -331,18 +334,93 @@ int tftpk_nl_settings_set_doit(struct sk_buff *skb, struct genl_info *info)
 
 /* ---- lookup ---- */
 
-static int tftpk_put_lookup(struct sk_buff *skb, struct file *file, u32 id)
+/**
+ * struct tftpk_found - what a name stands for
+ * @answer: the agent's, or NULL
+ * @by: who answered
+ * @id: of the export, or 0
+ */
+struct tftpk_found {
+	struct tftpk_answer *answer;
+	enum tftpk_answerer by;
+	u32 id;
+};
+
+static bool tftpk_found_denied(const struct tftpk_found *found)
+{
+	return found->answer && found->answer->kind == TFTPK_ANSWER_ERROR;
+}
+
+static struct file *tftpk_found_open(struct tftpk_net *tn, const char *name,
+				     struct tftpk_found *found)
+{
+	struct tftpk_answer *answer = found->answer;
+
+	if (tftpk_found_denied(found))
+		return ERR_PTR(-EACCES);
+	if (answer && answer->kind == TFTPK_ANSWER_FILE)
+		return tftpk_resolve_open(answer);
+	if (answer && answer->kind == TFTPK_ANSWER_NAME)
+		name = answer->text;
+	return tftpk_export_look_up(tn, name, &found->id);
+}
+
+/* As a request would; but not twice where the agent has nothing to add. Consumes the
+ * question.
+ */
+static struct file *tftpk_look_up(struct tftpk_net *tn, const char *name,
+				  struct tftpk_question *question,
+				  enum tftpk_resolve resolve,
+				  struct tftpk_found *found)
+{
+	struct file *file;
+	int err = 0;
+	u16 code;
+
+	if (resolve == TFTPK_RESOLVE_ALL)
+		err = tftpk_resolve_command(tn, question, &found->answer,
+					    &found->by);
+	if (err)
+		return ERR_PTR(err);
+	file = tftpk_found_open(tn, name, found);
+	if (resolve == TFTPK_RESOLVE_ALL)
+		return file;
+	if (resolve == TFTPK_RESOLVE_OFF || !IS_ERR(file)) {
+		kfree(question);
+		return file;
+	}
+	tftpk_file_error(PTR_ERR(file), &code);
+	if (code != TFTPK_ERR_NOT_FOUND) {
+		kfree(question);
+		return file;
+	}
+	err = tftpk_resolve_command(tn, question, &found->answer, &found->by);
+	if (err)
+		return ERR_PTR(err);
+	return found->answer->kind == TFTPK_ANSWER_DEFAULT ?
+		       file : tftpk_found_open(tn, name, found);
+}
+
+static int tftpk_put_lookup(struct sk_buff *skb, struct file *file,
+			    const struct tftpk_found *found)
 {
 	const char *reason;
 	u16 code;
 
+	if (nla_put_u32(skb, TFTPK_A_LOOKUP_ANSWERED_BY, found->by))
+		return -EMSGSIZE;
 	if (IS_ERR(file)) {
 		reason = tftpk_file_error(PTR_ERR(file), &code);
+		if (tftpk_found_denied(found)) {
+			reason = found->answer->text;
+			code = found->answer->code;
+		}
 		return nla_put_u32(skb, TFTPK_A_LOOKUP_ERROR_CODE, code) ||
 		       nla_put_string(skb, TFTPK_A_LOOKUP_REASON, reason);
 	}
 	return tftpk_put_path(skb, TFTPK_A_LOOKUP_FILE, file) ||
-	       nla_put_u32(skb, TFTPK_A_LOOKUP_EXPORT_ID, id) ||
+	       (found->id &&
+		nla_put_u32(skb, TFTPK_A_LOOKUP_EXPORT_ID, found->id)) ||
 	       nla_put_u64_64bit(skb, TFTPK_A_LOOKUP_SIZE,
 				 i_size_read(file_inode(file)),
 				 TFTPK_A_LOOKUP_PAD);
@@ -437,15 +515,22 @@ static int tftpk_put_client(struct sk_buff *skb, struct tftpk_net *tn,
 				  &asker->hop.gateway));
 }
 
-static int tftpk_lookup_client(struct sk_buff *skb, struct genl_info *info)
+/* Tell of the client, if there is one, and make its question. */
+static int tftpk_lookup_client(struct sk_buff *skb, struct genl_info *info,
+			       struct tftpk_question **question)
 {
+	const struct tftpk_request req = {
+		.name	= nla_data(info->attrs[TFTPK_A_LOOKUP_NAME]),
+	};
 	struct tftpk_net *tn = tftpk_net(genl_info_net(info));
 	const struct tftpk_trust *network = NULL;
 	struct tftpk_asker asker = {};
 	int err, ifindex = 0;
 
-	if (!info->attrs[TFTPK_A_LOOKUP_CLIENT_ADDRESS])
-		return 0;
+	if (!info->attrs[TFTPK_A_LOOKUP_CLIENT_ADDRESS]) {
+		*question = tftpk_question_new(&asker.key, &req, GFP_KERNEL);
+		return *question ? 0 : -ENOMEM;
+	}
 	err = tftpk_get_address(info, TFTPK_A_LOOKUP_CLIENT_ADDRESS,
 				&asker.key.client);
 	if (err)
@@ -474,8 +559,17 @@ static int tftpk_lookup_client(struct sk_buff *skb, struct genl_info *info)
 	if (network && !err)
 		err = tftpk_put_network(skb, TFTPK_A_LOOKUP_NETWORK,
 					TFTPK_A_LOOKUP_PREFIX_LENGTH, network);
-	if (err)
+	if (err) {
 		err = -EMSGSIZE;
+		goto out;
+	}
+	*question = tftpk_question_new(&asker.key, &req, GFP_ATOMIC);
+	if (*question) {
+		(*question)->near = asker.class >= TFTPK_CLIENT_CLASS_LINK;
+		(*question)->iif = asker.hop.ifindex;
+	} else {
+		err = -ENOMEM;
+	}
 out:
 	rcu_read_unlock();
 	local_bh_enable();
@@ -486,9 +580,11 @@ out:
 int tftpk_nl_lookup_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	struct tftpk_net *tn = tftpk_net(genl_info_net(info));
+	enum tftpk_resolve resolve = READ_ONCE(tn->settings.resolve);
+	struct tftpk_question *question;
+	struct tftpk_found found = {};
 	struct sk_buff *reply;
 	struct file *file;
-	u32 id = 0;
 	void *hdr;
 	int err;
 
@@ -497,17 +593,19 @@ int tftpk_nl_lookup_doit(struct sk_buff *skb, struct genl_info *info)
 	reply = tftpk_reply(info, TFTPK_CMD_LOOKUP, &hdr);
 	if (!reply)
 		return -ENOMEM;
-	err = tftpk_lookup_client(reply, info);
+	err = tftpk_lookup_client(reply, info, &question);
 	if (err) {
 		nlmsg_free(reply);
 		return err;
 	}
-	file = tftpk_export_look_up(tn,
-				    nla_data(info->attrs[TFTPK_A_LOOKUP_NAME]),
-				    &id);
-	err = tftpk_put_lookup(reply, file, id);
+	if (info->attrs[TFTPK_A_LOOKUP_NO_AGENT])
+		resolve = TFTPK_RESOLVE_OFF;
+	file = tftpk_look_up(tn, nla_data(info->attrs[TFTPK_A_LOOKUP_NAME]),
+			     question, resolve, &found);
+	err = tftpk_put_lookup(reply, file, &found);
 	if (!IS_ERR(file))
 		fput(file);
+	tftpk_answer_put(found.answer);
 	if (err) {
 		nlmsg_free(reply);
 		return -EMSGSIZE;

@@ -8,6 +8,7 @@
 #include <linux/slab.h>
 #include <net/ipv6.h>
 
+#include "resolve.h"
 #include "transfer.h"
 #include "trace.h"
 
@@ -103,10 +104,17 @@ static u32 tftpk_request_mtu_blksize(const struct tftpk_key *key,
 		     TFTPK_BLKSIZE_MIN);
 }
 
+/* How the agent's own files are served. */
+static const struct tftpk_export_options tftpk_foreign = {
+	.max_blksize	= TFTPK_UNSET,
+	.min_timeout	= TFTPK_UNSET,
+};
+
 static int tftpk_request_negotiate(struct tftpk_transfer *t,
 				   const struct tftpk_request *req)
 {
-	const struct tftpk_export_options *options = &t->source.export->options;
+	const struct tftpk_export_options *options =
+		t->source.export ? &t->source.export->options : &tftpk_foreign;
 	const struct tftpk_settings *set = &t->tn->settings;
 	const struct tftpk_key *key = &t->peer.request.key;
 	struct tftpk_limits limits = {
@@ -196,8 +204,67 @@ static bool tftpk_request_elsewhere(struct tftpk_transfer *t, const char *name)
 	return export;
 }
 
+/* Ask the agent about a file that no export has, where that is wanted. Returns whether
+ * the work is at its end.
+ */
+static bool tftpk_request_ask(struct tftpk_transfer *t)
+{
+	bool ended, asks = false;
+
+	rcu_read_lock();
+	spin_lock_bh(&t->lock);
+	ended = t->dead || tftpk_resolve_missing(t);
+	if (!t->dead && TFTPK_WAITING(t->request_skb)->question) {
+		tftpk_send_arm(t, tftpk_resolve_wait(t->tn));
+		asks = true;
+	}
+	spin_unlock_bh(&t->lock);
+	rcu_read_unlock();
+	if (asks)
+		tftpk_question_notice(t->tn);
+	return ended;
+}
+
+/* Open the file. Returns false where the work is at its end: it comes again, or the
+ * transfer has ended, and is not entered any more.
+ */
+static bool tftpk_request_find(struct tftpk_transfer *t, int *err)
+{
+	const char *name = tftpk_resolve_name(t);
+	u16 code;
+
+	tftpk_transfer_leave(t);
+	*err = tftpk_file_open(&t->source, &t->lock,
+			       READ_ONCE(t->tn->settings.detect_changes),
+			       TFTPK_WAITING(t->request_skb)->answer, name);
+	if (*err == -ENOENT && tftpk_request_elsewhere(t, name))
+		return false;
+	if (!tftpk_transfer_enter(t))
+		return false;
+	tftpk_file_error(*err, &code);
+	if (!*err || code != TFTPK_ERR_NOT_FOUND || !tftpk_request_ask(t))
+		return true;
+	tftpk_transfer_leave(t);
+	return false;
+}
+
+/* The agent said no. */
+static void tftpk_request_deny(struct tftpk_transfer *t,
+			       const struct tftpk_answer *answer)
+{
+	struct sk_buff_head out;
+
+	tftpk_transfer_lock(t, &out);
+	if (!t->dead)
+		tftpk_transfer_fail(t, TFTPK_OUTCOME_DENIED, answer->code,
+				    answer->text, &out);
+	tftpk_transfer_unlock_send(t, &out);
+	tftpk_transfer_leave(t);
+}
+
 static void tftpk_request_open(struct tftpk_transfer *t)
 {
+	const struct tftpk_answer *answer = TFTPK_WAITING(t->request_skb)->answer;
 	const struct tftpk_request *req = TFTPK_REQUEST(t->request_skb);
 	struct sk_buff_head out;
 	bool started = false, admitted = true;
@@ -207,13 +274,11 @@ static void tftpk_request_open(struct tftpk_transfer *t)
 		tftpk_event_transfer(t, TFTPK_EVENT_TYPE_REQUEST);
 	t->asked = true;
 
-	tftpk_transfer_leave(t);
-	err = tftpk_file_open(&t->source, &t->lock,
-			      READ_ONCE(t->tn->settings.detect_changes),
-			      req->name);
-	if (err == -ENOENT && tftpk_request_elsewhere(t, req->name))
+	if (answer && answer->kind == TFTPK_ANSWER_ERROR) {
+		tftpk_request_deny(t, answer);
 		return;
-	if (!tftpk_transfer_enter(t))
+	}
+	if (!tftpk_request_find(t, &err))
 		return;
 	if (!err)
 		err = tftpk_request_negotiate(t, req);
@@ -246,8 +311,7 @@ static void tftpk_request_open(struct tftpk_transfer *t)
 	if (started) {
 		tftpk_event_transfer(t, TFTPK_EVENT_TYPE_START);
 		tftpk_send_tell_bounded(t);
-		consume_skb(t->request_skb);
-		t->request_skb = NULL;
+		tftpk_transfer_forget_request(t);
 	}
 	tftpk_transfer_leave(t);
 }
@@ -308,6 +372,7 @@ static int tftpk_request_start(struct tftpk_net *tn,
 			       struct sk_buff *skb, u32 hash, bool near,
 			       const char **reason)
 {
+	bool asks = false;
 	struct tftpk_transfer *t, *oldest = NULL;
 	const char *refusal;
 	int err;
@@ -339,12 +404,11 @@ static int tftpk_request_start(struct tftpk_net *tn,
 	err = tftpk_table_add(t);
 	if (!err) {
 		t->request_skb = skb;
-		t->source.export = tftpk_export_next(tn, TFTPK_REQUEST(skb)->name,
-						     NULL);
 		t->announced = true;
-		tftpk_send_arm(t, TFTPK_RTO_FIRST);
+		asks = tftpk_resolve_begin(t);
+		tftpk_send_arm(t, asks ? tftpk_resolve_wait(tn) :
+					 TFTPK_RTO_FIRST);
 		oldest = tftpk_unvalidated_add(t);
-		tftpk_transfer_queue(t);
 	} else {
 		t->dead = true;
 		tftpk_client_del(t);
@@ -354,6 +418,8 @@ static int tftpk_request_start(struct tftpk_net *tn,
 	spin_unlock(&t->lock);
 	if (oldest)
 		tftpk_transfer_evict(oldest);
+	if (asks)
+		tftpk_question_notice(tn);
 	return err;
 }
 
@@ -429,6 +495,9 @@ void tftpk_request_rrq(const struct tftpk_key *key, struct sk_buff *skb,
 	int err, tries = 0;
 
 	tftpk_stats_inc(tn, TFTPK_A_STATS_REQUESTS);
+	TFTPK_WAITING(skb)->answer = NULL;
+	TFTPK_WAITING(skb)->question = 0;
+	TFTPK_WAITING(skb)->iif = iif;
 	__skb_queue_head_init(&out);
 	do {
 		old = tftpk_table_find(key);
@@ -449,7 +518,7 @@ void tftpk_request_rrq(const struct tftpk_key *key, struct sk_buff *skb,
 		if (!tries)
 			near = tftpk_limit_near(tn, key, iif);
 		if (!tries && !tftpk_limit_answer(tn, key, near,
-						  TFTPK_ANSWER_REQUEST)) {
+						  TFTPK_REPLY_REQUEST)) {
 			tftpk_stats_inc(tn, TFTPK_A_STATS_REQUESTS_LIMITED);
 			tftpk_event_refused(key, TFTPK_REQUEST(skb)->name,
 					    TFTPK_ERR_UNDEFINED,

@@ -12,6 +12,7 @@
 #include <linux/math64.h>
 #include <linux/sched.h>
 
+#include "resolve.h"
 #include "transfer.h"
 #include "trace.h"
 
@@ -313,6 +314,10 @@ static void tftpk_send_handle_deadline(struct tftpk_transfer *t,
 	struct tftpk_window *w = &t->window;
 
 	if (t->phase == TFTPK_PHASE_OPENING) {
+		if (tftpk_resolve_expire(t)) {
+			tftpk_send_arm(t, TFTPK_RTO_FIRST);
+			return;
+		}
 		/* Storage may take its time, but not for ever. */
 		if (time_after_eq(jiffies, t->started +
 				  READ_ONCE(t->tn->settings.give_up) *
@@ -508,7 +513,7 @@ static void tftpk_send_unknown_tid(const struct tftpk_key *key,
 		return;
 	}
 	near = tftpk_limit_near(tn, key, tftpk_route_iif(key, skb));
-	if (tftpk_limit_answer(tn, key, near, TFTPK_ANSWER_OTHER)) {
+	if (tftpk_limit_answer(tn, key, near, TFTPK_REPLY_OTHER)) {
 		tftpk_stats_inc(tn, TFTPK_A_STATS_PACKETS_STRANGE);
 		tftpk_output_error(key, tn->net, TFTPK_ERR_TID,
 				   "unknown transfer ID");

@@ -51,7 +51,7 @@ static int tftpk_implicit_open(struct tftpk_net *tn)
 		}
 		listener->implicit = true;
 		list_add_tail_rcu(&listener->list, &tn->listeners);
-		tn->generation++;
+		tftpk_net_changed(tn);
 	}
 	return 0;
 }
@@ -138,7 +138,7 @@ int tftpk_listener_add(struct tftpk_net *tn,
 			list_del(&listener->list);
 			list_add_tail_rcu(&listener->list, &tn->listeners);
 		}
-		tn->generation++;
+		tftpk_net_changed(tn);
 		/* An interface may have come or gone meanwhile, unseen. */
 		schedule_work(&tn->follow);
 		return 0;
@@ -320,7 +320,7 @@ int tftpk_server_export(struct tftpk_net *tn, struct tftpk_export *export,
 	}
 	export->id = ++tn->next_export;
 	list_add_tail_rcu(&export->list, &tn->exports);
-	tn->generation++;
+	tftpk_net_changed(tn);
 	return 0;
 }
 
@@ -331,7 +331,7 @@ static void tftpk_server_end_export(struct tftpk_net *tn,
 	const struct tftpk_match match = { .export = export };
 
 	list_del_rcu(&export->list);
-	tn->generation++;
+	tftpk_net_changed(tn);
 	/* Whoever found it before has a transfer now that uses it. */
 	synchronize_rcu();
 	tftpk_transfers_kill(tn, &match);

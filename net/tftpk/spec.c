@@ -38,4 +38,8 @@ const struct tftpk_setting tftpk_setting[__TFTPK_A_SETTINGS_MAX] = {
 	TFTPK_NUMBER(UNTRUSTED_TOTAL, untrusted_total),
 	TFTPK_SWITCH(DISCOVER_MTU, discover_mtu),
 	TFTPK_NUMBER(MIN_TIMEOUT, min_timeout),
+	TFTPK_NUMBER(RESOLVE, resolve),
+	TFTPK_NUMBER(RESOLVE_TIMEOUT, resolve_timeout),
+	TFTPK_NUMBER(RESOLVE_POLICY, resolve_policy),
+	TFTPK_NUMBER(MAX_PENDING, max_pending),
 };

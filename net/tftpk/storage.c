@@ -21,6 +21,8 @@
 struct workqueue_struct *tftpk_wq;
 /* For errands that concern no export yet. */
 struct workqueue_struct *tftpk_errand_wq;
+/* For files that are of no export, but the agent's. */
+struct workqueue_struct *tftpk_foreign_wq;
 
 /**
  * tftpk_storage_wait() - wait for what waits for storage
@@ -131,11 +133,18 @@ int tftpk_storage_init(void)
 	if (!tftpk_wq)
 		return -ENOMEM;
 	tftpk_errand_wq = alloc_workqueue("tftpk-errands", WQ_UNBOUND, 0);
-	if (!tftpk_errand_wq) {
-		destroy_workqueue(tftpk_wq);
-		return -ENOMEM;
-	}
+	if (!tftpk_errand_wq)
+		goto err_wq;
+	tftpk_foreign_wq = alloc_workqueue("tftpk-foreign", WQ_UNBOUND, 0);
+	if (!tftpk_foreign_wq)
+		goto err_errand;
 	return 0;
+
+err_errand:
+	destroy_workqueue(tftpk_errand_wq);
+err_wq:
+	destroy_workqueue(tftpk_wq);
+	return -ENOMEM;
 }
 
 /**
@@ -145,6 +154,7 @@ int tftpk_storage_init(void)
  */
 void tftpk_storage_exit(void)
 {
+	destroy_workqueue(tftpk_foreign_wq);
 	destroy_workqueue(tftpk_errand_wq);
 	destroy_workqueue(tftpk_wq);
 }

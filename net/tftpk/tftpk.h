@@ -12,6 +12,9 @@
  *   limit.c     admission: rates of sources, who guesses, who was just served
  *   client.c    transfers of clients: how many, which are unvalidated
  *   trust.c     networks that are trusted
+ *   resolve.c   asking the agent, and going on with its answer
+ *   question.c  questions that wait for the agent
+ *   answer.c    answers, and what is remembered of them
  *   file.c      process context: opens files, fills the page ring
  *   output.c    any context: turns ring entries into skbs and sends them
  *   route.c     routes to clients, and who is on a link
@@ -31,6 +34,7 @@
  *   main.c      loading and unloading
  *   config.c    process context: commands and dumps of what is configured
  *   netlink.c   process context: other commands and dumps
+ *   agent.c     process context: commands and dumps of the agent
  *   genl.c      made from the specification: the family, and what it accepts
  *   server.c    process context: what each namespace serves, and where
  *   listener.c  process context: the sockets of a listener
@@ -43,8 +47,8 @@
  *                     RTNL, as its owner may wait for transfers to end
  *   tftpk_net.transfers' own: transfers by id (BH)
  *   tftpk_transfer.lock (BH)
- *   tftpk_net.unvalidated_lock (BH), tftpk_net.clients_lock and
- *   tftpk_limit.lock (softirq)
+ *   tftpk_net.questions' own (BH), tftpk_net.unvalidated_lock (BH),
+ *   tftpk_net.clients_lock, tftpk_net.answers_lock (BH) and tftpk_limit.lock (softirq)
  *
  * Nothing is sent with a lock held.
  *
@@ -82,6 +86,7 @@
 #define TFTPK_POOL_SIZE		256	/* TID ports of a listener */
 #define TFTPK_UNPRIVILEGED	65534	/* user and group that files are read as */
 
+struct cred;
 struct sock;
 struct socket;
 struct netlink_ext_ack;
@@ -115,6 +120,10 @@ struct tftpk_settings {
 	u32 untrusted_rate;	/* KiB per second */
 	u32 untrusted_total;	/* the same */
 	u32 min_timeout;	/* milliseconds */
+	u32 resolve;		/* enum tftpk_resolve */
+	u32 resolve_timeout;	/* seconds */
+	u32 resolve_policy;	/* enum tftpk_resolve_policy */
+	u32 max_pending;
 	bool zerocopy;
 	bool gso;
 	bool detect_changes;
@@ -234,6 +243,7 @@ struct tftpk_port {
  * struct tftpk_listener - an address that requests are accepted on
  * @list: in tftpk_net.listeners, under the mutex
  * @tn: its namespace
+ * @id: number, never used twice
  * @name: where it listens
  * @implicit: made by the first export
  * @single_port: its transfers have no port of their own
@@ -248,6 +258,7 @@ struct tftpk_port {
 struct tftpk_listener {
 	struct list_head list;
 	struct tftpk_net *tn;
+	u32 id;
 	struct tftpk_listener_name name;
 	bool implicit;
 	bool single_port;
@@ -293,6 +304,7 @@ struct tftpk_trust {
  * @limit: admission state, from the first listener on
  * @generation: counts changes of these lists, so that a dump can tell
  * @next_export: id of the next export, under @mutex
+ * @next_listener: id of the next listener, likewise
  * @stats: counters
  * @refusals: how often to tell of requests that were refused
  * @transfers: struct tftpk_transfer by their ids; its lock protects what follows
@@ -308,6 +320,17 @@ struct tftpk_trust {
  * @unvalidated: transfers whose client has not acknowledged a block, oldest
  *	first: those whose source may be forged, and the others
  * @n_unvalidated: how many
+ * @agent: port of the netlink socket that answers questions, or 0; written under @mutex
+ * @noticed: the agent was told that there are questions, and did not look yet
+ * @questions: struct tftpk_question by their ids; its lock protects what follows up to
+ *	@n_far
+ * @next_question: least id of the next question
+ * @n_questions: how many there are
+ * @n_far: how many of them are of clients that are not near
+ * @answers: struct tftpk_memory, by what they answer
+ * @answers_lock: protects the lists and numbers of @remembered
+ * @remembered: the same, oldest first: those with an ERROR, and the others
+ * @n_remembered: how many of each
  */
 struct tftpk_net {
 	refcount_t ref;
@@ -321,6 +344,7 @@ struct tftpk_net {
 	struct tftpk_settings settings;
 	u32 generation;
 	u32 next_export;
+	u32 next_listener;
 	struct tftpk_stats __percpu *stats;
 	struct ratelimit_state refusals;
 
@@ -336,6 +360,17 @@ struct tftpk_net {
 	spinlock_t unvalidated_lock;	/* list of the unvalidated */
 	struct list_head unvalidated[2];
 	u32 n_unvalidated;
+
+	u32 agent;
+	bool noticed;
+	struct xarray questions;
+	u32 next_question;
+	u32 n_questions;
+	u32 n_far;
+	struct rhashtable answers;
+	spinlock_t answers_lock;	/* memory of answers */
+	struct list_head remembered[2];
+	u32 n_remembered[2];
 };
 
 /**
@@ -402,6 +437,7 @@ bool tftpk_export_has_prefix(const struct tftpk_export *export,
 struct tftpk_export *tftpk_export_next(const struct tftpk_net *tn,
 				       const char *name,
 				       const struct tftpk_export *prev);
+struct file *tftpk_open_path(const struct path *path, const struct cred *cred);
 struct file *tftpk_export_open(const struct tftpk_export *export,
 			       const char *name);
 struct file *tftpk_export_look_up(const struct tftpk_net *tn, const char *name,
@@ -412,10 +448,15 @@ void tftpk_exports_exit(void);
 struct tftpk_net *tftpk_net_alloc(struct net *net);
 void tftpk_net_get(struct tftpk_net *tn);
 void tftpk_net_put(struct tftpk_net *tn);
+void tftpk_net_changed(struct tftpk_net *tn);
 
 /* netlink.c */
 int tftpk_netlink_init(void);
 void tftpk_netlink_exit(void);
+
+/* agent.c */
+int tftpk_agent_init(void);
+void tftpk_agent_exit(void);
 
 /* input.c */
 void tftpk_input_attach(struct sock *sk, struct tftpk_port *port);

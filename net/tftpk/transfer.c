@@ -19,6 +19,8 @@
 #include <linux/wait_bit.h>
 #include <net/ipv6.h>
 
+#include "answer.h"
+#include "question.h"
 #include "storage.h"
 #include "transfer.h"
 #include "trace.h"
@@ -82,6 +84,21 @@ static void tftpk_transfer_free(struct rcu_head *rcu)
 }
 
 /**
+ * tftpk_transfer_forget_request() - free the request, and what the agent said of it
+ * @t: transfer that does not want it any more
+ *
+ * Context: process, the transfer's work.
+ */
+void tftpk_transfer_forget_request(struct tftpk_transfer *t)
+{
+	if (!t->request_skb)
+		return;
+	tftpk_answer_put(TFTPK_WAITING(t->request_skb)->answer);
+	consume_skb(t->request_skb);
+	t->request_skb = NULL;
+}
+
+/**
  * tftpk_transfer_close() - close and free a transfer, where it is time
  * @t: transfer
  *
@@ -94,7 +111,7 @@ bool tftpk_transfer_close(struct tftpk_transfer *t)
 	if (refcount_read(&t->ref))
 		return false;
 	tftpk_file_close(&t->source);
-	consume_skb(t->request_skb);
+	tftpk_transfer_forget_request(t);
 	tftpk_net_put(t->tn);
 	if (t->stuck)
 		module_put(THIS_MODULE);
@@ -108,7 +125,9 @@ bool tftpk_transfer_close(struct tftpk_transfer *t)
 /* Nothing waits there for the storage of another export. */
 static struct workqueue_struct *tftpk_transfer_wq(const struct tftpk_transfer *t)
 {
-	return t->source.export ? t->source.export->wq : tftpk_wq;
+	if (t->source.export)
+		return t->source.export->wq;
+	return t->source.foreign ? tftpk_foreign_wq : tftpk_wq;
 }
 
 /**
@@ -197,6 +216,7 @@ static const u8 tftpk_outcome_counters[] = {
 	[TFTPK_OUTCOME_UNREADABLE]	= TFTPK_A_STATS_TRANSFERS_FAILED,
 	[TFTPK_OUTCOME_KILLED]		= TFTPK_A_STATS_TRANSFERS_FAILED,
 	[TFTPK_OUTCOME_EVICTED]		= TFTPK_A_STATS_TRANSFERS_EVICTED,
+	[TFTPK_OUTCOME_DENIED]		= TFTPK_A_STATS_TRANSFERS_FAILED,
 };
 
 /**
@@ -271,6 +291,7 @@ void tftpk_transfer_end(struct tftpk_transfer *t, enum tftpk_outcome outcome)
 				       TFTPK_A_STATS_REQUESTS_REFUSED;
 	if (!tftpk_transfer_validated(t))
 		tftpk_unvalidated_del(t);
+	tftpk_question_drop(t);
 	tftpk_transfer_hold(t, false);
 	tftpk_transfer_unreserve(t);
 	tftpk_client_del(t);
@@ -280,10 +301,16 @@ void tftpk_transfer_end(struct tftpk_transfer *t, enum tftpk_outcome outcome)
 		tftpk_transfer_reap(t);
 }
 
-/* End a transfer with an ERROR to its client. */
-static void tftpk_transfer_fail(struct tftpk_transfer *t,
-				enum tftpk_outcome outcome, u16 code,
-				const char *text, struct sk_buff_head *out)
+/**
+ * tftpk_transfer_fail() - end a transfer with an ERROR to its client
+ * @t: transfer, locked and not dead
+ * @outcome: how it ends
+ * @code: enum tftpk_error
+ * @text: of the ERROR; stays as long as the transfer's request
+ * @out: takes the ERROR
+ */
+void tftpk_transfer_fail(struct tftpk_transfer *t, enum tftpk_outcome outcome,
+			 u16 code, const char *text, struct sk_buff_head *out)
 {
 	u8 buf[TFTPK_ERROR_MAX];
 
@@ -626,7 +653,7 @@ int tftpk_transfer_init(void)
 {
 	int err;
 
-	BUILD_BUG_ON(sizeof(struct tftpk_request) >
+	BUILD_BUG_ON(sizeof(struct tftpk_waiting) >
 		     sizeof_field(struct sk_buff, cb));
 
 	/* Its counts in /proc/slabinfo are to be those of transfers. */

@@ -57,6 +57,7 @@
 
 struct file;
 struct inode;
+struct tftpk_answer;
 
 /**
  * struct tftpk_key - names a transfer
@@ -117,6 +118,7 @@ struct tftpk_client {
 	u32 n;			/* how many there are, kept in that one */
 	u32 pages;		/* that they have reserved, likewise */
 	bool counted;
+	u8 questions;		/* to the agent, likewise */
 };
 
 /* Who is sent to, and how to reach it. Of the transfer's lock where it does not say
@@ -168,6 +170,7 @@ struct tftpk_source {
 	bool cached;		/* its page cache may be read without asking the
 				 * file system
 				 */
+	bool foreign;		/* the file is the agent's */
 	u32 ahead;		/* bytes to read beyond the window */
 	struct file *file;
 	struct tftpk_export *export;	/* where the file is, or may be; changed
@@ -181,6 +184,24 @@ struct tftpk_source {
 						 * cleared
 						 */
 };
+
+/**
+ * struct tftpk_waiting - a request whose file is not open yet, inside its own packet
+ * @req: request; see TFTPK_REQUEST()
+ * @answer: what the agent says, or NULL
+ * @question: id of what it was asked and did not answer yet, or 0
+ * @iif: interface that the request came in by
+ *
+ * Under the transfer's lock, but for @req.
+ */
+struct tftpk_waiting {
+	struct tftpk_request req;
+	struct tftpk_answer *answer;
+	u32 question;
+	int iif;
+};
+
+#define TFTPK_WAITING(skb) ((struct tftpk_waiting *)(skb)->cb)
 
 /* A file on its way to a client. The client is validated once it has acknowledged
  * a block: an OACK is small, and its ACK guessed at the cost of one packet.
@@ -323,15 +344,15 @@ static inline struct page *tftpk_ring_page(const struct tftpk_ring *ring,
 }
 
 /* limit.c */
-enum tftpk_answer {
-	TFTPK_ANSWER_REQUEST,	/* an OACK or an ERROR, to a read request */
-	TFTPK_ANSWER_OTHER,	/* an ERROR, to anything else */
+enum tftpk_reply {
+	TFTPK_REPLY_REQUEST,	/* an OACK or an ERROR, to a read request */
+	TFTPK_REPLY_OTHER,	/* an ERROR, to anything else */
 };
 
 bool tftpk_limit_near(struct tftpk_net *tn, const struct tftpk_key *key,
 		      int iif);
 bool tftpk_limit_answer(struct tftpk_net *tn, const struct tftpk_key *key,
-			bool near, enum tftpk_answer kind);
+			bool near, enum tftpk_reply kind);
 u32 tftpk_limit_burst(const struct tftpk_net *tn, bool near);
 bool tftpk_limit_block(struct tftpk_net *tn, const struct tftpk_key *key,
 		       bool near);
@@ -352,6 +373,8 @@ int tftpk_client_add(struct tftpk_transfer *t,
 void tftpk_client_del(struct tftpk_transfer *t);
 int tftpk_client_reserve(struct tftpk_transfer *t, u32 pages, long max);
 void tftpk_client_unreserve(struct tftpk_transfer *t, u32 pages);
+int tftpk_client_ask(struct tftpk_transfer *t);
+void tftpk_client_forget(struct tftpk_transfer *t);
 struct tftpk_transfer *tftpk_unvalidated_add(struct tftpk_transfer *t);
 struct tftpk_transfer *tftpk_unvalidated_oldest(struct tftpk_transfer *t,
 						unsigned long age);
@@ -361,7 +384,8 @@ void tftpk_unvalidated_touch(struct tftpk_transfer *t);
 /* file.c */
 const char *tftpk_file_error(int err, u16 *code);
 int tftpk_file_open(struct tftpk_source *source, spinlock_t *lock,
-		    bool detect_changes, const char *name);
+		    bool detect_changes, const struct tftpk_answer *answer,
+		    const char *name);
 int tftpk_file_fill(struct tftpk_source *source, spinlock_t *lock, u64 end,
 		    u32 *copied);
 bool tftpk_file_changed(const struct tftpk_source *source);
@@ -393,6 +417,7 @@ void tftpk_output_error(const struct tftpk_key *key, struct net *net, u16 code,
 
 /* event.c */
 void tftpk_event_exit(void);
+void tftpk_event_notice(struct tftpk_net *tn);
 int tftpk_put_path(struct sk_buff *skb, int attr, const struct file *file);
 int tftpk_put_transfer(struct sk_buff *skb, const struct tftpk_transfer *t);
 void tftpk_event_transfer(struct tftpk_transfer *t,
@@ -429,6 +454,8 @@ bool tftpk_transfer_all_sent(const struct tftpk_transfer *t);
 void tftpk_transfer_end(struct tftpk_transfer *t, enum tftpk_outcome outcome);
 void tftpk_transfer_end_former(const struct tftpk_transfer *t,
 			       struct tftpk_key key);
+void tftpk_transfer_fail(struct tftpk_transfer *t, enum tftpk_outcome outcome,
+			 u16 code, const char *text, struct sk_buff_head *out);
 void tftpk_transfer_end_unreadable(struct tftpk_transfer *t, int err,
 				   struct sk_buff_head *out);
 void tftpk_transfer_evict(struct tftpk_transfer *t);
@@ -439,6 +466,7 @@ void tftpk_transfer_reap(struct tftpk_transfer *t);
 bool tftpk_transfer_enter(struct tftpk_transfer *t);
 void tftpk_transfer_leave(struct tftpk_transfer *t);
 bool tftpk_transfer_close(struct tftpk_transfer *t);
+void tftpk_transfer_forget_request(struct tftpk_transfer *t);
 bool tftpk_transfer_sends_from(const struct tftpk_key *key);
 void tftpk_transfer_abort(const struct tftpk_key *key, u16 code);
 void tftpk_transfer_end_unreachable(const struct tftpk_key *key);

@@ -33,6 +33,10 @@
 #define TFTPK_DEFAULT_UNTRUSTED_TOTAL	1024
 #define TFTPK_DEFAULT_DISCOVER_MTU	0
 #define TFTPK_DEFAULT_MIN_TIMEOUT	0
+#define TFTPK_DEFAULT_RESOLVE		0
+#define TFTPK_DEFAULT_RESOLVE_TIMEOUT	2
+#define TFTPK_DEFAULT_RESOLVE_POLICY	0
+#define TFTPK_DEFAULT_MAX_PENDING	1000
 
 /**
  * enum tftpk_state - What a transfer is waiting for.
@@ -80,6 +84,7 @@ enum tftpk_event_type {
  * @TFTPK_OUTCOME_UNREADABLE: The file cannot be read.
  * @TFTPK_OUTCOME_KILLED: By command.
  * @TFTPK_OUTCOME_EVICTED: It gave way to newer requests.
+ * @TFTPK_OUTCOME_DENIED: The agent refused it, or did not answer.
  */
 enum tftpk_outcome {
 	TFTPK_OUTCOME_COMPLETED,
@@ -91,6 +96,7 @@ enum tftpk_outcome {
 	TFTPK_OUTCOME_UNREADABLE,
 	TFTPK_OUTCOME_KILLED,
 	TFTPK_OUTCOME_EVICTED,
+	TFTPK_OUTCOME_DENIED,
 };
 
 /**
@@ -110,6 +116,77 @@ enum tftpk_client_class {
 	TFTPK_CLIENT_CLASS_ROUTED,
 	TFTPK_CLIENT_CLASS_LINK,
 	TFTPK_CLIENT_CLASS_TRUSTED,
+};
+
+/**
+ * enum tftpk_resolve - Which requests are questions to the agent.
+ * @TFTPK_RESOLVE_OFF: None.
+ * @TFTPK_RESOLVE_MISSING: Those whose file was not found.
+ * @TFTPK_RESOLVE_ALL: All.
+ */
+enum tftpk_resolve {
+	TFTPK_RESOLVE_OFF,
+	TFTPK_RESOLVE_MISSING,
+	TFTPK_RESOLVE_ALL,
+};
+
+/**
+ * enum tftpk_resolve_policy - What becomes of a question that nobody answers.
+ * @TFTPK_RESOLVE_POLICY_DEFAULT: The request goes on as without an agent.
+ * @TFTPK_RESOLVE_POLICY_REFUSE: It is refused.
+ */
+enum tftpk_resolve_policy {
+	TFTPK_RESOLVE_POLICY_DEFAULT,
+	TFTPK_RESOLVE_POLICY_REFUSE,
+};
+
+/**
+ * enum tftpk_operation - What a question is about.
+ * @TFTPK_OPERATION_READ: What a client is to get that reads.
+ * @TFTPK_OPERATION_ACCEPT: Whether a client may write; not asked yet.
+ * @TFTPK_OPERATION_OPEN: Where to put what it writes; not asked yet.
+ * @TFTPK_OPERATION_COMMIT: Whether all that it wrote is welcome; not asked
+ *   yet.
+ */
+enum tftpk_operation {
+	TFTPK_OPERATION_READ,
+	TFTPK_OPERATION_ACCEPT,
+	TFTPK_OPERATION_OPEN,
+	TFTPK_OPERATION_COMMIT,
+};
+
+/**
+ * enum tftpk_transfer_mode - How the file is wanted, RFC 1350.
+ * @TFTPK_TRANSFER_MODE_OCTET: As it is.
+ * @TFTPK_TRANSFER_MODE_NETASCII: As text.
+ */
+enum tftpk_transfer_mode {
+	TFTPK_TRANSFER_MODE_OCTET,
+	TFTPK_TRANSFER_MODE_NETASCII,
+};
+
+/**
+ * enum tftpk_scope - For whom an answer is remembered.
+ * @TFTPK_SCOPE_CLIENT: For the client that asked.
+ * @TFTPK_SCOPE_ALL: For all clients.
+ */
+enum tftpk_scope {
+	TFTPK_SCOPE_CLIENT,
+	TFTPK_SCOPE_ALL,
+};
+
+/**
+ * enum tftpk_answerer - Who said what a name stands for.
+ * @TFTPK_ANSWERER_KERNEL: The exports, as they are.
+ * @TFTPK_ANSWERER_MEMORY: The agent, some time ago.
+ * @TFTPK_ANSWERER_AGENT: The agent.
+ * @TFTPK_ANSWERER_POLICY: Nobody, so resolve-policy holds.
+ */
+enum tftpk_answerer {
+	TFTPK_ANSWERER_KERNEL,
+	TFTPK_ANSWERER_MEMORY,
+	TFTPK_ANSWERER_AGENT,
+	TFTPK_ANSWERER_POLICY,
 };
 
 enum {
@@ -195,9 +272,45 @@ enum {
 	TFTPK_A_LOOKUP_PREFIX_LENGTH,
 	TFTPK_A_LOOKUP_BURST,
 	TFTPK_A_LOOKUP_WINDOW_SIZE,
+	TFTPK_A_LOOKUP_NO_AGENT,
+	TFTPK_A_LOOKUP_ANSWERED_BY,
 
 	__TFTPK_A_LOOKUP_MAX,
 	TFTPK_A_LOOKUP_MAX = (__TFTPK_A_LOOKUP_MAX - 1)
+};
+
+enum {
+	TFTPK_A_QUESTION_ID = 1,
+	TFTPK_A_QUESTION_OPERATION,
+	TFTPK_A_QUESTION_NAME,
+	TFTPK_A_QUESTION_MODE,
+	TFTPK_A_QUESTION_CLIENT_ADDRESS,
+	TFTPK_A_QUESTION_CLIENT_PORT,
+	TFTPK_A_QUESTION_IFINDEX,
+	TFTPK_A_QUESTION_MAC,
+	TFTPK_A_QUESTION_SERVER_ADDRESS,
+	TFTPK_A_QUESTION_SERVER_PORT,
+	TFTPK_A_QUESTION_BLOCK_SIZE,
+	TFTPK_A_QUESTION_WINDOW_SIZE,
+	TFTPK_A_QUESTION_TIMEOUT,
+	TFTPK_A_QUESTION_AGE,
+
+	__TFTPK_A_QUESTION_MAX,
+	TFTPK_A_QUESTION_MAX = (__TFTPK_A_QUESTION_MAX - 1)
+};
+
+enum {
+	TFTPK_A_ANSWER_ID = 1,
+	TFTPK_A_ANSWER_NAME,
+	TFTPK_A_ANSWER_FD,
+	TFTPK_A_ANSWER_ERROR_CODE,
+	TFTPK_A_ANSWER_REASON,
+	TFTPK_A_ANSWER_DEFAULT,
+	TFTPK_A_ANSWER_TIME_TO_LIVE,
+	TFTPK_A_ANSWER_SCOPE,
+
+	__TFTPK_A_ANSWER_MAX,
+	TFTPK_A_ANSWER_MAX = (__TFTPK_A_ANSWER_MAX - 1)
 };
 
 enum {
@@ -232,6 +345,9 @@ enum {
 	TFTPK_A_STATS_CLIENTS_PROBING,
 	TFTPK_A_STATS_EVENTS_DROPPED,
 	TFTPK_A_STATS_TRANSFERS_BOUNDED,
+	TFTPK_A_STATS_QUESTIONS,
+	TFTPK_A_STATS_QUESTIONS_UNANSWERED,
+	TFTPK_A_STATS_ANSWERS_REMEMBERED,
 
 	__TFTPK_A_STATS_MAX,
 	TFTPK_A_STATS_MAX = (__TFTPK_A_STATS_MAX - 1)
@@ -261,6 +377,10 @@ enum {
 	TFTPK_A_SETTINGS_UNTRUSTED_TOTAL,
 	TFTPK_A_SETTINGS_DISCOVER_MTU,
 	TFTPK_A_SETTINGS_MIN_TIMEOUT,
+	TFTPK_A_SETTINGS_RESOLVE,
+	TFTPK_A_SETTINGS_RESOLVE_TIMEOUT,
+	TFTPK_A_SETTINGS_RESOLVE_POLICY,
+	TFTPK_A_SETTINGS_MAX_PENDING,
 
 	__TFTPK_A_SETTINGS_MAX,
 	TFTPK_A_SETTINGS_MAX = (__TFTPK_A_SETTINGS_MAX - 1)
@@ -283,11 +403,17 @@ enum {
 	TFTPK_CMD_TRANSFER_KILL,
 	TFTPK_CMD_LOOKUP,
 	TFTPK_CMD_EVENT,
+	TFTPK_CMD_RESOLVE_ATTACH,
+	TFTPK_CMD_RESOLVE_GET,
+	TFTPK_CMD_RESOLVE_SET,
+	TFTPK_CMD_RESOLVE_FLUSH,
+	TFTPK_CMD_RESOLVE_NOTICE,
 
 	__TFTPK_CMD_MAX,
 	TFTPK_CMD_MAX = (__TFTPK_CMD_MAX - 1)
 };
 
 #define TFTPK_MCGRP_EVENTS	"events"
+#define TFTPK_MCGRP_RESOLVE	"resolve"
 
 #endif /* _UAPI_LINUX_TFTPK_H */

@@ -221,13 +221,13 @@ static void limit_answer_test(struct kunit *test)
 	u32 i, passed, late;
 
 	for (i = 0; i < ARRAY_SIZE(addrs); i++) {
-		passed = limit_count_kind(test, addrs[i], TFTPK_ANSWER_OTHER);
+		passed = limit_count_kind(test, addrs[i], TFTPK_REPLY_OTHER);
 		late = div_u64((ktime_get_ns() - begun) * TFTPK_ANSWERS,
 			       NSEC_PER_SEC) + 1;
 		KUNIT_EXPECT_GE(test, passed, TFTPK_ANSWERS);
 		KUNIT_EXPECT_LE(test, passed, TFTPK_ANSWERS + late);
 		KUNIT_EXPECT_GE(test, limit_count_kind(test, addrs[i],
-						       TFTPK_ANSWER_REQUEST),
+						       TFTPK_REPLY_REQUEST),
 				TFTPK_ANSWERS);
 		KUNIT_EXPECT_GE(test, limit_count(test, addrs[i]), 16);
 	}
