@@ -216,7 +216,9 @@ void tftpk_memory_exit(struct tftpk_net *tn)
 	rhashtable_destroy(&tn->answers);
 }
 
-static void tftpk_memory_del(struct tftpk_net *tn, struct tftpk_memory *memory)
+/* Forget an answer; it is for tftpk_memory_free() then. */
+static void tftpk_memory_del(struct tftpk_net *tn, struct tftpk_memory *memory,
+			     struct list_head *gone)
 {
 	bool negative = memory->answer->kind == TFTPK_ANSWER_ERROR;
 
@@ -224,11 +226,22 @@ static void tftpk_memory_del(struct tftpk_net *tn, struct tftpk_memory *memory)
 
 	rhashtable_remove_fast(&tn->answers, &memory->head,
 			       tftpk_answers_params);
-	list_del(&memory->list);
+	list_move(&memory->list, gone);
 	tn->n_remembered[negative]--;
 	atomic_long_sub(memory->answer->pinned, &tn->pinned);
-	tftpk_answer_put(memory->answer);
-	kfree_rcu(memory, rcu);
+}
+
+/* Without the lock: a command's fput() closes the file before the command returns, but
+ * not with BH disabled.
+ */
+static void tftpk_memory_free(struct list_head *gone)
+{
+	struct tftpk_memory *memory, *next;
+
+	list_for_each_entry_safe(memory, next, gone, list) {
+		tftpk_answer_put(memory->answer);
+		kfree_rcu(memory, rcu);
+	}
 }
 
 /**
@@ -240,13 +253,15 @@ static void tftpk_memory_del(struct tftpk_net *tn, struct tftpk_memory *memory)
 void tftpk_memory_flush(struct tftpk_net *tn)
 {
 	struct tftpk_memory *memory, *next;
+	LIST_HEAD(gone);
 	int i;
 
 	spin_lock_bh(&tn->answers_lock);
 	for (i = 0; i < ARRAY_SIZE(tn->remembered); i++)
 		list_for_each_entry_safe(memory, next, &tn->remembered[i], list)
-			tftpk_memory_del(tn, memory);
+			tftpk_memory_del(tn, memory, &gone);
 	spin_unlock_bh(&tn->answers_lock);
+	tftpk_memory_free(&gone);
 }
 
 /* Pages that stay in memory as long as the file is open. */
@@ -277,7 +292,8 @@ static bool tftpk_memory_pin(struct tftpk_net *tn, struct tftpk_answer *answer)
 }
 
 static void tftpk_memory_insert(struct tftpk_net *tn,
-				struct tftpk_memory *memory)
+				struct tftpk_memory *memory,
+				struct list_head *gone)
 {
 	bool negative = memory->answer->kind == TFTPK_ANSWER_ERROR;
 	struct list_head *list = &tn->remembered[negative];
@@ -289,26 +305,21 @@ static void tftpk_memory_insert(struct tftpk_net *tn,
 	old = rhashtable_lookup_fast(&tn->answers, &memory->asked,
 				     tftpk_answers_params);
 	if (old)
-		tftpk_memory_del(tn, old);
+		tftpk_memory_del(tn, old, gone);
 	rcu_read_unlock();
 	if (tn->n_remembered[negative] >=
 	    (negative ? TFTPK_ERRORS_MAX : TFTPK_ANSWERS_MAX))
 		tftpk_memory_del(tn, list_first_entry(list, struct tftpk_memory,
-						      list));
-	if (!tftpk_memory_pin(tn, memory->answer))
-		goto err_free;
-	if (rhashtable_insert_fast(&tn->answers, &memory->head,
-				   tftpk_answers_params))
-		goto err_unpin;
+						      list), gone);
+	if (!tftpk_memory_pin(tn, memory->answer)) {
+		list_add(&memory->list, gone);
+		return;
+	}
 	list_add_tail(&memory->list, list);
 	tn->n_remembered[negative]++;
-	return;
-
-err_unpin:
-	atomic_long_sub(memory->answer->pinned, &tn->pinned);
-err_free:
-	tftpk_answer_put(memory->answer);
-	kfree(memory);
+	if (rhashtable_insert_fast(&tn->answers, &memory->head,
+				   tftpk_answers_params))
+		tftpk_memory_del(tn, memory, gone);
 }
 
 /**
@@ -328,6 +339,7 @@ void tftpk_memory_add(struct tftpk_net *tn, const struct tftpk_asked *asked,
 {
 	size_t len = strlen(asked->name) + 1;
 	struct tftpk_memory *memory;
+	LIST_HEAD(gone);
 
 	if (answer->kind == TFTPK_ANSWER_ERROR && ipv6_addr_any(&asked->client))
 		ttl = min_t(u32, ttl, TFTPK_ERROR_TTL_MAX);
@@ -340,8 +352,9 @@ void tftpk_memory_add(struct tftpk_net *tn, const struct tftpk_asked *asked,
 	memory->asked.name = memory->name;
 	memcpy(memory->name, asked->name, len);
 	spin_lock_bh(&tn->answers_lock);
-	tftpk_memory_insert(tn, memory);
+	tftpk_memory_insert(tn, memory, &gone);
 	spin_unlock_bh(&tn->answers_lock);
+	tftpk_memory_free(&gone);
 }
 
 /**

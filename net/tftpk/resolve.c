@@ -11,6 +11,11 @@
 #include "resolve.h"
 #include "storage.h"
 
+/* Microseconds that a command waits for its answer: others wait for it, see
+ * TFTPK_STORAGE_WAIT_MS.
+ */
+#define TFTPK_COMMAND_WAIT	(5 * USEC_PER_SEC)
+
 static struct tftpk_answer tftpk_as_without = {
 	.ref	= REFCOUNT_INIT(1),
 	.kind	= TFTPK_ANSWER_DEFAULT,
@@ -276,7 +281,8 @@ static struct tftpk_answer *tftpk_resolve_await(struct tftpk_net *tn,
 	long left;
 
 	tftpk_question_notice(tn);
-	left = usecs_to_jiffies(tftpk_resolve_wait(tn));
+	left = usecs_to_jiffies(min_t(u32, tftpk_resolve_wait(tn),
+				      TFTPK_COMMAND_WAIT));
 	left = wait_for_completion_killable_timeout(&question->done, left);
 	/* What somebody else has taken is answered in a moment. */
 	if (left <= 0 && !tftpk_question_take(tn, id))
