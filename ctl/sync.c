@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* save, restore, sync: the whole configuration to and from a file. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "tftpkctl.h"
 
@@ -374,83 +371,9 @@ int run_sync(struct ctl *ctl, int argc, char **argv)
 	return configure_as(ctl, argv[0], false);
 }
 
-/* The configuration as a file. */
-static void write_lines(FILE *out, const json_t *lines)
-{
-	json_t *line;
-	size_t i;
-
-	fputs("# Configuration of tftpk, the in-kernel TFTP server; see tftpk.conf(5).\n"
-	      "# Written by 'tftpkctl save'. 'tftpkctl sync' makes it so again.\n",
-	      out);
-	if (!json_array_size(lines))
-		fputs("# Nothing is configured.\n", out);
-	json_array_foreach(lines, i, line)
-		fprintf(out, "%s\n", json_string_value(line));
-}
-
-/* Write and close. Returns 0 or an errno. */
-static int write_all(FILE *out, const json_t *lines)
-{
-	int error = 0;
-
-	write_lines(out, lines);
-	if (fflush(out) || (fsync(fileno(out)) && errno != EINVAL &&
-			    errno != EROFS))
-		error = errno;
-	if (fclose(out) && !error)
-		error = errno;
-	return error;
-}
-
-/*
- * Write a file beside @target and rename it, so that there is always a whole
- * one. It keeps mode and owner, as far as that may be. Returns 0 or an errno.
- */
-static int replace_file(const char *target, mode_t mode, const struct stat *old,
-			const json_t *lines)
-{
-	auto_free char *name = xasprintf("%s.XXXXXX", target);
-	int fd = mkostemp(name, O_CLOEXEC), error = 0;
-	FILE *out;
-
-	if (fd < 0)
-		return errno;
-	if ((old && fchown(fd, old->st_uid, old->st_gid) && errno != EPERM) ||
-	    fchmod(fd, mode))
-		error = errno;
-	out = error ? NULL : fdopen(fd, "w");
-	if (out) {
-		error = write_all(out, lines);
-	} else {
-		error = error ? error : errno;
-		close(fd);
-	}
-	if (!error && rename(name, target))
-		error = errno;
-	if (error)
-		unlink(name);
-	return error;
-}
-
-/* Write to a file, or to what else bears its name. Returns 0 or an errno. */
-static int save_to(const char *file, const json_t *lines)
-{
-	mode_t mask = umask(0);
-	struct stat st;
-	auto_free char *real = NULL;
-	FILE *out;
-
-	umask(mask);
-	if (lstat(file, &st) && errno == ENOENT)
-		return replace_file(file, 0666 & ~mask, NULL, lines);
-	real = !stat(file, &st) && S_ISREG(st.st_mode) ? realpath(file, NULL) :
-							 NULL;
-	if (real)
-		return replace_file(real, st.st_mode & 07777, &st, lines);
-	out = fopen(file, "we");
-	return out ? write_all(out, lines) : errno;
-}
+static const char header[] =
+"# Configuration of tftpk, the in-kernel TFTP server; see tftpk.conf(5).\n"
+"# Written by 'tftpkctl save'. 'tftpkctl sync' makes it so again.\n";
 
 int run_save(struct ctl *ctl, int argc, char **argv)
 {
@@ -466,7 +389,7 @@ int run_save(struct ctl *ctl, int argc, char **argv)
 	lines = config_lines(config);
 
 	if (argc)
-		error = save_to(argv[0], lines);
+		error = write_file(argv[0], header, lines);
 	if (error)
 		print_error("save: cannot write %s: %s", argv[0],
 			    strerror(error));
@@ -475,6 +398,6 @@ int run_save(struct ctl *ctl, int argc, char **argv)
 				     json_bytes(argv[0], strlen(argv[0])) :
 				     json_null(), "lines", lines));
 	else if (!argc)
-		write_lines(stdout, lines);
+		write_lines(stdout, header, lines);
 	return error ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <jansson.h>
@@ -188,6 +189,10 @@ const char *nearest_word(const char *word, const char *(*name)(size_t index));
 /* config.c: a configuration as text. */
 int read_file(struct ctl *ctl, const char *file, json_t **config);
 json_t *config_lines(const json_t *config);
+
+/* write.c: lines as a file. */
+void write_lines(FILE *out, const char *header, const json_t *lines);
+int write_file(const char *file, const char *header, const json_t *lines);
 
 /* One file a command group. */
 int run_export(struct ctl *ctl, int argc, char **argv);
