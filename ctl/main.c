@@ -196,6 +196,19 @@ static const struct command commands[] = {
 		.details = "The settings are:\n\n",
 		.explain = explain_settings, .max_args = 1, .run = run_get,
 	}, {
+		.name = "import",
+		.args = "tftpd-hpa|dnsmasq|atftpd [FILE]... [--out DIR [--force]]",
+		.summary = "translate the configuration of another server",
+		.details =
+"FILE is what starts the server or configures it, or - for standard input; without\n"
+"one, the usual file. Prints what tftpk.conf and tftpkd.conf would be, then each\n"
+"option that has no equivalent or needs none, with its file and line. The exit\n"
+"status is 1 if any has no equivalent. Nothing is executed.\n"
+"--out DIR writes the files into DIR, such as /etc/tftpk. Files that are there\n"
+"already are left alone, unless --force is given.\n",
+		.options = BIT(OPTION_OUT) | BIT(OPTION_FORCE),
+		.min_args = 1, .max_args = INT_MAX, .run = run_import,
+	}, {
 		.name = "help", .args = "[COMMAND]",
 		.summary = "explain a command",
 		.options = BIT(OPTION_LIST), .max_args = 1, .run = run_help,
@@ -224,6 +237,8 @@ static const struct option long_options[] = {
 	{ "timestamp", no_argument, NULL, 256 + OPTION_TIMESTAMP },
 	{ "openmetrics", no_argument, NULL, 256 + OPTION_OPENMETRICS },
 	{ "list", no_argument, NULL, 256 + OPTION_LIST },
+	{ "out", required_argument, NULL, 256 + OPTION_OUT },
+	{ "force", no_argument, NULL, 256 + OPTION_FORCE },
 	{ 0 }
 };
 

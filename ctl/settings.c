@@ -58,6 +58,15 @@ static const struct field *find_setting(const char *name)
 	return NULL;
 }
 
+/* setting_bounds() - the range of a setting that there is. */
+void setting_bounds(const char *name, uint32_t *min, uint32_t *max)
+{
+	const struct field *setting = find_setting(name);
+
+	*min = setting ? setting->min : 0;
+	*max = setting ? setting->max : 0;
+}
+
 static char *value_text(const struct field *setting, const json_t *values)
 {
 	const json_t *value = object_get(values, setting->name);

@@ -52,6 +52,8 @@ enum command_option {
 	OPTION_TIMESTAMP,
 	OPTION_OPENMETRICS,
 	OPTION_LIST,
+	OPTION_OUT,
+	OPTION_FORCE,
 	OPTION_COUNT,
 };
 
@@ -245,6 +247,7 @@ int run_restore(struct ctl *ctl, int argc, char **argv);
 int run_sync(struct ctl *ctl, int argc, char **argv);
 
 int run_test(struct ctl *ctl, int argc, char **argv);
+int run_import(struct ctl *ctl, int argc, char **argv);
 
 int run_monitor(struct ctl *ctl, int argc, char **argv);
 
@@ -266,6 +269,7 @@ json_t *setting_lines(const json_t *values);
 int change_settings(struct ctl *ctl, const json_t *values);
 int read_settings(struct ctl *ctl, json_t **values);
 void print_settings(const json_t *values);
+void setting_bounds(const char *name, uint32_t *min, uint32_t *max);
 void explain_settings(void);
 void list_settings(void);
 

@@ -39,7 +39,7 @@ _tftpkctl()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
 		-n | --netns | --as | --uid | --gid | --from | \
-			--max-blksize | --min-timeout | --rollover) ((i++)) ;;
+			--max-blksize | --min-timeout | --rollover | --out) ((i++)) ;;
 		-*) ;;
 		*)
 			if [[ $command ]]; then
@@ -66,14 +66,15 @@ _tftpkctl()
 			words=$(_tftpkctl_words command)
 		fi
 		;;&
-	*:export:0 | *:unexport:0)
+	--out:import:* | *:export:0 | *:unexport:0)
 		if [[ $cur != -* ]]; then
 			compopt -o filenames 2>/dev/null
 			mapfile -t COMPREPLY < <(compgen -d -- "$cur")
 			return
 		fi
 		;;
-	*:save:0 | *:restore:0 | *:sync:0 | *:warm:0)
+	*:import:0) [[ $cur == -* ]] || words='tftpd-hpa dnsmasq atftpd' ;;
+	*:import:* | *:save:0 | *:restore:0 | *:sync:0 | *:warm:0)
 		if [[ $cur != -* ]]; then
 			compopt -o filenames 2>/dev/null
 			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
