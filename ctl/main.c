@@ -209,6 +209,16 @@ static const struct command commands[] = {
 		.options = BIT(OPTION_OUT) | BIT(OPTION_FORCE),
 		.min_args = 1, .max_args = INT_MAX, .run = run_import,
 	}, {
+		.name = "shadow", .args = "LOG [--list]",
+		.summary = "compare another server's log with what would be answered",
+		.details =
+"LOG is what tftpd-hpa, dnsmasq or atftpd logged, or - for standard input. Prints\n"
+"each request that would be answered otherwise than it was; the exit status is 1\n"
+"then. Nothing is sent.\n"
+"--list prints the requests that LOG tells of, and asks nothing.\n",
+		.options = BIT(OPTION_LIST),
+		.min_args = 1, .max_args = 1, .run = run_shadow,
+	}, {
 		.name = "help", .args = "[COMMAND]",
 		.summary = "explain a command",
 		.options = BIT(OPTION_LIST), .max_args = 1, .run = run_help,

@@ -80,18 +80,18 @@ static void print_source(const json_t *source, const json_t *values)
 		print_limits(source, values);
 }
 
-static void print_served(const json_t *result, const char *file)
+static char *served_text(const json_t *result, const char *file)
 {
 	long long id = object_number(result, "export-id");
+	long long size = object_number(result, "size");
 
-	printf("served: %s, %lld bytes, ", file, object_number(result, "size"));
 	if (id >= 0)
-		printf("by export %lld\n", id);
-	else
-		printf("opened by the agent\n");
+		return xasprintf("served: %s, %lld bytes, by export %lld", file, size, id);
+	return xasprintf("served: %s, %lld bytes, opened by the agent", file, size);
 }
 
-static void print_result(const json_t *result)
+/* result_text() - what a client gets, as a line. */
+char *result_text(const json_t *result)
 {
 	long long code = object_number(result, "error-code");
 	auto_free char *reason = string_text(result, "reason");
@@ -107,17 +107,24 @@ static void print_result(const json_t *result)
 		hint = " (no regular file, or not for the user in 'tftpkctl show')";
 
 	if (json_is_true(object_get(result, "served")))
-		print_served(result, file);
-	else if (code >= 0)
-		printf("refused: ERROR %lld, %s%s\n", code, reason, hint);
-	else
-		printf("refused: %s\n", reason);
+		return served_text(result, file);
+	if (code >= 0)
+		return xasprintf("refused: ERROR %lld, %s%s", code, reason, hint);
+	return xasprintf("refused: %s", reason);
+}
+
+static void print_result(const json_t *result)
+{
+	const char *by = json_string_value(object_get(result, "answered-by"));
+	auto_free char *text = result_text(result);
+
+	puts(text);
 	if (by && !strcmp(by, "memory"))
-		printf("the agent said so, some time ago\n");
+		puts("the agent said so, some time ago");
 	else if (by && !strcmp(by, "agent"))
-		printf("the agent said so\n");
+		puts("the agent said so");
 	else if (by && !strcmp(by, "policy"))
-		printf("the agent did not answer, so resolve-policy holds\n");
+		puts("the agent did not answer, so resolve-policy holds");
 }
 
 /* Why no request is taken at all, whatever its file, or NULL. */
@@ -143,9 +150,9 @@ static int parse_client(const char *string, struct endpoint *from)
 	return ret;
 }
 
-/* Ask what a client gets; its length is 0 if none is given. */
-static int look_up_file(struct ctl *ctl, const char *name,
-			const struct endpoint *from, json_t **reply)
+/* look_up_file() - ask what a client gets; its length is 0 if none is given. */
+int look_up_file(struct ctl *ctl, const char *name, const struct endpoint *from,
+		 json_t **reply)
 {
 	struct nlmsghdr *nlh = nl_request(ctl, TFTPK_CMD_LOOKUP);
 
@@ -160,8 +167,8 @@ static int look_up_file(struct ctl *ctl, const char *name,
 	return nl_do(ctl, lookup_fields, COUNT(lookup_fields), reply);
 }
 
-/* What a client gets, from what was found and whether any request is taken. */
-static json_t *make_result(json_t *reply, const json_t *config, const char *name)
+/* make_result() - what a client gets, by what was found and whether requests are taken. */
+json_t *make_result(json_t *reply, const json_t *config, const char *name)
 {
 	static const char *const names[] = {
 		"export-id", "file", "size", "error-code", "reason",

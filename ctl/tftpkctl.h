@@ -247,6 +247,13 @@ int run_restore(struct ctl *ctl, int argc, char **argv);
 int run_sync(struct ctl *ctl, int argc, char **argv);
 
 int run_test(struct ctl *ctl, int argc, char **argv);
+int look_up_file(struct ctl *ctl, const char *name, const struct endpoint *from,
+		 json_t **reply);
+json_t *make_result(json_t *reply, const json_t *config, const char *name);
+char *result_text(const json_t *result);
+
+int run_shadow(struct ctl *ctl, int argc, char **argv);
+
 int run_import(struct ctl *ctl, int argc, char **argv);
 
 int run_monitor(struct ctl *ctl, int argc, char **argv);

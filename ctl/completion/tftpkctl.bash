@@ -10,7 +10,8 @@ _tftpkctl_words()
 	tftpkctl help --list 2>/dev/null | while read -r kind word rest; do
 		case $1:$kind in
 		option:option)
-			[[ $word == --list || ($rest && $rest != "$2") ]] ||
+			[[ "$word $rest" == "--list help" ||
+				($rest && $rest != "$2") ]] ||
 				echo "$word"
 			;;
 		value:setting)
@@ -74,7 +75,7 @@ _tftpkctl()
 		fi
 		;;
 	*:import:0) [[ $cur == -* ]] || words='tftpd-hpa dnsmasq atftpd' ;;
-	*:import:* | *:save:0 | *:restore:0 | *:sync:0 | *:warm:0)
+	*:import:* | *:shadow:0 | *:save:0 | *:restore:0 | *:sync:0 | *:warm:0)
 		if [[ $cur != -* ]]; then
 			compopt -o filenames 2>/dev/null
 			mapfile -t COMPREPLY < <(compgen -f -- "$cur")

@@ -37,13 +37,14 @@ _tftpkctl()
 		'--openmetrics[print as Prometheus reads it]' \
 		'--out[folder that takes the files]:folder:_files -/' \
 		'--force[replace files that are there]' \
+		'--list[print what a log tells, and ask nothing]' \
 		'1: :->command' '*:: :->arguments'
 
 	case $state:$line[1]:$CURRENT in
 	command:*) _tftpkctl_words 'command *' ;;
 	*:export:2 | *:unexport:2) _files -/ ;;
 	*:import:2) compadd tftpd-hpa dnsmasq atftpd ;;
-	*:import:*) _files ;;
+	*:import:* | *:shadow:2) _files ;;
 	*:save:2 | *:restore:2 | *:sync:2 | *:warm:2) _files ;;
 	*:kill:2)
 		compadd -- ${${(f)"$(tftpkctl transfers 2>/dev/null |

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 # shellcheck disable=SC2016,SC2154 # dollars of other files; variables of cli
-# import; sourced by cli, of whose functions it makes use.
+# import and shadow --list; sourced by cli, of whose functions it makes use.
 
 # told SERVER FILE...: "FATE OPTION" of each option.
 told()
@@ -316,6 +316,46 @@ writes_files()
 	refuses 1 'cannot write' import tftpd-hpa "$work/old" --out "$work/nonexistent"
 }
 
+log_lines='Nov 27 03:49:00 host in.tftpd[8621]: RRQ from 192.0.2.7 filename a b
+Nov 27 03:49:00 host in.tftpd[8622]: RRQ from ::ffff:192.0.2.7 filename nope remapped to other
+Nov 27 03:49:00 host in.tftpd[8622]: sending NAK (1, File not found) to ::ffff:192.0.2.7
+Nov 27 03:49:00 host in.tftpd[8623]: RRQ from 192.0.2.7 filename c remapped to d
+Nov 27 03:49:01 host in.tftpd[8625]: WRQ from 192.0.2.8 filename up
+in.tftpd[8397]: notice: RRQ from 127.0.0.1:41004 filename a
+in.tftpd[8397]: notice: 127.0.0.1:41004: read completed: a
+in.tftpd[8399]: notice: RRQ from [2001:db8::1]:41658 filename nope
+in.tftpd[8399]: info: [2001:db8::1]:41658: sending ERROR 1: No such file or directory)
+Nov 27 10:00:00 gw dnsmasq-tftp[99]: sent /srv/tftp/pxelinux.0 to 192.0.2.7
+Nov 27 10:00:00 gw dnsmasq-tftp[99]: sent /srv/tftp/pxelinux.0 to 192.0.2.7
+Nov 27 10:00:00 gw dnsmasq-tftp[99]: file /srv/to x/C0000207 not found for 192.0.2.7
+Nov 27 10:00:00 gw dnsmasq-tftp[99]: cannot access /srv/tftp/x: Permission denied
+Nov 27 10:00:00 gw dnsmasq-dhcp[99]: sent this to that
+2026-11-27T10:00:00+00:00 gw atftpd[12]: Serving pxelinux.0 to 192.0.2.9:1025
+2026-11-27T10:00:00+00:00 gw atftpd[12]: Serving b to 2001:db8::9:1025
+2026-11-27T10:00:00+00:00 gw atftpd[12]: File /srv/tftp/b not found
+2026-11-27T10:00:00+00:00 gw atftpd[12]: Fetching from 192.0.2.9 to up
+<29>1 2026-11-27T10:00:00Z gw in.tftpd 8621 - - RRQ from fe80::1%eth0 filename z
+RRQ from 192.0.2.7 filename a b
+nonsense'
+log_requests='192.0.2.7: a b, 2 times: was sent
+192.0.2.7: nope: was refused
+192.0.2.7: c: was sent as d
+192.0.2.8: up: was taken
+127.0.0.1: a: was sent
+2001:db8::1: nope: was refused
+192.0.2.7: /srv/tftp/pxelinux.0, 2 times: was sent
+192.0.2.7: /srv/to x/C0000207: was refused
+-: /srv/tftp/x: was refused
+192.0.2.9: pxelinux.0: was sent
+2001:db8::9: b: was refused
+192.0.2.9: up: was taken
+fe80::1%eth0: z: was sent'
+
+reads_logs()
+{
+	same "$log_requests" "$("$tool" shadow --list - <<<"$log_lines")"
+}
+
 usage 'usage: tftpkctl import' import
 usage "did you mean 'tftpd-hpa'" import tftp-hpa
 usage "no server 'frobnicate'" import frobnicate
@@ -345,3 +385,8 @@ check 'import: a variable of elsewhere' ends atftpd 'OPTIONS="x $HOME"' 1 1:12 '
 check 'import: a default value' ends atftpd 'OPTIONS=${X:-y}' 1 1:9 'nothing is executed'
 check 'import: a pipe' ends atftpd 'OPTIONS=x|y' 1 1:10 'nothing is executed'
 check 'import: an open quote of dnsmasq' ends dnsmasq 'x\ntftp-root="/x' 1 2:11 'the quote is not closed'
+
+usage 'usage: tftpkctl shadow LOG' shadow
+fails 'cannot open /nonexistent' shadow /nonexistent
+fails 'tells of no request' shadow /dev/null
+check 'shadow: logs of all servers' reads_logs

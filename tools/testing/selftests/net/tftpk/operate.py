@@ -202,6 +202,55 @@ def _():
     equal("status", 1, done.returncode)
 
 
+# ---- shadow ----
+
+
+@test("shadow tells of requests that would be answered otherwise", ())
+def _():
+    ctl("export", ROOT)
+    ctl("export", BOOT, "--as", "boot")
+    defer((ROOT / "file").chmod, 0o644)
+    (ROOT / "file").chmod(0o600)
+    lines = [
+        f"host in.tftpd[1]: RRQ from {CLIENT} filename large",
+        f"host in.tftpd[2]: RRQ from {CLIENT} filename file",
+        f"host in.tftpd[3]: RRQ from {CLIENT} filename file",
+        f"host in.tftpd[4]: RRQ from {CLIENT6} filename nowhere",
+        f"host in.tftpd[4]: sending NAK (1, File not found) to {CLIENT6}",
+        f"host in.tftpd[5]: RRQ from 203.0.113.1 filename large",
+        f"host in.tftpd[6]: RRQ from {CLIENT} filename boot/file remapped to only",
+        f"host in.tftpd[7]: RRQ from fe80::7 filename boot/only remapped to boot/only",
+        f"host in.tftpd[8]: WRQ from {CLIENT} filename new",
+        f"dnsmasq-tftp[9]: sent {BOOT}/file to {CLIENT}",
+        f"dnsmasq-tftp[9]: sent {ROOT}/gone to {CLIENT}",
+        f"dnsmasq-tftp[9]: file {BOOT}/only not found for {CLIENT}",
+        f"host atftpd[9]: Serving large to {CLIENT6}:1025",
+        "host systemd[1]: Started.",
+    ]
+    wanted = f"""\
+{CLIENT}: file, 2 times: was sent; now refused: ERROR 2, access violation (no regular file, or not for the user in 'tftpkctl show')
+203.0.113.1: large: was sent; now refused: there is no route to this client
+{CLIENT}: boot/file: was sent as only; now served: {BOOT}/file, 9 bytes, by export *
+{CLIENT}: new: was taken; now refused: there are no uploads
+{CLIENT}: {ROOT}/gone: was sent; now refused: ERROR 1, file not found (in no export that 'tftpkctl show' lists)
+{CLIENT}: {BOOT}/only: was refused; now served: {BOOT}/only, 9 bytes, by export *
+lines: 14, requests: 12, different: 11, answered otherwise: 6
+"""
+    log = WORK / "log"
+    log.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    done = execute("tftpkctl", "-n", "server", "shadow", log)
+    matches("shadow", wanted, done.stdout)
+    equal("status and errors", (1, ""), (done.returncode, done.stderr))
+    done = execute("tftpkctl", "-n", "server", "-j", "shadow", log)
+    said = json.loads(done.stdout)["shadow"]
+    has("shadow", {"lines": 14, "requests": 12, "distinct": 11}, said)
+    has("the first", {"client": CLIENT, "name": "file", "served": True, "count": 2}, said["differences"][0])
+    has("its answer", {"served": False, "error_code": 2}, said["differences"][0]["answer"])
+    log.write_text(f"{lines[0]}\n{lines[4]}\n", encoding="utf-8")
+    wanted = "lines: 2, requests: 1, different: 1, answered otherwise: 0\n"
+    equal("no difference", wanted, ctl("shadow", log))
+
+
 # ---- kill and drain ----
 
 
