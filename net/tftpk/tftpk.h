@@ -20,7 +20,8 @@
  *   route.c     routes to clients, and who is on a link
  *   event.c     what netlink tells of a transfer: events, and entries of dumps
  *   net.c       life of what belongs to a network namespace
- *   export.c    folders, and what a name stands for below them
+ *   name.c      what a name stands for: which file of which export
+ *   export.c    folders that are served
  *   storage.c   waiting for storage
  *   window.c    pure: what an ACK means, what to send next, how long to wait
  *   proto.c     pure: packets to structures and back
@@ -434,6 +435,9 @@ int tftpk_export_end(struct tftpk_export *export, unsigned long deadline);
 int tftpk_export_path(const char *name, struct path *path);
 bool tftpk_export_has_prefix(const struct tftpk_export *export,
 			     const char *prefix);
+void tftpk_exports_exit(void);
+
+/* name.c */
 struct tftpk_export *tftpk_export_next(const struct tftpk_net *tn,
 				       const char *name,
 				       const struct tftpk_export *prev);
@@ -442,7 +446,6 @@ struct file *tftpk_export_open(const struct tftpk_export *export,
 			       const char *name);
 struct file *tftpk_export_look_up(const struct tftpk_net *tn, const char *name,
 				  u32 *id);
-void tftpk_exports_exit(void);
 
 /* net.c */
 struct tftpk_net *tftpk_net_alloc(struct net *net);
