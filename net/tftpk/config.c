@@ -10,6 +10,8 @@
 #include <linux/path.h>
 #include <linux/net.h>
 #include <linux/netdevice.h>
+#include <linux/slab.h>
+#include <linux/sort.h>
 #include <linux/uidgid.h>
 #include <net/genetlink.h>
 #include <net/ipv6.h>
@@ -21,7 +23,68 @@
 /* Others wait meanwhile, see TFTPK_STORAGE_WAIT_MS. */
 #define TFTPK_UNEXPORT_SECONDS	30
 
+/* A network; all bits of its address count where its length is NULL. */
+static int tftpk_get_network(const struct nlattr *address,
+			     const struct nlattr *length,
+			     struct netlink_ext_ack *extack,
+			     struct tftpk_network *network)
+{
+	struct in6_addr addr;
+	int err, max, plen;
+
+	err = tftpk_get_address(address, extack, &addr);
+	if (err)
+		return err;
+	max = ipv6_addr_v4mapped(&addr) ? 32 : 128;
+	plen = length ? nla_get_u8(length) : max;
+	if (plen > max) {
+		NL_SET_ERR_MSG(extack,
+			       "a prefix is not longer than its address");
+		return -EINVAL;
+	}
+	tftpk_network_set(network, &addr, 128 - max + plen);
+	return 0;
+}
+
 /* ---- exports ---- */
+
+static int tftpk_put_audience(struct sk_buff *skb,
+			      const struct tftpk_export_options *options)
+{
+	u32 i;
+
+	for (i = 0; i < options->n_audience; i++) {
+		const struct tftpk_audience *audience = &options->audience[i];
+		struct nlattr *nest;
+
+		nest = nla_nest_start(skb, audience->excluded ?
+						   TFTPK_A_EXPORT_NOT_FOR :
+						   TFTPK_A_EXPORT_FOR);
+		if (!nest || tftpk_put_network(skb, TFTPK_A_NETWORK_ADDRESS,
+					       TFTPK_A_NETWORK_PREFIX_LENGTH,
+					       &audience->network))
+			return -EMSGSIZE;
+		nla_nest_end(skb, nest);
+	}
+	return 0;
+}
+
+/* Where names are looked up, and what becomes of those that are not found. */
+static int tftpk_put_names(struct sk_buff *skb,
+			   const struct tftpk_export_options *options)
+{
+	return tftpk_put_audience(skb, options) ||
+	       (options->root_by != TFTPK_ROOT_BY_NONE &&
+		nla_put_u32(skb, TFTPK_A_EXPORT_ROOT_BY, options->root_by)) ||
+	       (options->only && nla_put_flag(skb, TFTPK_A_EXPORT_ONLY)) ||
+	       (options->drop_first_folder &&
+		nla_put_flag(skb, TFTPK_A_EXPORT_DROP_FIRST_FOLDER)) ||
+	       (options->default_file &&
+		nla_put_string(skb, TFTPK_A_EXPORT_DEFAULT,
+			       options->default_file)) ||
+	       (options->refusal &&
+		nla_put_string(skb, TFTPK_A_EXPORT_REFUSAL, options->refusal));
+}
 
 static int tftpk_put_export(struct sk_buff *skb,
 			    const struct tftpk_export *export)
@@ -35,7 +98,7 @@ static int tftpk_put_export(struct sk_buff *skb,
 			   from_kuid_munged(&init_user_ns, cred->fsuid)) ||
 	       nla_put_u32(skb, TFTPK_A_EXPORT_GID,
 			   from_kgid_munged(&init_user_ns, cred->fsgid)) ||
-	       nla_put_string(skb, TFTPK_A_EXPORT_PREFIX, export->prefix) ||
+	       nla_put_string(skb, TFTPK_A_EXPORT_PREFIX, options->prefix) ||
 	       (options->no_symlinks &&
 		nla_put_flag(skb, TFTPK_A_EXPORT_NO_SYMLINKS)) ||
 	       (options->max_blksize != TFTPK_UNSET &&
@@ -47,7 +110,8 @@ static int tftpk_put_export(struct sk_buff *skb,
 	       (options->rollover &&
 		nla_put_u8(skb, TFTPK_A_EXPORT_ROLLOVER, options->rollover)) ||
 	       (options->no_tsize &&
-		nla_put_flag(skb, TFTPK_A_EXPORT_NO_TSIZE));
+		nla_put_flag(skb, TFTPK_A_EXPORT_NO_TSIZE)) ||
+	       tftpk_put_names(skb, options);
 }
 
 /* Attributes are checked to be terminated, not where their string ends. */
@@ -79,6 +143,106 @@ static int tftpk_may_open_as(struct sk_buff *skb, kuid_t uid, kgid_t gid,
 		NL_SET_ERR_MSG(extack,
 			       "to open files as another group takes CAP_SETGID");
 		return -EPERM;
+	}
+	return 0;
+}
+
+/* The longest network first, equal ones side by side. */
+static int tftpk_compare_audience(const void *a, const void *b)
+{
+	const struct tftpk_network *one = a, *other = b;
+
+	return other->plen - one->plen ?:
+	       memcmp(&one->addr, &other->addr, sizeof(one->addr));
+}
+
+static int tftpk_get_audience(const struct nlattr *nest, bool excluded,
+			      struct netlink_ext_ack *extack,
+			      struct tftpk_audience *audience)
+{
+	struct nlattr *attrs[TFTPK_A_NETWORK_MAX + 1];
+	int err;
+
+	err = nla_parse_nested(attrs, TFTPK_A_NETWORK_MAX, nest,
+			       tftpk_network_nl_policy, extack);
+	if (err)
+		return err;
+	if (!attrs[TFTPK_A_NETWORK_ADDRESS]) {
+		NL_SET_ERR_MSG_ATTR(extack, nest, "a network has no address");
+		return -EINVAL;
+	}
+	audience->excluded = excluded;
+	return tftpk_get_network(attrs[TFTPK_A_NETWORK_ADDRESS],
+				 attrs[TFTPK_A_NETWORK_PREFIX_LENGTH], extack,
+				 &audience->network);
+}
+
+/* Who is to see an export, into an array of TFTPK_NETWORKS_MAX. */
+static int tftpk_get_audiences(struct genl_info *info,
+			       struct tftpk_audience *audience, u32 *n)
+{
+	const struct nlattr *attr;
+	int err, rem;
+	u32 i;
+
+	*n = 0;
+	nlmsg_for_each_attr(attr, info->nlhdr, GENL_HDRLEN, rem) {
+		bool excluded = nla_type(attr) == TFTPK_A_EXPORT_NOT_FOR;
+
+		if (!excluded && nla_type(attr) != TFTPK_A_EXPORT_FOR)
+			continue;
+		if (*n == TFTPK_NETWORKS_MAX) {
+			NL_SET_ERR_MSG(info->extack,
+				       "an export has at most 64 networks");
+			return -E2BIG;
+		}
+		err = tftpk_get_audience(attr, excluded, info->extack,
+					 &audience[(*n)++]);
+		if (err)
+			return err;
+	}
+	sort(audience, *n, sizeof(*audience), tftpk_compare_audience, NULL);
+	for (i = 1; i < *n; i++) {
+		if (!tftpk_compare_audience(&audience[i - 1], &audience[i])) {
+			NL_SET_ERR_MSG(info->extack,
+				       "a network is given twice");
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
+/* Where names are looked up, and what becomes of those that are not found. */
+static int tftpk_get_names(struct genl_info *info,
+			   struct tftpk_export_options *options)
+{
+	const char *c;
+
+	options->only = info->attrs[TFTPK_A_EXPORT_ONLY];
+	options->drop_first_folder =
+		info->attrs[TFTPK_A_EXPORT_DROP_FIRST_FOLDER];
+	options->default_file = tftpk_get_string(info, TFTPK_A_EXPORT_DEFAULT);
+	options->refusal = tftpk_get_string(info, TFTPK_A_EXPORT_REFUSAL);
+	if (info->attrs[TFTPK_A_EXPORT_ROOT_BY])
+		options->root_by =
+			nla_get_u32(info->attrs[TFTPK_A_EXPORT_ROOT_BY]);
+	if (options->only && options->root_by == TFTPK_ROOT_BY_NONE) {
+		NL_SET_ERR_MSG(info->extack,
+			       "names in clients' folders alone, but these have no names");
+		return -EINVAL;
+	}
+	if (options->default_file && !*options->default_file) {
+		NL_SET_ERR_MSG(info->extack, "the default is no file");
+		return -EINVAL;
+	}
+	if (!options->refusal)
+		return 0;
+	for (c = options->refusal; *c >= ' ' && *c <= '~'; c++)
+		;
+	if (*c || c == options->refusal) {
+		NL_SET_ERR_MSG(info->extack,
+			       "the text of a refusal is printable ASCII");
+		return -EINVAL;
 	}
 	return 0;
 }
@@ -115,13 +279,35 @@ static int tftpk_get_export_options(struct sk_buff *skb, struct genl_info *info,
 		NL_SET_ERR_MSG(info->extack, "no such user or group id");
 		return -EINVAL;
 	}
-	return tftpk_may_open_as(skb, options->uid, options->gid, info->extack);
+	return tftpk_get_names(info, options) ?:
+	       tftpk_may_open_as(skb, options->uid, options->gid, info->extack);
+}
+
+/* Make the export that a command wants. */
+static struct tftpk_export *tftpk_make_export(struct sk_buff *skb,
+					      struct genl_info *info)
+{
+	struct tftpk_export_options options;
+	struct tftpk_audience *audience;
+	struct tftpk_export *export;
+	int err;
+
+	audience = kcalloc(TFTPK_NETWORKS_MAX, sizeof(*audience), GFP_KERNEL);
+	if (!audience)
+		return ERR_PTR(-ENOMEM);
+	err = tftpk_get_export_options(skb, info, &options) ?:
+	      tftpk_get_audiences(info, audience, &options.n_audience);
+	options.audience = audience;
+	export = err ? ERR_PTR(err) :
+		 tftpk_export_make(tftpk_get_string(info, TFTPK_A_EXPORT_PATH),
+				   &options, info->extack);
+	kfree(audience);
+	return export;
 }
 
 int tftpk_nl_export_add_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	struct tftpk_net *tn = tftpk_net(genl_info_net(info));
-	struct tftpk_export_options options;
 	struct tftpk_export *export;
 	struct sk_buff *reply;
 	void *hdr;
@@ -129,12 +315,9 @@ int tftpk_nl_export_add_doit(struct sk_buff *skb, struct genl_info *info)
 
 	if (GENL_REQ_ATTR_CHECK(info, TFTPK_A_EXPORT_PATH))
 		return -EINVAL;
-	err = tftpk_get_export_options(skb, info, &options);
-	if (err)
-		return err;
 
 	/* Everything that can fail comes before the export is visible. */
-	reply = genlmsg_new(GENLMSG_DEFAULT_SIZE + 2 * PATH_MAX, GFP_KERNEL);
+	reply = genlmsg_new(GENLMSG_DEFAULT_SIZE + 3 * PATH_MAX, GFP_KERNEL);
 	if (!reply)
 		return -ENOMEM;
 	hdr = genlmsg_put_reply(reply, info, &tftpk_nl_family, 0,
@@ -144,8 +327,7 @@ int tftpk_nl_export_add_doit(struct sk_buff *skb, struct genl_info *info)
 		return -EMSGSIZE;
 	}
 
-	export = tftpk_export_make(tftpk_get_string(info, TFTPK_A_EXPORT_PATH),
-				   &options, info->extack);
+	export = tftpk_make_export(skb, info);
 	if (IS_ERR(export)) {
 		nlmsg_free(reply);
 		return PTR_ERR(export);
@@ -280,7 +462,8 @@ static int tftpk_get_listeners(struct genl_info *info,
 		names[1] = name;
 		return 2;
 	}
-	err = tftpk_get_address(info, TFTPK_A_LISTENER_ADDRESS, &name.addr);
+	err = tftpk_get_address(info->attrs[TFTPK_A_LISTENER_ADDRESS],
+				info->extack, &name.addr);
 	if (err)
 		return err;
 	name.family = ipv6_addr_v4mapped(&name.addr) ? AF_INET : AF_INET6;
@@ -378,49 +561,24 @@ int tftpk_nl_listener_get_dumpit(struct sk_buff *skb,
 
 /* ---- trust ---- */
 
-static int tftpk_get_trust(struct genl_info *info, struct in6_addr *addr,
-			   u8 *plen)
+/* Change the list by the network of a command. */
+static int tftpk_change_trust(struct genl_info *info,
+			      int (*change)(struct tftpk_net *tn,
+					    const struct tftpk_network *network))
 {
-	bool v4;
-	u8 max;
+	struct tftpk_net *tn = tftpk_net(genl_info_net(info));
+	struct tftpk_network network;
 	int err;
 
 	if (GENL_REQ_ATTR_CHECK(info, TFTPK_A_TRUST_ADDRESS))
 		return -EINVAL;
-	err = tftpk_get_address(info, TFTPK_A_TRUST_ADDRESS, addr);
-	if (err)
-		return err;
-	v4 = ipv6_addr_v4mapped(addr);
-	max = v4 ? 32 : 128;
-	*plen = max;
-	if (info->attrs[TFTPK_A_TRUST_PREFIX_LENGTH])
-		*plen = nla_get_u8(info->attrs[TFTPK_A_TRUST_PREFIX_LENGTH]);
-	if (*plen > max) {
-		NL_SET_ERR_MSG(info->extack,
-			       "a prefix is not longer than its address");
-		return -EINVAL;
-	}
-	if (v4)
-		*plen += 96;
-	return 0;
-}
-
-/* Change the list by the network of a command. */
-static int tftpk_change_trust(struct genl_info *info,
-			      int (*change)(struct tftpk_net *tn,
-					    const struct in6_addr *addr,
-					    u8 plen))
-{
-	struct tftpk_net *tn = tftpk_net(genl_info_net(info));
-	struct in6_addr addr;
-	int err;
-	u8 plen;
-
-	err = tftpk_get_trust(info, &addr, &plen);
+	err = tftpk_get_network(info->attrs[TFTPK_A_TRUST_ADDRESS],
+				info->attrs[TFTPK_A_TRUST_PREFIX_LENGTH],
+				info->extack, &network);
 	if (err)
 		return err;
 	mutex_lock(&tn->mutex);
-	err = change(tn, &addr, plen);
+	err = change(tn, &network);
 	mutex_unlock(&tn->mutex);
 	return err;
 }
@@ -463,7 +621,7 @@ int tftpk_nl_trust_get_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
 		if (hdr) {
 			err = tftpk_put_network(skb, TFTPK_A_TRUST_ADDRESS,
 						TFTPK_A_TRUST_PREFIX_LENGTH,
-						trust);
+						&trust->network);
 			err = tftpk_dump_end(skb, hdr, err);
 		}
 		if (err)

@@ -164,7 +164,7 @@ bool tftpk_export_has_prefix(const struct tftpk_export *export,
 		return true;
 	prefix = tftpk_trim(prefix, &len);
 	return len == export->prefix_len &&
-	       !memcmp(prefix, export->prefix, len);
+	       !memcmp(prefix, export->options.prefix, len);
 }
 
 static char *tftpk_path_name(const struct path *path)
@@ -190,16 +190,52 @@ static int tftpk_export_check(const struct tftpk_export *export)
 	return err;
 }
 
-static struct tftpk_export *
-tftpk_export_alloc(const struct tftpk_export_options *options)
+/* Keep a copy of a string at @to, whose bytes are 0. */
+static const char *tftpk_keep(char **to, const char *string, size_t len)
 {
+	char *copy = *to;
+
+	if (!string)
+		return NULL;
+	*to += len + 1;
+	return memcpy(copy, string, len);
+}
+
+/* An export with its options, and with all that they point to. */
+static struct tftpk_export *
+tftpk_export_keep(const struct tftpk_export_options *options)
+{
+	size_t file_len = strlen(options->default_file ?: "");
+	size_t refusal_len = strlen(options->refusal ?: "");
+	struct tftpk_export_options *kept;
 	struct tftpk_export *export;
 	const char *prefix;
+	char *strings;
 	u32 len;
 
 	prefix = tftpk_trim(options->prefix ?: "", &len);
-	export = kzalloc(struct_size(export, prefix, len + 1),
-			 GFP_KERNEL_ACCOUNT);
+	export = kzalloc(struct_size(export, audience, options->n_audience) +
+			 len + file_len + refusal_len + 3, GFP_KERNEL_ACCOUNT);
+	if (!export)
+		return NULL;
+	kept = &export->options;
+	*kept = *options;
+	export->prefix_len = len;
+	memcpy(export->audience, options->audience,
+	       array_size(options->n_audience, sizeof(*export->audience)));
+	kept->audience = export->audience;
+	strings = (char *)&export->audience[options->n_audience];
+	kept->prefix = tftpk_keep(&strings, prefix, len);
+	kept->default_file = tftpk_keep(&strings, options->default_file, file_len);
+	kept->refusal = tftpk_keep(&strings, options->refusal, refusal_len);
+	return export;
+}
+
+static struct tftpk_export *
+tftpk_export_alloc(const struct tftpk_export_options *options)
+{
+	struct tftpk_export *export = tftpk_export_keep(options);
+
 	if (!export)
 		return NULL;
 	refcount_set(&export->ref, 2);
@@ -207,10 +243,6 @@ tftpk_export_alloc(const struct tftpk_export_options *options)
 	init_completion(&export->gone);
 	INIT_WORK(&export->close, tftpk_export_close);
 	INIT_WORK(&export->destroy, tftpk_export_destroy);
-	export->options = *options;
-	export->options.prefix = NULL;
-	export->prefix_len = len;
-	memcpy(export->prefix, prefix, len);
 	export->cred = tftpk_unprivileged(options->uid, options->gid);
 	if (!export->cred)
 		goto err_free;
@@ -330,7 +362,7 @@ static struct tftpk_walk *tftpk_walk_go(const char *name,
 /**
  * tftpk_export_make() - make an export of a folder; nobody finds it yet
  * @name: absolute path of the folder, resolved as the calling process would
- * @options: how it is served
+ * @options: how it is served; copied
  * @extack: takes a message where it fails
  *
  * Context: process. Return: the export, for tftpk_export_unmake() or a list, or an

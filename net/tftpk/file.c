@@ -29,13 +29,11 @@
  */
 const char *tftpk_file_error(int err, u16 *code)
 {
-	switch (err) {
-	case -ENOENT:
-	case -ENOTDIR:
-	case -ENAMETOOLONG:
-	case -ELOOP:
+	if (tftpk_is_missing(err)) {
 		*code = TFTPK_ERR_NOT_FOUND;
 		return "file not found";
+	}
+	switch (err) {
 	case -EACCES:
 	case -EISDIR:
 	case -EPERM:
@@ -53,6 +51,25 @@ const char *tftpk_file_error(int err, u16 *code)
 		return "the storage does not answer";
 	}
 	return "cannot read file";
+}
+
+/**
+ * tftpk_file_refusal() - the ERROR for a name that stands for no file to be sent
+ * @export: where that was found out, or NULL
+ * @err: negative errno
+ * @code: takes one of enum tftpk_error
+ *
+ * Return: text of the ERROR, which the export may own.
+ */
+const char *tftpk_file_refusal(const struct tftpk_export *export, int err,
+			       u16 *code)
+{
+	const char *text = tftpk_file_error(err, code);
+
+	if (!export || !export->options.refusal ||
+	    (*code != TFTPK_ERR_NOT_FOUND && *code != TFTPK_ERR_ACCESS))
+		return text;
+	return export->options.refusal;
 }
 
 /* Set the inode that holds the data. */
@@ -83,7 +100,7 @@ static bool tftpk_file_being_written(const struct inode *inode)
  * @lock: the transfer's, not held
  * @detect_changes: refuse what is being written
  * @answer: what the agent says, or NULL
- * @name: path in an export
+ * @query: who asks for what
  *
  * Records size, modification time and inode of the data.
  *
@@ -91,7 +108,7 @@ static bool tftpk_file_being_written(const struct inode *inode)
  */
 int tftpk_file_open(struct tftpk_source *source, spinlock_t *lock,
 		    bool detect_changes, const struct tftpk_answer *answer,
-		    const char *name)
+		    const struct tftpk_query *query)
 {
 	struct inode *inode;
 	struct file *file;
@@ -99,7 +116,7 @@ int tftpk_file_open(struct tftpk_source *source, spinlock_t *lock,
 	if (source->foreign)
 		file = tftpk_answer_open(answer);
 	else if (source->export)
-		file = tftpk_export_open(source->export, name);
+		file = tftpk_export_open(source->export, query);
 	else
 		return -ENOENT;
 	if (IS_ERR(file))

@@ -84,8 +84,14 @@ static const struct netlink_range_validation tftpk_a_settings_max_pending_range 
 	.max	= 1000000ULL,
 };
 
+/* Common nested types */
+const struct nla_policy tftpk_network_nl_policy[TFTPK_A_NETWORK_PREFIX_LENGTH + 1] = {
+	[TFTPK_A_NETWORK_ADDRESS] = { .type = NLA_BINARY, },
+	[TFTPK_A_NETWORK_PREFIX_LENGTH] = { .type = NLA_U8, },
+};
+
 /* TFTPK_CMD_EXPORT_ADD - do */
-static const struct nla_policy tftpk_export_add_nl_policy[TFTPK_A_EXPORT_NO_TSIZE + 1] = {
+static const struct nla_policy tftpk_export_add_nl_policy[TFTPK_A_EXPORT_REFUSAL + 1] = {
 	[TFTPK_A_EXPORT_PATH] = { .type = NLA_NUL_STRING, .len = TFTPK_PATH_MAX, },
 	[TFTPK_A_EXPORT_UID] = { .type = NLA_U32, },
 	[TFTPK_A_EXPORT_GID] = { .type = NLA_U32, },
@@ -95,6 +101,13 @@ static const struct nla_policy tftpk_export_add_nl_policy[TFTPK_A_EXPORT_NO_TSIZ
 	[TFTPK_A_EXPORT_MIN_TIMEOUT] = NLA_POLICY_FULL_RANGE(NLA_U32, &tftpk_a_export_min_timeout_range),
 	[TFTPK_A_EXPORT_ROLLOVER] = NLA_POLICY_MAX(NLA_U8, 1),
 	[TFTPK_A_EXPORT_NO_TSIZE] = { .type = NLA_FLAG, },
+	[TFTPK_A_EXPORT_FOR] = NLA_POLICY_NESTED(tftpk_network_nl_policy),
+	[TFTPK_A_EXPORT_NOT_FOR] = NLA_POLICY_NESTED(tftpk_network_nl_policy),
+	[TFTPK_A_EXPORT_ROOT_BY] = NLA_POLICY_MAX(NLA_U32, 2),
+	[TFTPK_A_EXPORT_ONLY] = { .type = NLA_FLAG, },
+	[TFTPK_A_EXPORT_DROP_FIRST_FOLDER] = { .type = NLA_FLAG, },
+	[TFTPK_A_EXPORT_DEFAULT] = { .type = NLA_NUL_STRING, .len = TFTPK_PATH_MAX, },
+	[TFTPK_A_EXPORT_REFUSAL] = { .type = NLA_NUL_STRING, .len = TFTPK_REFUSAL_MAX, },
 };
 
 /* TFTPK_CMD_EXPORT_DEL - do */
@@ -197,7 +210,7 @@ static const struct genl_split_ops tftpk_nl_ops[] = {
 		.cmd		= TFTPK_CMD_EXPORT_ADD,
 		.doit		= tftpk_nl_export_add_doit,
 		.policy		= tftpk_export_add_nl_policy,
-		.maxattr	= TFTPK_A_EXPORT_NO_TSIZE,
+		.maxattr	= TFTPK_A_EXPORT_REFUSAL,
 		.flags		= GENL_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{

@@ -11,6 +11,9 @@
 
 #include <uapi/linux/tftpk.h>
 
+/* Common nested types */
+extern const struct nla_policy tftpk_network_nl_policy[TFTPK_A_NETWORK_PREFIX_LENGTH + 1];
+
 int tftpk_nl_dump_start(struct netlink_callback *cb);
 
 int tftpk_nl_export_add_doit(struct sk_buff *skb, struct genl_info *info);

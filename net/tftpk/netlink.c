@@ -43,7 +43,7 @@ void *tftpk_dump_entry(struct sk_buff *skb, struct netlink_callback *cb, u8 cmd)
 /* Have room for an entry with the longest paths. */
 int tftpk_nl_dump_start(struct netlink_callback *cb)
 {
-	cb->min_dump_alloc = NLMSG_GOODSIZE + 2 * PATH_MAX;
+	cb->min_dump_alloc = NLMSG_GOODSIZE + 3 * PATH_MAX;
 	return 0;
 }
 
@@ -72,17 +72,15 @@ int tftpk_dump_end(struct sk_buff *skb, void *hdr, int err)
 
 /**
  * tftpk_get_address() - take an address out of a request
- * @info: request
- * @attrtype: attribute that is there
+ * @attr: attribute
+ * @extack: takes a message where it is none
  * @addr: takes the address
  *
  * Context: process. Return: 0 or -EINVAL.
  */
-int tftpk_get_address(struct genl_info *info, int attrtype,
-		      struct in6_addr *addr)
+int tftpk_get_address(const struct nlattr *attr,
+		      struct netlink_ext_ack *extack, struct in6_addr *addr)
 {
-	struct nlattr *attr = info->attrs[attrtype];
-
 	switch (nla_len(attr)) {
 	case sizeof(struct in_addr):
 		ipv6_addr_set_v4mapped(nla_get_in_addr(attr), addr);
@@ -92,7 +90,7 @@ int tftpk_get_address(struct genl_info *info, int attrtype,
 		if (!ipv6_addr_v4mapped(addr))
 			return 0;
 	}
-	NL_SET_ERR_MSG_ATTR(info->extack, attr,
+	NL_SET_ERR_MSG_ATTR(extack, attr,
 			    "an address has 4 bytes, or 16 of IPv6");
 	return -EINVAL;
 }
@@ -195,8 +193,8 @@ int tftpk_nl_transfer_kill_doit(struct sk_buff *skb, struct genl_info *info)
 	if (info->attrs[TFTPK_A_TRANSFER_ID])
 		match.id = nla_get_u32(info->attrs[TFTPK_A_TRANSFER_ID]);
 	if (info->attrs[TFTPK_A_TRANSFER_CLIENT_ADDRESS]) {
-		err = tftpk_get_address(info, TFTPK_A_TRANSFER_CLIENT_ADDRESS,
-					&client);
+		err = tftpk_get_address(info->attrs[TFTPK_A_TRANSFER_CLIENT_ADDRESS],
+					info->extack, &client);
 		if (err)
 			return err;
 		match.client = &client;
@@ -338,12 +336,12 @@ int tftpk_nl_settings_set_doit(struct sk_buff *skb, struct genl_info *info)
  * struct tftpk_found - what a name stands for
  * @answer: the agent's, or NULL
  * @by: who answered
- * @id: of the export, or 0
+ * @export: that has it, or has the last word, or NULL
  */
 struct tftpk_found {
 	struct tftpk_answer *answer;
 	enum tftpk_answerer by;
-	u32 id;
+	struct tftpk_export *export;
 };
 
 static bool tftpk_found_denied(const struct tftpk_found *found)
@@ -351,54 +349,47 @@ static bool tftpk_found_denied(const struct tftpk_found *found)
 	return found->answer && found->answer->kind == TFTPK_ANSWER_ERROR;
 }
 
-static struct file *tftpk_found_open(struct tftpk_net *tn, const char *name,
+static struct file *tftpk_found_open(struct tftpk_net *tn,
+				     struct tftpk_query query, bool last,
 				     struct tftpk_found *found)
 {
 	struct tftpk_answer *answer = found->answer;
 
+	if (found->export)
+		tftpk_export_put(found->export);
+	found->export = NULL;
 	if (tftpk_found_denied(found))
 		return ERR_PTR(-EACCES);
 	if (answer && answer->kind == TFTPK_ANSWER_FILE)
 		return tftpk_resolve_open(answer);
 	if (answer && answer->kind == TFTPK_ANSWER_NAME)
-		name = answer->text;
-	return tftpk_export_look_up(tn, name, &found->id);
+		query.name = answer->text;
+	return tftpk_export_look_up(tn, query, last, &found->export);
 }
 
-/* As a request would; but not twice where the agent has nothing to add. Consumes the
- * question.
+/* As a request would: ask at first, or where no export has the name, or never. Consumes
+ * the question.
  */
-static struct file *tftpk_look_up(struct tftpk_net *tn, const char *name,
+static struct file *tftpk_look_up(struct tftpk_net *tn,
+				  const struct tftpk_query *query,
 				  struct tftpk_question *question,
 				  enum tftpk_resolve resolve,
 				  struct tftpk_found *found)
 {
 	struct file *file;
-	int err = 0;
-	u16 code;
+	int err;
 
-	if (resolve == TFTPK_RESOLVE_ALL)
-		err = tftpk_resolve_command(tn, question, &found->answer,
-					    &found->by);
-	if (err)
-		return ERR_PTR(err);
-	file = tftpk_found_open(tn, name, found);
-	if (resolve == TFTPK_RESOLVE_ALL)
-		return file;
-	if (resolve == TFTPK_RESOLVE_OFF || !IS_ERR(file)) {
-		kfree(question);
-		return file;
-	}
-	tftpk_file_error(PTR_ERR(file), &code);
-	if (code != TFTPK_ERR_NOT_FOUND) {
-		kfree(question);
-		return file;
+	if (resolve != TFTPK_RESOLVE_ALL) {
+		file = tftpk_found_open(tn, *query,
+					resolve == TFTPK_RESOLVE_OFF, found);
+		if (resolve == TFTPK_RESOLVE_OFF ||
+		    !tftpk_is_missing(PTR_ERR(file))) {
+			kfree(question);
+			return file;
+		}
 	}
 	err = tftpk_resolve_command(tn, question, &found->answer, &found->by);
-	if (err)
-		return ERR_PTR(err);
-	return found->answer->kind == TFTPK_ANSWER_DEFAULT ?
-		       file : tftpk_found_open(tn, name, found);
+	return err ? ERR_PTR(err) : tftpk_found_open(tn, *query, true, found);
 }
 
 static int tftpk_put_lookup(struct sk_buff *skb, struct file *file,
@@ -410,7 +401,7 @@ static int tftpk_put_lookup(struct sk_buff *skb, struct file *file,
 	if (nla_put_u32(skb, TFTPK_A_LOOKUP_ANSWERED_BY, found->by))
 		return -EMSGSIZE;
 	if (IS_ERR(file)) {
-		reason = tftpk_file_error(PTR_ERR(file), &code);
+		reason = tftpk_file_refusal(found->export, PTR_ERR(file), &code);
 		if (tftpk_found_denied(found)) {
 			reason = found->answer->text;
 			code = found->answer->code;
@@ -419,8 +410,8 @@ static int tftpk_put_lookup(struct sk_buff *skb, struct file *file,
 		       nla_put_string(skb, TFTPK_A_LOOKUP_REASON, reason);
 	}
 	return tftpk_put_path(skb, TFTPK_A_LOOKUP_FILE, file) ||
-	       (found->id &&
-		nla_put_u32(skb, TFTPK_A_LOOKUP_EXPORT_ID, found->id)) ||
+	       (found->export &&
+		nla_put_u32(skb, TFTPK_A_LOOKUP_EXPORT_ID, found->export->id)) ||
 	       nla_put_u64_64bit(skb, TFTPK_A_LOOKUP_SIZE,
 				 i_size_read(file_inode(file)),
 				 TFTPK_A_LOOKUP_PAD);
@@ -515,26 +506,19 @@ static int tftpk_put_client(struct sk_buff *skb, struct tftpk_net *tn,
 				  &asker->hop.gateway));
 }
 
-/* Tell of the client, if there is one, and make its question. */
+/* Tell of a client, and make its question; takes the address of its link layer to @mac,
+ * if that is known.
+ */
 static int tftpk_lookup_client(struct sk_buff *skb, struct genl_info *info,
+			       struct tftpk_query *query, u8 mac[ETH_ALEN],
 			       struct tftpk_question **question)
 {
-	const struct tftpk_request req = {
-		.name	= nla_data(info->attrs[TFTPK_A_LOOKUP_NAME]),
-	};
+	const struct tftpk_request req = { .name = query->name };
 	struct tftpk_net *tn = tftpk_net(genl_info_net(info));
-	const struct tftpk_trust *network = NULL;
-	struct tftpk_asker asker = {};
-	int err, ifindex = 0;
+	struct tftpk_asker asker = { .key.client = *query->client };
+	const struct tftpk_trust *trust = NULL;
+	int err = 0, ifindex = 0;
 
-	if (!info->attrs[TFTPK_A_LOOKUP_CLIENT_ADDRESS]) {
-		*question = tftpk_question_new(&asker.key, &req, GFP_KERNEL);
-		return *question ? 0 : -ENOMEM;
-	}
-	err = tftpk_get_address(info, TFTPK_A_LOOKUP_CLIENT_ADDRESS,
-				&asker.key.client);
-	if (err)
-		return err;
 	if (info->attrs[TFTPK_A_LOOKUP_IFINDEX])
 		ifindex = nla_get_u32(info->attrs[TFTPK_A_LOOKUP_IFINDEX]);
 
@@ -555,14 +539,17 @@ static int tftpk_lookup_client(struct sk_buff *skb, struct genl_info *info,
 	tftpk_find_listener(tn, ifindex, &asker);
 	err = tftpk_put_client(skb, tn, &asker);
 	if (asker.class == TFTPK_CLIENT_CLASS_TRUSTED)
-		network = tftpk_trust_of(tn, &asker.key.client);
-	if (network && !err)
+		trust = tftpk_trust_of(tn, &asker.key.client);
+	if (trust && !err)
 		err = tftpk_put_network(skb, TFTPK_A_LOOKUP_NETWORK,
-					TFTPK_A_LOOKUP_PREFIX_LENGTH, network);
+					TFTPK_A_LOOKUP_PREFIX_LENGTH,
+					&trust->network);
 	if (err) {
 		err = -EMSGSIZE;
 		goto out;
 	}
+	if (tftpk_route_mac(tn->net, query->client, asker.hop.ifindex, mac))
+		query->mac = mac;
 	*question = tftpk_question_new(&asker.key, &req, GFP_ATOMIC);
 	if (*question) {
 		(*question)->near = asker.class >= TFTPK_CLIENT_CLASS_LINK;
@@ -577,34 +564,56 @@ out:
 	return err;
 }
 
+/* The question of no client in particular. */
+static struct tftpk_question *tftpk_lookup_anybody(const char *name)
+{
+	const struct tftpk_request req = { .name = name };
+	const struct tftpk_key nobody = {};
+
+	return tftpk_question_new(&nobody, &req, GFP_KERNEL);
+}
+
 int tftpk_nl_lookup_doit(struct sk_buff *skb, struct genl_info *info)
 {
+	const struct nlattr *address = info->attrs[TFTPK_A_LOOKUP_CLIENT_ADDRESS];
 	struct tftpk_net *tn = tftpk_net(genl_info_net(info));
 	enum tftpk_resolve resolve = READ_ONCE(tn->settings.resolve);
-	struct tftpk_question *question;
+	struct tftpk_question *question = NULL;
 	struct tftpk_found found = {};
+	struct tftpk_query query = {};
+	struct in6_addr client;
 	struct sk_buff *reply;
 	struct file *file;
+	u8 mac[ETH_ALEN];
+	int err = 0;
 	void *hdr;
-	int err;
 
 	if (GENL_REQ_ATTR_CHECK(info, TFTPK_A_LOOKUP_NAME))
 		return -EINVAL;
 	reply = tftpk_reply(info, TFTPK_CMD_LOOKUP, &hdr);
 	if (!reply)
 		return -ENOMEM;
-	err = tftpk_lookup_client(reply, info, &question);
+	query.name = nla_data(info->attrs[TFTPK_A_LOOKUP_NAME]);
+	if (address) {
+		query.client = &client;
+		err = tftpk_get_address(address, info->extack, &client) ?:
+		      tftpk_lookup_client(reply, info, &query, mac, &question);
+	} else {
+		question = tftpk_lookup_anybody(query.name);
+		err = question ? 0 : -ENOMEM;
+	}
 	if (err) {
 		nlmsg_free(reply);
 		return err;
 	}
 	if (info->attrs[TFTPK_A_LOOKUP_NO_AGENT])
 		resolve = TFTPK_RESOLVE_OFF;
-	file = tftpk_look_up(tn, nla_data(info->attrs[TFTPK_A_LOOKUP_NAME]),
-			     question, resolve, &found);
+	file = tftpk_look_up(tn, &query, question, resolve, &found);
 	err = tftpk_put_lookup(reply, file, &found);
 	if (!IS_ERR(file))
 		fput(file);
+	if (found.export)
+		tftpk_export_put(found.export);
 	tftpk_answer_put(found.answer);
 	if (err) {
 		nlmsg_free(reply);

@@ -14,8 +14,8 @@
 void *tftpk_dump_entry(struct sk_buff *skb, struct netlink_callback *cb,
 		       u8 cmd);
 int tftpk_dump_end(struct sk_buff *skb, void *hdr, int err);
-int tftpk_get_address(struct genl_info *info, int attrtype,
-		      struct in6_addr *addr);
+int tftpk_get_address(const struct nlattr *attr,
+		      struct netlink_ext_ack *extack, struct in6_addr *addr);
 
 static inline int tftpk_put_address(struct sk_buff *skb, int attr,
 				    const struct in6_addr *addr)
@@ -26,7 +26,7 @@ static inline int tftpk_put_address(struct sk_buff *skb, int attr,
 }
 
 static inline int tftpk_put_network(struct sk_buff *skb, int attr, int plen_attr,
-				    const struct tftpk_trust *network)
+				    const struct tftpk_network *network)
 {
 	u8 plen = network->plen;
 

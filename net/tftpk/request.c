@@ -181,19 +181,46 @@ static bool tftpk_request_block(const struct tftpk_transfer *t)
 	return admitted;
 }
 
-/* Go on to the next export that may have the file, by the work there. */
-static bool tftpk_request_elsewhere(struct tftpk_transfer *t, const char *name)
+/* Who asks for what? @mac is room for the address of the client's link layer. */
+static struct tftpk_query tftpk_request_query(const struct tftpk_transfer *t,
+					      u8 mac[ETH_ALEN])
+{
+	const struct in6_addr *client = &t->peer.request.key.client;
+	const struct tftpk_export *export = t->source.export;
+	int iif = TFTPK_WAITING(t->request_skb)->iif;
+	struct tftpk_query query = {
+		.name	= tftpk_resolve_name(t),
+		.client	= client,
+		.last	= t->last,
+	};
+
+	if (!export || export->options.root_by != TFTPK_ROOT_BY_MAC)
+		return query;
+	rcu_read_lock();
+	if (tftpk_route_mac(t->tn->net, client, iif, mac))
+		query.mac = mac;
+	rcu_read_unlock();
+	return query;
+}
+
+/* Go on to the next export that may have the file, or to what has the last word, by the
+ * work there.
+ */
+static bool tftpk_request_elsewhere(struct tftpk_transfer *t,
+				    const struct tftpk_query *query, bool last)
 {
 	struct tftpk_export *export = NULL, *before = t->source.export;
 
-	if (!before)
+	if (!before || query->last)
 		return false;
 	/* Whoever ends an export finds the transfer under its lock. */
 	rcu_read_lock();
 	spin_lock_bh(&t->lock);
 	if (!t->dead)
-		export = tftpk_export_next(t->tn, name, before);
+		export = last ? tftpk_export_last(t->tn, query) :
+				tftpk_export_next(t->tn, query, before);
 	if (export) {
+		t->last = last;
 		t->source.export = export;
 		tftpk_transfer_queue(t);
 	}
@@ -230,19 +257,19 @@ static bool tftpk_request_ask(struct tftpk_transfer *t)
  */
 static bool tftpk_request_find(struct tftpk_transfer *t, int *err)
 {
-	const char *name = tftpk_resolve_name(t);
-	u16 code;
+	u8 mac[ETH_ALEN];
+	struct tftpk_query query = tftpk_request_query(t, mac);
 
 	tftpk_transfer_leave(t);
 	*err = tftpk_file_open(&t->source, &t->lock,
 			       READ_ONCE(t->tn->settings.detect_changes),
-			       TFTPK_WAITING(t->request_skb)->answer, name);
-	if (*err == -ENOENT && tftpk_request_elsewhere(t, name))
+			       TFTPK_WAITING(t->request_skb)->answer, &query);
+	if (tftpk_is_missing(*err) && tftpk_request_elsewhere(t, &query, false))
 		return false;
 	if (!tftpk_transfer_enter(t))
 		return false;
-	tftpk_file_error(*err, &code);
-	if (!*err || code != TFTPK_ERR_NOT_FOUND || !tftpk_request_ask(t))
+	if (!tftpk_is_missing(*err) ||
+	    (!tftpk_request_ask(t) && !tftpk_request_elsewhere(t, &query, true)))
 		return true;
 	tftpk_transfer_leave(t);
 	return false;
@@ -266,8 +293,8 @@ static void tftpk_request_open(struct tftpk_transfer *t)
 {
 	const struct tftpk_answer *answer = TFTPK_WAITING(t->request_skb)->answer;
 	const struct tftpk_request *req = TFTPK_REQUEST(t->request_skb);
-	struct sk_buff_head out;
 	bool started = false, admitted = true;
+	struct sk_buff_head out;
 	int err;
 
 	if (!t->asked)

@@ -99,18 +99,19 @@ const char *tftpk_resolve_name(const struct tftpk_transfer *t)
 static void tftpk_resolve_go(struct tftpk_transfer *t,
 			     struct tftpk_answer *answer)
 {
+	const struct tftpk_key *key = &t->peer.request.key;
 	struct tftpk_export *before = t->source.export;
+	struct tftpk_query query = { .client = &key->client };
 
 	lockdep_assert_held(&t->lock);
 
 	TFTPK_WAITING(t->request_skb)->answer = answer;
 	t->source.foreign = answer && answer->kind == TFTPK_ANSWER_FILE;
 	t->source.export = NULL;
+	query.name = tftpk_resolve_name(t);
 	if (!answer || answer->kind == TFTPK_ANSWER_NAME ||
 	    answer->kind == TFTPK_ANSWER_DEFAULT)
-		t->source.export = tftpk_export_next(t->tn,
-						     tftpk_resolve_name(t),
-						     NULL);
+		t->source.export = tftpk_export_next(t->tn, &query, NULL);
 	if (before)
 		tftpk_export_put(before);
 	tftpk_transfer_queue(t);

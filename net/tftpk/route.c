@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Routes to clients, and what they tell: who is on a link of the server.
+ * Routes to clients, and what they tell: who is on a link of the server. Neighbours.
  */
+#include <linux/if_arp.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
+#include <net/arp.h>
 #include <net/ip.h>
 #include <net/ip_fib.h>
 #include <net/ip6_fib.h>
 #include <net/ip6_route.h>
 #include <net/ipv6.h>
+#include <net/ndisc.h>
 #include <net/route.h>
 
 #include "transfer.h"
@@ -133,6 +136,37 @@ int tftpk_route_iif(const struct tftpk_key *key, const struct sk_buff *skb)
 	if (tftpk_is_v4(key))
 		return inet_sdif(skb) ?: inet_iif(skb);
 	return inet6_sdif(skb) ?: inet6_iif(skb);
+}
+
+/**
+ * tftpk_route_mac() - the link-layer address of a client
+ * @net: network namespace
+ * @client: its address
+ * @ifindex: interface that it is a neighbour on
+ * @mac: takes it
+ *
+ * Context: within rcu_read_lock(). Return: whether it is known.
+ */
+bool tftpk_route_mac(struct net *net, const struct in6_addr *client,
+		     int ifindex, u8 mac[ETH_ALEN])
+{
+	struct net_device *dev = dev_get_by_index_rcu(net, ifindex);
+	struct neighbour *neigh;
+	bool known;
+
+	if (!dev || dev->type != ARPHRD_ETHER)
+		return false;
+	if (ipv6_addr_v4mapped(client))
+		neigh = neigh_lookup(&arp_tbl, &client->s6_addr32[3], dev);
+	else
+		neigh = neigh_lookup(&nd_tbl, client, dev);
+	if (!neigh)
+		return false;
+	known = READ_ONCE(neigh->nud_state) & NUD_VALID;
+	if (known)
+		neigh_ha_snapshot(mac, neigh, dev);
+	neigh_release(neigh);
+	return known;
 }
 
 /**

@@ -304,7 +304,7 @@ int tftpk_server_export(struct tftpk_net *tn, struct tftpk_export *export,
 
 	list_for_each_entry(other, &tn->exports, list) {
 		if (path_equal(&other->path, &export->path) &&
-		    tftpk_export_has_prefix(other, export->prefix)) {
+		    tftpk_export_has_prefix(other, export->options.prefix)) {
 			NL_SET_ERR_MSG(extack,
 				       "the folder is exported already");
 			return -EEXIST;

@@ -17,7 +17,7 @@
  *   answer.c    answers, and what is remembered of them
  *   file.c      process context: opens files, fills the page ring
  *   output.c    any context: turns ring entries into skbs and sends them
- *   route.c     routes to clients, and who is on a link
+ *   route.c     routes to clients, and who is on a link; neighbours
  *   event.c     what netlink tells of a transfer: events, and entries of dumps
  *   net.c       life of what belongs to a network namespace
  *   name.c      what a name stands for: which file of which export
@@ -138,25 +138,59 @@ struct tftpk_settings {
 #define TFTPK_UNSET	U32_MAX
 
 /**
+ * struct tftpk_network - addresses that begin with the same bits
+ * @addr: address; its other bits are 0
+ * @plen: bits that count, 96 and more for IPv4
+ */
+struct tftpk_network {
+	struct in6_addr addr;
+	u8 plen;
+};
+
+/**
+ * struct tftpk_audience - a network whose clients see an export, or do not
+ * @network: network
+ * @excluded: they do not
+ */
+struct tftpk_audience {
+	struct tftpk_network network;
+	bool excluded;
+};
+
+/**
  * struct tftpk_export_options - how a folder is to be served
  * @prefix: folder that it appears as; slashes at its ends do not matter
+ * @default_file: below the folder, for names that no export has, or NULL
+ * @refusal: text of the ERROR to who gets nothing, or NULL
+ * @audience: who sees it, the longest network first
+ * @n_audience: how many of these there are; all clients see it if there is none
  * @uid: whom files are opened as
  * @gid: and with which group
+ * @root_by: names are looked up in a folder of the client's own first
  * @max_blksize: largest block in bytes, or TFTPK_UNSET to go by the setting
  * @min_timeout: milliseconds, or TFTPK_UNSET
  * @rollover: number of the block after 65535, for clients that do not say
  * @no_symlinks: follow none
  * @no_tsize: do not grant that option
+ * @only: in that folder alone
+ * @drop_first_folder: where it is missing, look up names without it
  */
 struct tftpk_export_options {
 	const char *prefix;
+	const char *default_file;
+	const char *refusal;
+	const struct tftpk_audience *audience;
+	u32 n_audience;
 	kuid_t uid;
 	kgid_t gid;
+	enum tftpk_root_by root_by;
 	u32 max_blksize;
 	u32 min_timeout;
 	u8 rollover;
 	bool no_symlinks;
 	bool no_tsize;
+	bool only;
+	bool drop_first_folder;
 };
 
 /**
@@ -186,10 +220,11 @@ struct tftpk_setting {
  * @path: the folder; pins its mount
  * @cred: whom files are opened as
  * @name: absolute path when it was exported
- * @options: how it is served; without its prefix
+ * @options: how it is served; what it points to follows this structure. The prefix
+ *	has no slashes at its ends.
  * @rcu: frees it
- * @prefix_len: length of @prefix
- * @prefix: folder that it appears as, without slashes at its ends
+ * @prefix_len: length of the prefix
+ * @audience: that of @options
  */
 struct tftpk_export {
 	struct list_head list;
@@ -207,7 +242,21 @@ struct tftpk_export {
 	struct tftpk_export_options options;
 	struct rcu_head rcu;
 	u32 prefix_len;
-	char prefix[];
+	struct tftpk_audience audience[];
+};
+
+/**
+ * struct tftpk_query - what is asked for, and by whom
+ * @name: path as a client sends it
+ * @client: its address, or NULL for nobody in particular
+ * @mac: address of its link layer, or NULL where that is not known
+ * @last: no export has the name: what is there for such names?
+ */
+struct tftpk_query {
+	const char *name;
+	const struct in6_addr *client;
+	const u8 *mac;
+	bool last;
 };
 
 /**
@@ -281,14 +330,12 @@ static inline bool tftpk_listener_waits(const struct tftpk_listener *listener)
 /**
  * struct tftpk_trust - a network whose sources are trusted
  * @list: in tftpk_net.trusted
- * @addr: network
- * @plen: bits that count, 96 and more for IPv4
+ * @network: network
  * @rcu: frees it
  */
 struct tftpk_trust {
 	struct list_head list;
-	struct in6_addr addr;
-	u8 plen;
+	struct tftpk_network network;
 	struct rcu_head rcu;
 };
 
@@ -439,13 +486,23 @@ void tftpk_exports_exit(void);
 
 /* name.c */
 struct tftpk_export *tftpk_export_next(const struct tftpk_net *tn,
-				       const char *name,
+				       const struct tftpk_query *query,
 				       const struct tftpk_export *prev);
+struct tftpk_export *tftpk_export_last(const struct tftpk_net *tn,
+				       const struct tftpk_query *query);
 struct file *tftpk_open_path(const struct path *path, const struct cred *cred);
 struct file *tftpk_export_open(const struct tftpk_export *export,
-			       const char *name);
-struct file *tftpk_export_look_up(const struct tftpk_net *tn, const char *name,
-				  u32 *id);
+			       const struct tftpk_query *query);
+struct file *tftpk_export_look_up(const struct tftpk_net *tn,
+				  struct tftpk_query query, bool last,
+				  struct tftpk_export **found);
+
+/* Is there no file of that name? */
+static inline bool tftpk_is_missing(long err)
+{
+	return err == -ENOENT || err == -ENOTDIR || err == -ENAMETOOLONG ||
+	       err == -ELOOP;
+}
 
 /* net.c */
 struct tftpk_net *tftpk_net_alloc(struct net *net);
@@ -473,10 +530,12 @@ int tftpk_limit_init(struct tftpk_net *tn);
 void tftpk_limit_exit(struct tftpk_net *tn);
 
 /* trust.c */
-int tftpk_trust_add(struct tftpk_net *tn, const struct in6_addr *addr,
-		    u8 plen);
-int tftpk_trust_del(struct tftpk_net *tn, const struct in6_addr *addr,
-		    u8 plen);
+void tftpk_network_set(struct tftpk_network *network,
+		       const struct in6_addr *addr, u8 plen);
+bool tftpk_network_has(const struct tftpk_network *network,
+		       const struct in6_addr *client);
+int tftpk_trust_add(struct tftpk_net *tn, const struct tftpk_network *network);
+int tftpk_trust_del(struct tftpk_net *tn, const struct tftpk_network *network);
 const struct tftpk_trust *tftpk_trust_of(const struct tftpk_net *tn,
 					 const struct in6_addr *client);
 void tftpk_trust_exit(struct tftpk_net *tn);

@@ -333,7 +333,10 @@ void tftpk_transfer_end_unreadable(struct tftpk_transfer *t, int err,
 	const char *text;
 	u16 code;
 
-	text = tftpk_file_error(err, &code);
+	/* A transfer holds its export until it is closed. */
+	text = t->phase == TFTPK_PHASE_OPENING ?
+		       tftpk_file_refusal(t->source.export, err, &code) :
+		       tftpk_file_error(err, &code);
 	tftpk_transfer_fail(t, err == -ESTALE ? TFTPK_OUTCOME_CHANGED :
 			    TFTPK_OUTCOME_UNREADABLE, code, text, out);
 }

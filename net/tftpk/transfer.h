@@ -28,6 +28,7 @@
 #define _TFTPK_TRANSFER_H
 
 #include <linux/bottom_half.h>
+#include <linux/if_ether.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
@@ -265,6 +266,7 @@ struct tftpk_transfer {
 	u8 last_percent;	/* of the last progress event */
 	u32 retransmitted;	/* blocks sent again; under the lock */
 	bool asked;		/* events told of the request */
+	bool last;		/* no export had the name; see struct tftpk_query */
 	struct work_struct work;	/* opens, fills, closes */
 	struct work_struct reap;	/* takes it apart, but for what waits for
 					 * storage
@@ -383,9 +385,11 @@ void tftpk_unvalidated_touch(struct tftpk_transfer *t);
 
 /* file.c */
 const char *tftpk_file_error(int err, u16 *code);
+const char *tftpk_file_refusal(const struct tftpk_export *export, int err,
+			       u16 *code);
 int tftpk_file_open(struct tftpk_source *source, spinlock_t *lock,
 		    bool detect_changes, const struct tftpk_answer *answer,
-		    const char *name);
+		    const struct tftpk_query *query);
 int tftpk_file_fill(struct tftpk_source *source, spinlock_t *lock, u64 end,
 		    u32 *copied);
 bool tftpk_file_changed(const struct tftpk_source *source);
@@ -400,6 +404,8 @@ bool tftpk_route_hop(struct net *net, const struct tftpk_key *key,
 		     struct tftpk_hop *hop);
 bool tftpk_route_onlink(struct net *net, const struct tftpk_key *key, int iif);
 int tftpk_route_iif(const struct tftpk_key *key, const struct sk_buff *skb);
+bool tftpk_route_mac(struct net *net, const struct in6_addr *client,
+		     int ifindex, u8 mac[ETH_ALEN]);
 int tftpk_route_source(struct net *net, struct tftpk_key *key, int ifindex);
 
 /* output.c */

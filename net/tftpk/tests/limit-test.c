@@ -73,17 +73,26 @@ static u32 limit_count(struct kunit *test, const char *addr)
 	return limit_count_kind(test, addr, -1);
 }
 
-static void limit_trust(struct kunit *test, const char *addr, u8 plen)
+static int limit_change_trust(struct kunit *test, bool add, const char *addr,
+			      u8 plen)
 {
 	struct limit_state *s = test->priv;
+	struct tftpk_network network;
 	struct tftpk_key key;
 	int err;
 
 	limit_key(test, addr, &key);
+	tftpk_network_set(&network, &key.client, plen);
 	mutex_lock(&s->tn.mutex);
-	err = tftpk_trust_add(&s->tn, &key.client, plen);
+	err = add ? tftpk_trust_add(&s->tn, &network) :
+		    tftpk_trust_del(&s->tn, &network);
 	mutex_unlock(&s->tn.mutex);
-	KUNIT_ASSERT_EQ(test, err, 0);
+	return err;
+}
+
+static void limit_trust(struct kunit *test, const char *addr, u8 plen)
+{
+	KUNIT_ASSERT_EQ(test, limit_change_trust(test, true, addr, plen), 0);
 }
 
 /* ---- bursts ---- */
@@ -449,26 +458,22 @@ static void limit_tell_test(struct kunit *test)
 static void limit_trust_test(struct kunit *test)
 {
 	struct limit_state *s = test->priv;
+	const char *addr = "192.0.2.1";
 	struct tftpk_trust *trust;
-	struct tftpk_key key;
 
 	limit_trust(test, "192.0.2.77", 120);
 	limit_trust(test, "2001:db8::", 32);
 	/* The same network, however it is written */
-	limit_key(test, "192.0.2.1", &key);
+	KUNIT_EXPECT_EQ(test, limit_change_trust(test, true, addr, 120), -EEXIST);
+	KUNIT_EXPECT_EQ(test, limit_change_trust(test, true, addr, 128), 0);
+	KUNIT_EXPECT_EQ(test, limit_change_trust(test, false, addr, 127), -ENOENT);
+	KUNIT_EXPECT_EQ(test, limit_change_trust(test, false, addr, 120), 0);
+	KUNIT_EXPECT_EQ(test, limit_change_trust(test, false, addr, 120), -ENOENT);
 	mutex_lock(&s->tn.mutex);
-	KUNIT_EXPECT_EQ(test, tftpk_trust_add(&s->tn, &key.client, 120),
-			-EEXIST);
-	KUNIT_EXPECT_EQ(test, tftpk_trust_add(&s->tn, &key.client, 128), 0);
-	KUNIT_EXPECT_EQ(test, tftpk_trust_del(&s->tn, &key.client, 127),
-			-ENOENT);
-	KUNIT_EXPECT_EQ(test, tftpk_trust_del(&s->tn, &key.client, 120), 0);
-	KUNIT_EXPECT_EQ(test, tftpk_trust_del(&s->tn, &key.client, 120),
-			-ENOENT);
 	trust = list_first_entry(&s->tn.trusted, struct tftpk_trust, list);
-	KUNIT_EXPECT_EQ(test, trust->plen, 32);
+	KUNIT_EXPECT_EQ(test, trust->network.plen, 32);
 	trust = list_last_entry(&s->tn.trusted, struct tftpk_trust, list);
-	KUNIT_EXPECT_EQ(test, trust->plen, 128);
+	KUNIT_EXPECT_EQ(test, trust->network.plen, 128);
 	KUNIT_EXPECT_EQ(test, list_count_nodes(&s->tn.trusted), 2);
 	mutex_unlock(&s->tn.mutex);
 }
