@@ -8,39 +8,47 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "spec.h"
 #include "tftpkctl.h"
 
 #define UNPRIVILEGED	65534
 
-static const struct field export_fields[] = {
-	FIELD(TFTPK_A_EXPORT_ID, FIELD_NUMBER, "id"),
-	FIELD(TFTPK_A_EXPORT_PATH, FIELD_STRING, "path"),
-	FIELD(TFTPK_A_EXPORT_PREFIX, FIELD_STRING, "prefix"),
-	FIELD(TFTPK_A_EXPORT_UID, FIELD_NUMBER, "uid"),
-	FIELD(TFTPK_A_EXPORT_GID, FIELD_NUMBER, "gid"),
-	FIELD(TFTPK_A_EXPORT_NO_SYMLINKS, FIELD_FLAG, "no-symlinks"),
-	FIELD(TFTPK_A_EXPORT_MAX_BLKSIZE, FIELD_NUMBER, "max-blksize"),
-	FIELD(TFTPK_A_EXPORT_MIN_TIMEOUT, FIELD_NUMBER, "min-timeout"),
-	FIELD(TFTPK_A_EXPORT_ROLLOVER, FIELD_NUMBER, "rollover"),
-	FIELD(TFTPK_A_EXPORT_NO_TSIZE, FIELD_FLAG, "no-tsize"),
-};
+static int parse_default(const char *word, json_t **value);
+static int parse_refusal(const char *word, json_t **value);
+static int parse_root_by(const char *word, json_t **value);
 
-/* Options of an export that are the same as words, as JSON and as attributes; flags
- * have no range.
- */
+/* Options of an export that are the same as words, as JSON and as attributes. */
 static const struct {
 	enum command_option option;
 	uint16_t attr;
 	const char *name;
+	/* Of a number its range; of a string what reads it; of a flag neither. */
 	uint32_t min, max;
+	int (*parse)(const char *word, json_t **value);
 } switches[] = {
-	{ OPTION_NO_SYMLINKS, TFTPK_A_EXPORT_NO_SYMLINKS, "no-symlinks", 0, 0 },
+	{ OPTION_NO_SYMLINKS, TFTPK_A_EXPORT_NO_SYMLINKS, "no-symlinks", 0, 0, NULL },
 	{ OPTION_MAX_BLKSIZE, TFTPK_A_EXPORT_MAX_BLKSIZE, "max-blksize", 512,
-	  65464 },
+	  65464, NULL },
 	{ OPTION_MIN_TIMEOUT, TFTPK_A_EXPORT_MIN_TIMEOUT, "min-timeout", 0,
-	  60000 },
-	{ OPTION_ROLLOVER, TFTPK_A_EXPORT_ROLLOVER, "rollover", 0, 1 },
-	{ OPTION_NO_TSIZE, TFTPK_A_EXPORT_NO_TSIZE, "no-tsize", 0, 0 },
+	  60000, NULL },
+	{ OPTION_ROLLOVER, TFTPK_A_EXPORT_ROLLOVER, "rollover", 0, 1, NULL },
+	{ OPTION_NO_TSIZE, TFTPK_A_EXPORT_NO_TSIZE, "no-tsize", 0, 0, NULL },
+	{ OPTION_ROOT_BY, TFTPK_A_EXPORT_ROOT_BY, "root-by", 0, 0, parse_root_by },
+	{ OPTION_ONLY, TFTPK_A_EXPORT_ONLY, "only", 0, 0, NULL },
+	{ OPTION_DROP_FIRST_FOLDER, TFTPK_A_EXPORT_DROP_FIRST_FOLDER,
+	  "drop-first-folder", 0, 0, NULL },
+	{ OPTION_DEFAULT, TFTPK_A_EXPORT_DEFAULT, "default", 0, 0, parse_default },
+	{ OPTION_REFUSAL, TFTPK_A_EXPORT_REFUSAL, "refusal", 0, 0, parse_refusal },
+};
+
+/* Those that may be given several times: arrays of networks. */
+static const struct {
+	enum command_option option;
+	uint16_t attr;
+	const char *name;
+} audiences[] = {
+	{ OPTION_FOR, TFTPK_A_EXPORT_FOR, "for" },
+	{ OPTION_NOT_FOR, TFTPK_A_EXPORT_NOT_FOR, "not-for" },
 };
 
 int dump_exports(struct ctl *ctl, json_t **list)
@@ -64,30 +72,52 @@ static char *user_column(const json_t *row, const char *name)
 	return xasprintf("%s:%s", uid, gid);
 }
 
-/* The options that an export has, each after @before and followed by its value. */
+/* Options as text: each after @before, and @between two of them. */
+struct options {
+	char *all;
+	const char *before;
+	const char *between;
+};
+
+/* One more, with a value or NULL. */
+static void add_option(struct options *options, const char *name, const char *value)
+{
+	char *longer = xasprintf("%s%s%s%s%s%s", options->all,
+				 *options->all ? options->between : "",
+				 options->before, name, value ? " " : "",
+				 value ? value : "");
+
+	free(options->all);
+	options->all = longer;
+}
+
+/* The options that an export has. */
 static char *options_text(const json_t *export, const char *before,
 			  const char *between)
 {
-	char *all = xasprintf("%s", "");
-	size_t i;
+	struct options options = { xasprintf("%s", ""), before, between };
+	json_t *network;
+	size_t i, j;
 
 	for (i = 0; i < COUNT(switches); i++) {
-		const json_t *value = object_get(export, switches[i].name);
-		char *longer;
+		const char *name = switches[i].name;
+		const json_t *value = object_get(export, name);
+		auto_free char *raw = raw_text(export, name);
+		auto_free char *word = json_is_integer(value) ?
+					       number_text(export, name) :
+					       quote_word(raw);
 
 		if (json_is_true(value))
-			longer = xasprintf("%s%s%s%s", all, *all ? between : "",
-					   before, switches[i].name);
-		else if (json_is_integer(value))
-			longer = xasprintf("%s%s%s%s %lld", all, *all ? between : "",
-					   before, switches[i].name,
-					   (long long)json_integer_value(value));
-		else
-			continue;
-		free(all);
-		all = longer;
+			add_option(&options, name, NULL);
+		else if (json_is_integer(value) || json_is_string(value))
+			add_option(&options, name, word);
 	}
-	return all;
+	for (i = 0; i < COUNT(audiences); i++) {
+		json_array_foreach(object_get(export, audiences[i].name), j, network)
+			add_option(&options, audiences[i].name,
+				   json_string_value(network));
+	}
+	return options.all;
 }
 
 static char *export_options(const json_t *row, const char *name)
@@ -218,37 +248,123 @@ bad:
 	return NULL;
 }
 
+/* What a word stands for, or TFTPK_ROOT_BY_NONE. */
+static uint32_t root_by(const char *word)
+{
+	uint32_t by = TFTPK_ROOT_BY_MAC;
+
+	while (by != TFTPK_ROOT_BY_NONE && strcmp(word, root_by_words[by]) != 0)
+		by--;
+	return by;
+}
+
+static int parse_root_by(const char *word, json_t **value)
+{
+	if (root_by(word) == TFTPK_ROOT_BY_NONE)
+		return usage_error("export: --root-by %s: must be ip or mac", word);
+	*value = json_string(word);
+	return 0;
+}
+
+static int parse_default(const char *word, json_t **value)
+{
+	size_t len = strlen(word);
+
+	if (!len || len > TFTPK_PATH_MAX)
+		return usage_error("export: --default: the path of a file has 1 to %u bytes",
+				   TFTPK_PATH_MAX);
+	*value = json_bytes(word, len);
+	return 0;
+}
+
+static int parse_refusal(const char *word, json_t **value)
+{
+	size_t len = strlen(word), i;
+
+	if (!len || len > TFTPK_REFUSAL_MAX)
+		return usage_error("export: --refusal: the text has 1 to %u bytes, and this has %zu",
+				   TFTPK_REFUSAL_MAX, len);
+	for (i = 0; i < len; i++) {
+		if (word[i] < ' ' || word[i] > '~')
+			return usage_error("export: --refusal: the text must be printable ASCII, as clients show it");
+	}
+	*value = json_bytes(word, len);
+	return 0;
+}
+
+/* The number that an option gives. Returns 0, or an exit code after a message. */
+static int parse_amount(size_t i, const char *word, json_t **number)
+{
+	const char *rest;
+	uint64_t value;
+
+	if (!parse_number(word, &rest, &value) || *rest ||
+	    value < switches[i].min || value > switches[i].max)
+		return usage_error("export: --%s %s: must be %u to %u",
+				   switches[i].name, word,
+				   switches[i].min, switches[i].max);
+	/* The kernel does not tell of what is so by default. */
+	if (switches[i].option != OPTION_ROLLOVER || value)
+		*number = json_integer((json_int_t)value);
+	return 0;
+}
+
 /* Read the options that are the same everywhere. Returns 0, or an exit code after a
  * message.
  */
 static int parse_switches(const struct ctl *ctl, json_t *export)
 {
-	const char *rest;
-	uint64_t value;
 	size_t i;
 
 	for (i = 0; i < COUNT(switches); i++) {
 		const char *word = ctl->option[switches[i].option];
+		json_t *value = json_null();
+		int ret = 0;
 
-		if (!switches[i].max) {
-			object_put(export, switches[i].name, json_boolean(word));
-			continue;
-		}
-		if (!word) {
-			object_put(export, switches[i].name, json_null());
-			continue;
-		}
-		if (!parse_number(word, &rest, &value) || *rest ||
-		    value < switches[i].min || value > switches[i].max) {
+		if (word)
 			set_error_word(word);
-			return usage_error("export: --%s %s: must be %u to %u",
-					   switches[i].name, word,
-					   switches[i].min, switches[i].max);
+		if (switches[i].parse && word)
+			ret = switches[i].parse(word, &value);
+		else if (switches[i].max && word)
+			ret = parse_amount(i, word, &value);
+		else if (!switches[i].parse && !switches[i].max)
+			value = json_boolean(word);
+		if (ret)
+			return ret;
+		object_put(export, switches[i].name, value);
+	}
+	if (ctl->option[OPTION_ONLY] && !ctl->option[OPTION_ROOT_BY])
+		return usage_error("export: --only: say by --root-by what the folders of clients are named by");
+	return 0;
+}
+
+/* Read the networks. Returns 0, or an exit code after a message. */
+static int parse_audiences(const struct ctl *ctl, json_t *export)
+{
+	json_auto_t *all = check_alloc(json_array());
+	size_t i, j;
+
+	for (i = 0; i < COUNT(audiences); i++) {
+		json_t *list = check_alloc(json_array());
+
+		object_put(export, audiences[i].name, list);
+		for (j = 0; j < ctl->networks; j++) {
+			const char *word = ctl->network[j].text;
+			json_auto_t *network = NULL;
+			auto_free char *text = NULL;
+			int ret;
+
+			if (ctl->network[j].option != audiences[i].option)
+				continue;
+			ret = parse_network(word, &network);
+			if (ret)
+				return ret;
+			text = network_text(network);
+			if (!array_sort_in(all, json_string(text)))
+				return usage_error("export: --%s %s: this network is given twice",
+						   audiences[i].name, word);
+			array_sort_in(list, json_string(text));
 		}
-		/* The kernel does not tell of what is so by default. */
-		object_put(export, switches[i].name,
-			   switches[i].option == OPTION_ROLLOVER && !value ?
-				   json_null() : json_integer((json_int_t)value));
 	}
 	return 0;
 }
@@ -271,6 +387,7 @@ int parse_export(const struct ctl *ctl, const char *dir, json_t **export)
 	uint32_t uid = UNPRIVILEGED, gid = UNPRIVILEGED;
 	auto_free char *path = NULL;
 	auto_free char *prefix = NULL;
+	int ret;
 
 	if (user && !parse_id(user, false, &uid)) {
 		set_error_word(user);
@@ -292,7 +409,8 @@ int parse_export(const struct ctl *ctl, const char *dir, json_t **export)
 	object_put(*export, "prefix", json_bytes(prefix, strlen(prefix)));
 	object_put(*export, "uid", json_integer(uid));
 	object_put(*export, "gid", json_integer(gid));
-	return parse_switches(ctl, *export);
+	ret = parse_switches(ctl, *export);
+	return ret ? ret : parse_audiences(ctl, *export);
 }
 
 /**
@@ -325,6 +443,41 @@ static void put_string(struct nlmsghdr *nlh, uint16_t attr, const json_t *object
 	mnl_attr_put_strz(nlh, attr, raw);
 }
 
+static void put_switch(struct nlmsghdr *nlh, size_t i, const json_t *export)
+{
+	const json_t *value = object_get(export, switches[i].name);
+	uint32_t number = (uint32_t)json_integer_value(value);
+
+	if (json_is_true(value))
+		mnl_attr_put(nlh, switches[i].attr, 0, NULL);
+	else if (switches[i].option == OPTION_ROOT_BY && json_is_string(value))
+		mnl_attr_put_u32(nlh, switches[i].attr,
+				 root_by(json_string_value(value)));
+	else if (json_is_string(value))
+		put_string(nlh, switches[i].attr, export, switches[i].name);
+	else if (json_is_integer(value) && switches[i].max == 1)
+		mnl_attr_put_u8(nlh, switches[i].attr, (uint8_t)number);
+	else if (json_is_integer(value))
+		mnl_attr_put_u32(nlh, switches[i].attr, number);
+}
+
+/* Add networks, which were read before. */
+static void put_audience(struct nlmsghdr *nlh, size_t i, const json_t *export)
+{
+	json_t *text;
+	size_t j;
+
+	json_array_foreach(object_get(export, audiences[i].name), j, text) {
+		struct nlattr *nest = mnl_attr_nest_start(nlh, audiences[i].attr);
+		json_auto_t *network = NULL;
+
+		parse_network(json_string_value(text), &network);
+		put_network(nlh, network, TFTPK_A_NETWORK_ADDRESS,
+			    TFTPK_A_NETWORK_PREFIX_LENGTH);
+		mnl_attr_nest_end(nlh, nest);
+	}
+}
+
 /* add_export() - serve what parse_export() read; @reply may be NULL. */
 int add_export(struct ctl *ctl, const json_t *export, json_t **reply)
 {
@@ -337,17 +490,10 @@ int add_export(struct ctl *ctl, const json_t *export, json_t **reply)
 			 (uint32_t)object_number(export, "uid"));
 	mnl_attr_put_u32(nlh, TFTPK_A_EXPORT_GID,
 			 (uint32_t)object_number(export, "gid"));
-	for (i = 0; i < COUNT(switches); i++) {
-		const json_t *value = object_get(export, switches[i].name);
-		uint32_t number = (uint32_t)json_integer_value(value);
-
-		if (json_is_true(value))
-			mnl_attr_put(nlh, switches[i].attr, 0, NULL);
-		else if (json_is_integer(value) && switches[i].max == 1)
-			mnl_attr_put_u8(nlh, switches[i].attr, (uint8_t)number);
-		else if (json_is_integer(value))
-			mnl_attr_put_u32(nlh, switches[i].attr, number);
-	}
+	for (i = 0; i < COUNT(switches); i++)
+		put_switch(nlh, i, export);
+	for (i = 0; i < COUNT(audiences); i++)
+		put_audience(nlh, i, export);
 	return nl_do(ctl, export_fields, COUNT(export_fields), reply);
 }
 

@@ -35,11 +35,23 @@ static const struct command commands[] = {
 "--max-blksize BYTES grants no larger blocks, and --min-timeout MS sends nothing\n"
 "again sooner; both instead of the setting of that name. --rollover 1 lets the\n"
 "number 1 follow block 65535, for clients that do not say. --no-tsize does not\n"
-"tell the size of files.\n",
+"tell the size of files.\n\n"
+"--for NETWORK[/LEN], which may be given several times: only its clients see the\n"
+"export; --not-for: they do not. Of the NETWORKs of a client the longest counts,\n"
+"and of exports with one PREFIX the one whose NETWORK is the longest wins.\n"
+"--root-by ip|mac looks up names in DIR/ADDRESS first, such as DIR/192.0.2.7, or\n"
+"DIR/52-54-00-12-34-56 and DIR/01-52-54-00-12-34-56; with --only nowhere else.\n"
+"--drop-first-folder looks up a name without its first folder where that is\n"
+"missing.\n"
+"--default FILE is sent where no export has what is asked for. --refusal TEXT is\n"
+"the text of an ERROR that tells of no such file, or of one not to be read.\n",
 		.options = BIT(OPTION_AS) | BIT(OPTION_UID) | BIT(OPTION_GID) |
 			   BIT(OPTION_NO_SYMLINKS) | BIT(OPTION_MAX_BLKSIZE) |
 			   BIT(OPTION_MIN_TIMEOUT) | BIT(OPTION_ROLLOVER) |
-			   BIT(OPTION_NO_TSIZE),
+			   BIT(OPTION_NO_TSIZE) | BIT(OPTION_FOR) |
+			   BIT(OPTION_NOT_FOR) | BIT(OPTION_ROOT_BY) |
+			   BIT(OPTION_ONLY) | BIT(OPTION_DROP_FIRST_FOLDER) |
+			   BIT(OPTION_DEFAULT) | BIT(OPTION_REFUSAL),
 		.min_args = 1, .max_args = 1, .run = run_export,
 		.configure = configure_export,
 	}, {
@@ -239,6 +251,13 @@ static const struct option long_options[] = {
 	{ "min-timeout", required_argument, NULL, 256 + OPTION_MIN_TIMEOUT },
 	{ "rollover", required_argument, NULL, 256 + OPTION_ROLLOVER },
 	{ "no-tsize", no_argument, NULL, 256 + OPTION_NO_TSIZE },
+	{ "for", required_argument, NULL, 256 + OPTION_FOR },
+	{ "not-for", required_argument, NULL, 256 + OPTION_NOT_FOR },
+	{ "root-by", required_argument, NULL, 256 + OPTION_ROOT_BY },
+	{ "only", no_argument, NULL, 256 + OPTION_ONLY },
+	{ "drop-first-folder", no_argument, NULL, 256 + OPTION_DROP_FIRST_FOLDER },
+	{ "default", required_argument, NULL, 256 + OPTION_DEFAULT },
+	{ "refusal", required_argument, NULL, 256 + OPTION_REFUSAL },
 	{ "single-port", no_argument, NULL, 256 + OPTION_SINGLE_PORT },
 	{ "broadcast", no_argument, NULL, 256 + OPTION_BROADCAST },
 	{ "wait", optional_argument, NULL, 256 + OPTION_WAIT },
@@ -416,6 +435,20 @@ static int run_command(struct ctl *ctl, int argc, char **argv)
 	return ret;
 }
 
+/* Keep an option of a command. Returns 0 or an exit code. */
+static int keep_option(struct ctl *ctl, enum command_option option, const char *text)
+{
+	ctl->option[option] = text;
+	if (option != OPTION_FOR && option != OPTION_NOT_FOR)
+		return 0;
+	if (ctl->networks == COUNT(ctl->network))
+		return usage_error("--for, --not-for: %zu networks are the most",
+				   COUNT(ctl->network));
+	ctl->network[ctl->networks].option = option;
+	ctl->network[ctl->networks++].text = text;
+	return 0;
+}
+
 /*
  * Read the options into @ctl: those of commands and, unless this is the line of
  * a file, those of the tool. Puts the other words last, from optind on, and
@@ -424,7 +457,7 @@ static int run_command(struct ctl *ctl, int argc, char **argv)
 static int parse_options(struct ctl *ctl, int argc, char **argv, bool is_line,
 			 int *ending)
 {
-	int option;
+	int option, ret;
 
 	opterr = 0;
 	optind = 0;
@@ -461,7 +494,10 @@ static int parse_options(struct ctl *ctl, int argc, char **argv, bool is_line,
 			return usage_error("no option '%s'%s: 'tftpkctl help' lists them",
 					   word, is_line ? " here" : "");
 		default:
-			ctl->option[option - 256] = optarg ? optarg : "";
+			ret = keep_option(ctl, (enum command_option)(option - 256),
+					  optarg ? optarg : "");
+			if (ret)
+				return ret;
 			break;
 		}
 	}
@@ -490,6 +526,7 @@ static int configure_line(struct ctl *ctl, json_t *config, int argc, char **argv
 		return usage_error("'%s' is not for files: export, listen, set and trust are",
 				   argv[0]);
 	memset(ctl->option, 0, sizeof(ctl->option));
+	ctl->networks = 0;
 	ret = parse_options(ctl, argc, argv, true, &ending);
 	if (ret)
 		return ret;

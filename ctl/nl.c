@@ -406,6 +406,45 @@ static const struct nlattr *find_attr(const struct nlmsghdr *nlh, uint16_t type)
 	return NULL;
 }
 
+/* A network as text, or NULL. */
+static json_t *decode_network(const struct nlattr *nest)
+{
+	json_auto_t *network = check_alloc(json_object());
+	const struct nlattr *attr;
+	unsigned long long length;
+
+	mnl_attr_for_each_nested(attr, nest) {
+		if (mnl_attr_get_type(attr) == TFTPK_A_NETWORK_ADDRESS)
+			object_put(network, "address",
+				   json_address(mnl_attr_get_payload(attr),
+						mnl_attr_get_payload_len(attr)));
+		else if (mnl_attr_get_type(attr) == TFTPK_A_NETWORK_PREFIX_LENGTH &&
+			 read_number(attr, &length))
+			object_put(network, "length", json_integer((json_int_t)length));
+	}
+	if (!json_is_string(object_get(network, "address")))
+		return NULL;
+	return json_sprintf("%s/%lld",
+			    json_string_value(object_get(network, "address")),
+			    object_number(network, "length"));
+}
+
+/* All networks of a kind, sorted. */
+static json_t *decode_networks(const struct nlmsghdr *nlh, uint16_t type)
+{
+	json_t *list = check_alloc(json_array());
+	const struct nlattr *attr;
+
+	mnl_attr_for_each(attr, nlh, GENL_HDRLEN) {
+		json_t *network = mnl_attr_get_type(attr) == type ?
+					  decode_network(attr) : NULL;
+
+		if (network)
+			array_sort_in(list, network);
+	}
+	return list;
+}
+
 struct decoder {
 	const struct field *fields;
 	size_t count;
@@ -429,7 +468,10 @@ static void decode_message(const struct nlmsghdr *nlh, void *data)
 			object_put(object, field->name,
 				   field->type == FIELD_FLAG ? json_false() :
 							       json_null());
-		if (attr && field->type == FIELD_RANGE)
+		if (field->type == FIELD_NETWORKS)
+			object_put(object, field->name,
+				   decode_networks(nlh, field->attr));
+		else if (attr && field->type == FIELD_RANGE)
 			decode_range(object, field, attr,
 				     find_attr(nlh, field->attr + 1));
 		else if (attr)

@@ -79,6 +79,50 @@ static const char *const resolve_policy_words[] = {
 	NULL
 };
 
+static const char *const root_by_words[] = {
+	[TFTPK_ROOT_BY_NONE] = "none",
+	[TFTPK_ROOT_BY_IP] = "ip",
+	[TFTPK_ROOT_BY_MAC] = "mac",
+	NULL
+};
+
+static const struct field export_fields[] = {
+	{ .attr = TFTPK_A_EXPORT_ID, .type = FIELD_NUMBER,
+	  .name = "id" },
+	{ .attr = TFTPK_A_EXPORT_PATH, .type = FIELD_STRING,
+	  .name = "path" },
+	{ .attr = TFTPK_A_EXPORT_UID, .type = FIELD_NUMBER,
+	  .name = "uid" },
+	{ .attr = TFTPK_A_EXPORT_GID, .type = FIELD_NUMBER,
+	  .name = "gid" },
+	{ .attr = TFTPK_A_EXPORT_PREFIX, .type = FIELD_STRING,
+	  .name = "prefix" },
+	{ .attr = TFTPK_A_EXPORT_NO_SYMLINKS, .type = FIELD_FLAG,
+	  .name = "no-symlinks" },
+	{ .attr = TFTPK_A_EXPORT_MAX_BLKSIZE, .type = FIELD_NUMBER,
+	  .name = "max-blksize" },
+	{ .attr = TFTPK_A_EXPORT_MIN_TIMEOUT, .type = FIELD_NUMBER,
+	  .name = "min-timeout" },
+	{ .attr = TFTPK_A_EXPORT_ROLLOVER, .type = FIELD_NUMBER,
+	  .name = "rollover" },
+	{ .attr = TFTPK_A_EXPORT_NO_TSIZE, .type = FIELD_FLAG,
+	  .name = "no-tsize" },
+	{ .attr = TFTPK_A_EXPORT_FOR, .type = FIELD_NETWORKS,
+	  .name = "for" },
+	{ .attr = TFTPK_A_EXPORT_NOT_FOR, .type = FIELD_NETWORKS,
+	  .name = "not-for" },
+	{ .attr = TFTPK_A_EXPORT_ROOT_BY, .type = FIELD_WORD,
+	  .name = "root-by", .words = root_by_words },
+	{ .attr = TFTPK_A_EXPORT_ONLY, .type = FIELD_FLAG,
+	  .name = "only" },
+	{ .attr = TFTPK_A_EXPORT_DROP_FIRST_FOLDER, .type = FIELD_FLAG,
+	  .name = "drop-first-folder" },
+	{ .attr = TFTPK_A_EXPORT_DEFAULT, .type = FIELD_STRING,
+	  .name = "default" },
+	{ .attr = TFTPK_A_EXPORT_REFUSAL, .type = FIELD_STRING,
+	  .name = "refusal" },
+};
+
 static const struct field transfer_fields[] = {
 	{ .attr = TFTPK_A_TRANSFER_ID, .type = FIELD_NUMBER,
 	  .name = "id" },

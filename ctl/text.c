@@ -298,6 +298,28 @@ void array_append(json_t *list, json_t *value)
 		check_alloc(NULL);
 }
 
+/*
+ * array_sort_in() - add a string that is given away, in the order of the bytes.
+ * Returns false, and adds nothing, where it is there already.
+ */
+bool array_sort_in(json_t *list, json_t *string)
+{
+	const char *value = json_string_value(string);
+	int order = 1;
+	size_t i;
+
+	for (i = 0; i < json_array_size(list); i++) {
+		order = strcmp(json_string_value(json_array_get(list, i)), value);
+		if (order >= 0)
+			break;
+	}
+	if (!order)
+		json_decref(string);
+	else if (json_array_insert_new(list, i, string))
+		check_alloc(NULL);
+	return order;
+}
+
 /* object_put() - set a key, by the spec's name, to a value that is given away. */
 void object_put(json_t *object, const char *name, json_t *value)
 {

@@ -44,6 +44,13 @@ enum command_option {
 	OPTION_MIN_TIMEOUT,
 	OPTION_ROLLOVER,
 	OPTION_NO_TSIZE,
+	OPTION_FOR,
+	OPTION_NOT_FOR,
+	OPTION_ROOT_BY,
+	OPTION_ONLY,
+	OPTION_DROP_FIRST_FOLDER,
+	OPTION_DEFAULT,
+	OPTION_REFUSAL,
 	OPTION_SINGLE_PORT,
 	OPTION_BROADCAST,
 	OPTION_WAIT,
@@ -62,6 +69,12 @@ struct ctl {
 	bool quiet;		/* warn of nothing */
 	const char *netns;
 	const char *option[OPTION_COUNT];
+	/* Those of them that may be given several times. */
+	struct {
+		enum command_option option;
+		const char *text;
+	} network[TFTPK_NETWORKS_MAX];
+	size_t networks;
 	/* Carries out a line of a file; see struct command. */
 	int (*configure)(struct ctl *ctl, json_t *config, int argc,
 			 char **argv);
@@ -88,6 +101,7 @@ enum field_type {
 	FIELD_INTERFACE,	/* ifindex; adds a key "interface" */
 	FIELD_WORD,		/* a number that stands for one of .words[] */
 	FIELD_RANGE,		/* two u32, @attr and the one after it; 0 is any */
+	FIELD_NETWORKS,		/* any number of nests of the set "network" */
 };
 
 /*
@@ -170,6 +184,7 @@ char *quote_word(const char *raw);
 json_t *json_address(const void *address, size_t len);
 json_t *json_range(uint32_t low, uint32_t high);
 void array_append(json_t *list, json_t *value);
+bool array_sort_in(json_t *list, json_t *string);
 void object_put(json_t *object, const char *name, json_t *value);
 json_t *object_get(const json_t *object, const char *name);
 void object_remove(json_t *object, const char *name);
@@ -226,6 +241,9 @@ int run_untrust(struct ctl *ctl, int argc, char **argv);
 int configure_trust(struct ctl *ctl, json_t *config, int argc, char **argv);
 extern const char *const network_name[];
 char *network_text(const json_t *network);
+int parse_network(const char *string, json_t **network);
+void put_network(struct nlmsghdr *nlh, const json_t *network, uint16_t address_attr,
+		 uint16_t length_attr);
 int add_trust(struct ctl *ctl, const json_t *network);
 int delete_trust(struct ctl *ctl, const json_t *network);
 int dump_trusted(struct ctl *ctl, json_t **list);

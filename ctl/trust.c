@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* trust, untrust: the networks that are treated as if they were on the link. */
+/* Networks; trust, untrust: those that are treated as if they were on the link. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
@@ -50,7 +50,7 @@ void print_trusted(const json_t *list)
 }
 
 /* Read NETWORK or NETWORK/LEN. Returns 0 or an exit code. */
-static int parse_network(const char *string, struct network *network)
+static int parse_prefix(const char *string, struct network *network)
 {
 	auto_free char *copy = check_alloc(strdup(string));
 	char *slash = strchr(copy, '/');
@@ -91,7 +91,7 @@ static int parse_network(const char *string, struct network *network)
 }
 
 /**
- * parse_trust() - read the argument of 'trust'
+ * parse_network() - read a network
  * @string: NETWORK or NETWORK/LEN
  * @object: where it goes, as an object like those of dump_trusted()
  *
@@ -99,13 +99,13 @@ static int parse_network(const char *string, struct network *network)
  *
  * Return: 0, or an exit code.
  */
-static int parse_trust(const char *string, json_t **object)
+int parse_network(const char *string, json_t **object)
 {
 	struct network network = { 0 };
 	int ret;
 
 	set_error_word(string);
-	ret = parse_network(string, &network);
+	ret = parse_prefix(string, &network);
 	if (ret)
 		return ret;
 	*object = check_alloc(json_object());
@@ -114,14 +114,22 @@ static int parse_trust(const char *string, json_t **object)
 	return 0;
 }
 
+/* put_network() - add a network, by two attributes. */
+void put_network(struct nlmsghdr *nlh, const json_t *network, uint16_t address_attr,
+		 uint16_t length_attr)
+{
+	put_address(nlh, address_attr,
+		    json_string_value(object_get(network, "address")));
+	mnl_attr_put_u8(nlh, length_attr,
+			(uint8_t)object_number(network, "prefix-length"));
+}
+
 static int send_network(struct ctl *ctl, uint8_t command, const json_t *network)
 {
 	struct nlmsghdr *nlh = nl_request(ctl, command);
 
-	put_address(nlh, TFTPK_A_TRUST_ADDRESS,
-		    json_string_value(object_get(network, "address")));
-	mnl_attr_put_u8(nlh, TFTPK_A_TRUST_PREFIX_LENGTH,
-			(uint8_t)object_number(network, "prefix-length"));
+	put_network(nlh, network, TFTPK_A_TRUST_ADDRESS,
+		    TFTPK_A_TRUST_PREFIX_LENGTH);
 	return nl_do(ctl, NULL, 0, NULL);
 }
 
@@ -142,7 +150,7 @@ static int change_trust(struct ctl *ctl, const char *arg, bool trust)
 	auto_free char *shown = NULL;
 	int ret;
 
-	ret = parse_trust(arg, &network);
+	ret = parse_network(arg, &network);
 	if (ret)
 		return ret;
 	if ((trust ? add_trust : delete_trust)(ctl, network))
@@ -179,7 +187,7 @@ int configure_trust(struct ctl *ctl, json_t *config, int argc, char **argv)
 	json_auto_t *network = NULL;
 	int ret;
 
-	ret = parse_trust(argv[0], &network);
+	ret = parse_network(argv[0], &network);
 	if (ret)
 		return ret;
 	if (array_find(list, network, network_name))

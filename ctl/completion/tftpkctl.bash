@@ -40,7 +40,8 @@ _tftpkctl()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
 		-n | --netns | --as | --uid | --gid | --from | \
-			--max-blksize | --min-timeout | --rollover | --out) ((i++)) ;;
+			--max-blksize | --min-timeout | --rollover | --for | \
+			--not-for | --root-by | --default | --refusal | --out) ((i++)) ;;
 		-*) ;;
 		*)
 			if [[ $command ]]; then
@@ -59,7 +60,9 @@ _tftpkctl()
 	--uid:*) words=$(compgen -u) ;;
 	--gid:*) words=$(compgen -g) ;;
 	--rollover:*) words='0 1' ;;
-	--as:* | --from:* | --max-blksize:* | --min-timeout:*) ;;
+	--root-by:*) words='ip mac' ;;
+	--as:* | --from:* | --max-blksize:* | --min-timeout:* | --for:* | --not-for:* | \
+		--default:* | --refusal:*) ;;
 	*)
 		if [[ $cur == -* ]]; then
 			words=$(_tftpkctl_words option "$command")

@@ -29,6 +29,13 @@ _tftpkctl()
 		'--min-timeout[silence before anything is sent again]:milliseconds:' \
 		'--rollover[number of the block after 65535]:number:(0 1)' \
 		'--no-tsize[do not tell the size of files]' \
+		'*--for[clients that see the folder]:network:' \
+		'*--not-for[clients that do not]:network:' \
+		"--root-by[look in the client's folder first]:name:(ip mac)" \
+		'--only[look nowhere else]' \
+		'--drop-first-folder[do without a first folder that is missing]' \
+		'--default[file for what is not found]:file:' \
+		'--refusal[text of ERRORs]:text:' \
 		'--single-port[answer from the listening port]' \
 		'--broadcast[answer requests to a broadcast address, too]' \
 		'--wait=-[wait until no transfer is running]::time:' \
