@@ -154,8 +154,8 @@ static const struct command commands[] = {
 		.details =
 "Prints the file, its size and its export, or why NAME would be refused; the exit\n"
 "status is 1 then. Nothing is sent.\n"
-"--from also tells how many requests without options the client ADDR may send, and\n"
-"whether it is trusted, on the link, or behind a router.\n"
+"--from asks as the client ADDR. It also tells how many requests without options\n"
+"this one may send, and whether it is trusted, on the link, or behind a router.\n"
 "Where requests are questions to an agent (see 'resolve' of 'tftpkctl help set'), so is\n"
 "this, unless --no-agent is given.\n",
 		.options = BIT(OPTION_FROM) | BIT(OPTION_NO_AGENT),

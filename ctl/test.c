@@ -80,6 +80,19 @@ static void print_source(const json_t *source, const json_t *values)
 		print_limits(source, values);
 }
 
+/* Does it depend on who asks which exports there are? */
+static bool is_for_some(const json_t *config)
+{
+	json_t *export;
+	size_t i;
+
+	json_array_foreach(object_get(config, "exports"), i, export) {
+		if (json_array_size(object_get(export, "for")))
+			return true;
+	}
+	return false;
+}
+
 static char *served_text(const json_t *result, const char *file)
 {
 	long long id = object_number(result, "export-id");
@@ -113,12 +126,15 @@ char *result_text(const json_t *result)
 	return xasprintf("refused: %s", reason);
 }
 
-static void print_result(const json_t *result)
+/* @anybody: nobody was said to ask, and that matters. */
+static void print_result(const json_t *result, bool anybody)
 {
 	const char *by = json_string_value(object_get(result, "answered-by"));
 	auto_free char *text = result_text(result);
 
 	puts(text);
+	if (anybody && object_number(result, "error-code") == TFTP_NOT_FOUND)
+		puts("some exports are for some clients only: name one by --from");
 	if (by && !strcmp(by, "memory"))
 		puts("the agent said so, some time ago");
 	else if (by && !strcmp(by, "agent"))
@@ -221,7 +237,7 @@ int run_test(struct ctl *ctl, int argc, char **argv)
 		print_json(json_incref(result));
 		return ret;
 	}
-	print_result(result);
+	print_result(result, !address && is_for_some(config));
 	if (address)
 		print_source(source, values);
 	return ret;
