@@ -79,8 +79,8 @@ static bool is_same(const struct stat *a, const char *path)
 }
 
 /*
- * Is the file that would be served the one that the old server meant, be it by the
- * path that it saw in its root?
+ * Is the file that would be served the one that the old server meant, be it by its
+ * name below a root that is an export now?
  */
 static bool is_meant(const json_t *exports, const json_t *request,
 		     const json_t *answer)
@@ -98,8 +98,14 @@ static bool is_meant(const json_t *exports, const json_t *request,
 		return true;
 	json_array_foreach(exports, i, export) {
 		auto_free char *path = raw_text(export, "path");
-		auto_free char *whole = xasprintf("%s/%s", path, meant);
+		auto_free char *prefix = raw_text(export, "prefix");
+		const char *name = meant + strspn(meant, "/");
+		size_t len = strlen(prefix);
+		auto_free char *whole = NULL;
 
+		if (len && (strncmp(name, prefix, len) != 0 || name[len] != '/'))
+			continue;
+		whole = xasprintf("%s/%s", path, name + len);
 		if (is_same(&st, whole))
 			return true;
 	}
