@@ -59,7 +59,20 @@ static bool tftpk_has_option(const struct tftpk_request *req,
 	return memchr(req->opts, option, req->nopts);
 }
 
-static int tftpk_put_question(struct sk_buff *skb,
+/* Where it is known. */
+static int tftpk_put_mac(struct sk_buff *skb, struct net *net,
+			 const struct tftpk_question *question)
+{
+	u8 mac[ETH_ALEN];
+	bool known;
+
+	rcu_read_lock();
+	known = tftpk_route_mac(net, &question->key.client, question->iif, mac);
+	rcu_read_unlock();
+	return known ? nla_put(skb, TFTPK_A_QUESTION_MAC, sizeof(mac), mac) : 0;
+}
+
+static int tftpk_put_question(struct sk_buff *skb, struct net *net,
 			      const struct tftpk_question *question)
 {
 	const struct tftpk_request *req = &question->req;
@@ -81,6 +94,7 @@ static int tftpk_put_question(struct sk_buff *skb,
 			     key->client_port)) ||
 	       (question->iif &&
 		nla_put_u32(skb, TFTPK_A_QUESTION_IFINDEX, question->iif)) ||
+	       tftpk_put_mac(skb, net, question) ||
 	       (question->port &&
 		(tftpk_put_address(skb, TFTPK_A_QUESTION_SERVER_ADDRESS,
 				   &key->local) ||
@@ -121,7 +135,7 @@ int tftpk_nl_resolve_get_dumpit(struct sk_buff *skb,
 		hdr = tftpk_dump_entry(skb, cb, TFTPK_CMD_RESOLVE_GET);
 		if (hdr)
 			err = tftpk_dump_end(skb, hdr,
-					     tftpk_put_question(skb, question));
+					     tftpk_put_question(skb, tn->net, question));
 		if (err)
 			break;
 		question->told |= agent;

@@ -17,7 +17,7 @@ import time
 from lib import (
     CLIENTS, SERVERS, SRV, WORK, Client, Code, Data, Error, Growth, Oack, as_user, between,
     command, content, counters, ctl, defer, disk, during, equal, execute, exported, has, inside, listening, load,
-    make, raw, request, routed, run, same, served, settings, test, tmpfs, told, unload, wait_for,
+    mac, make, raw, request, routed, run, same, served, settings, test, tmpfs, told, unload, wait_for,
 )
 from lib.genl import TFTPK, NLM_F_ACK, Genl, attribute, attributes, message, messages
 
@@ -164,6 +164,7 @@ def _(server):
         "server_address": socket.inet_pton(family, server),
         "server_port": struct.pack("!H", 69),
         "ifindex": struct.pack("=I", ifindex),
+        "mac": mac("client", "to-server"),
         "block_size": struct.pack("=I", 1024),
         "window_size": struct.pack("=I", 4),
         "timeout": struct.pack("=I", 3_000_000),
