@@ -64,10 +64,10 @@ with_lock() {
 }
 
 # libraries DIR: the shared libraries that the ELF files beneath DIR need, the
-# dynamic linker included, one path a line.
+# dynamic linker included, one path a line. ldd starts a shell for each script, too.
 libraries() {
 	{ find "$1" -type f \( -perm /111 -o -name '*.so*' \) -print0 |
-		xargs -0r ldd 2>/dev/null || true; } | awk '
+		LC_ALL=C xargs -0r grep -lZ $'^\x7fELF' | xargs -0r ldd 2>/dev/null || true; } | awk '
 		$2 == "=>" && $3 ~ /^\// { print $3 }
 		NF == 2 && $1 ~ /^\// && $2 ~ /^\(/ { print $1 }' | sort -u
 }
