@@ -41,12 +41,20 @@ CLONE_NEWNET = 0x40000000
 
 def wait_for(what, condition, patience=PATIENCE):
     """Until condition() is true; returns what it is."""
-    end = time.monotonic() + patience
+    begun = time.monotonic()
     while not (value := condition()):
-        if time.monotonic() > end:
+        if time.monotonic() > begun + patience:
             raise AssertionError(f"waited {patience} s in vain: {what}")
-        time.sleep(0.05 if DEBUG_KERNEL else 0.01)
+        pause(begun)
     return value
+
+
+def pause(begun):
+    """Before looking again for what has been waited for since then: the longer, the
+    more seldom. By virtual time to look is all that costs anything.
+    """
+    waited = time.monotonic() - begun
+    time.sleep(min(max(0.05 if DEBUG_KERNEL else 0.01, waited / 16), 0.1))
 
 
 # ---- programs ----

@@ -12,7 +12,7 @@ import time
 from . import ktap
 from .genl import TFTPK, Genl
 from .host import (
-    CLIENTS, DEBUG_KERNEL, PATIENCE, SERVERS, SRV, WORK, command, inside, ip, namespaces, wait_for,
+    CLIENTS, DEBUG_KERNEL, PATIENCE, SERVERS, SRV, WORK, command, inside, ip, namespaces, pause, wait_for,
 )
 from .tftp import Client, Code, Error, Transfer
 
@@ -246,16 +246,16 @@ class Growth:
         """Wait until they have grown by that much; more is a failure. Of
         transfers there have to be so many at last.
         """
-        end = time.monotonic() + PATIENCE
+        begun = time.monotonic()
         while True:
             now = counters()
             active = now["transfers_active"]
             got = {name: now[name] - self.before[name] for name in wanted}
             if got == wanted and transfers_active in (None, active):
                 return
-            if time.monotonic() > end or any(got[name] > wanted[name] for name in wanted):
+            if time.monotonic() > begun + PATIENCE or any(got[name] > wanted[name] for name in wanted):
                 raise AssertionError(f"counters: wanted {wanted}, got {got}; {active} active")
-            time.sleep(0.01)
+            pause(begun)
 
 
 def fence(server=SERVERS["IPv4"], netns=None):
