@@ -3,115 +3,21 @@
  * A configuration as text: commands a line each, made of words. In memory it is
  * the object that 'show' prints.
  */
-#include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "tftpkctl.h"
 
-/* More than all settings take. */
-#define MAX_WORDS	128
+/* What a line is carried out on. */
+struct target {
+	struct ctl *ctl;
+	json_t *config;
+};
 
-static const char blanks[] = " \t\r\n\f\v";
-
-/*
- * End the quoted word that begins at @from, and resolve its escapes, in place.
- * Returns what follows the word, or NULL after an error message.
- */
-static char *split_quoted(char *from)
+static int configure_words(void *data, int argc, char **argv)
 {
-	char *start = from, *to = from;
-	const char *escape;
-	int c;
+	const struct target *target = data;
 
-	for (from++; *from != '"'; *to++ = (char)c) {
-		if (!*from || *from == '\n') {
-			set_error_word(start);
-			print_error("the quote is not closed");
-			return NULL;
-		}
-		c = (unsigned char)*from++;
-		if (c != '\\')
-			continue;
-		escape = from;
-		c = parse_escape(&escape);
-		if (c < 0) {
-			set_error_word(from - 1);
-			print_error("no such escape: there are \\\\, \\\" and \\xHH");
-			return NULL;
-		}
-		from += escape - from;
-	}
-	*to = '\0';
-	from++;
-	if (!*from || strchr(blanks, *from))
-		return from;
-	set_error_word(from);
-	print_error("a blank must follow the quote");
-	return NULL;
-}
-
-/* End the bare word that begins at @from; as split_quoted(). */
-static char *split_bare(char *from)
-{
-	for (; *from && !strchr(blanks, *from); from++) {
-		if (*from == '"' || *from == '\\' ||
-		    (unsigned char)*from < ' ' || *from == 0x7f) {
-			set_error_word(from);
-			print_error("a character that must be quoted: quote the word");
-			return NULL;
-		}
-	}
-	return from;
-}
-
-/*
- * Split a line into words, in place: each begins where it began in the line, a
- * quoted one with its quote. Returns their number, or -1 after an error message.
- */
-static int split_line(char *line, char *words[MAX_WORDS])
-{
-	int n = 0;
-
-	for (;;) {
-		char *end;
-
-		line += strspn(line, blanks);
-		if (!*line || *line == '#')
-			break;
-		if (n == MAX_WORDS - 1) {
-			set_error_word(line);
-			print_error("too many words: begin another line");
-			return -1;
-		}
-		words[n++] = line;
-		end = *line == '"' ? split_quoted(line) : split_bare(line);
-		if (!end)
-			return -1;
-		line = end;
-		if (*line)
-			*line++ = '\0';
-	}
-	words[n] = NULL;
-	return n;
-}
-
-/* Carry out a line on @config. Returns -1 after an error message. */
-static int read_line(struct ctl *ctl, json_t *config, char *line, size_t len)
-{
-	char *words[MAX_WORDS];
-	int n;
-
-	if (strlen(line) != len) {
-		set_error_word(line + strlen(line));
-		print_error("a NUL byte: this is no text");
-		return -1;
-	}
-	n = split_line(line, words);
-	if (n <= 0)
-		return n;
-	set_error_word(words[0]);
-	return ctl->configure(ctl, config, n, words) ? -1 : 0;
+	return target->ctl->configure(target->ctl, target->config, argc, argv);
 }
 
 /**
@@ -128,36 +34,14 @@ static int read_line(struct ctl *ctl, json_t *config, char *line, size_t len)
  */
 int read_file(struct ctl *ctl, const char *file, json_t **config)
 {
-	bool is_stdin = !strcmp(file, "-");
-	FILE *in = is_stdin ? stdin : fopen(file, "re");
 	json_auto_t *values = preset_settings();
-	auto_free char *line = NULL;
-	unsigned int number = 0;
-	size_t size = 0;
-	ssize_t len = 0;
-	int ret = 0;
+	struct target target = { .ctl = ctl };
+	int ret;
 
-	if (!in) {
-		print_error("cannot open %s: %s", file, strerror(errno));
-		return -1;
-	}
 	*config = check_alloc(json_pack("{s:[], s:[], s:[], s:{}}", "exports",
 					"listeners", "trusted", "settings"));
-	errno = 0;
-	while (!ret && (len = getline(&line, &size, in)) >= 0) {
-		set_error_line(is_stdin ? "stdin" : file, ++number, line,
-			       (size_t)len);
-		ret = read_line(ctl, *config, line, (size_t)len);
-		errno = 0;
-	}
-	set_error_line(NULL, 0, NULL, 0);
-	if (!ret && ferror(in)) {
-		print_error("cannot read %s: %s", file,
-			    strerror(errno ? errno : EIO));
-		ret = -1;
-	}
-	if (!is_stdin)
-		fclose(in);
+	target.config = *config;
+	ret = read_lines(file, configure_words, &target);
 
 	/* What the file does not set is as it was at first. */
 	json_object_update(values, object_get(*config, "settings"));

@@ -55,7 +55,7 @@ void print_error(const char *format, ...)
 	if (vasprintf(&line, format, args) < 0)
 		line = NULL;
 	va_end(args);
-	fputs("tftpkctl: ", stderr);
+	fprintf(stderr, "%s: ", program);
 	if (origin.file)
 		fprintf(stderr, "%s:%u:%td: ", origin.file, origin.number,
 			origin.word - origin.start + 1);

@@ -152,6 +152,9 @@ struct column {
 	const char *name;
 };
 
+/* Which program this is, in main.c of each. */
+extern const char program[];
+
 /* nl.c: requests; they return 0, or -1 with ctl->error and ctl->extack set. */
 void nl_close(struct ctl *ctl);
 struct nlmsghdr *nl_request(struct ctl *ctl, uint8_t command);
@@ -202,6 +205,10 @@ void print_table(const struct column *columns, size_t count,
 int print_json(json_t *value);
 void print_json_line(json_t *value);
 const char *nearest_word(const char *word, const char *(*name)(size_t index));
+
+/* lines.c: files of lines. */
+typedef int (*line_fn)(void *data, int argc, char **argv);
+int read_lines(const char *file, line_fn fn, void *data);
 
 /* config.c: a configuration as text. */
 int read_file(struct ctl *ctl, const char *file, json_t **config);
