@@ -8,22 +8,6 @@
 
 #define POLL_MS	200
 
-/* Read seconds, as 'set' takes them. */
-static bool parse_seconds(const char *string, uint64_t *seconds)
-{
-	const char *rest;
-
-	if (!parse_number(string, &rest, seconds) || *seconds > UINT32_MAX)
-		return false;
-	if (!strcmp(rest, "m"))
-		*seconds *= 60;
-	else if (!strcmp(rest, "h"))
-		*seconds *= 3600;
-	else
-		return !*rest || !strcmp(rest, "s");
-	return true;
-}
-
 static int set_draining(struct ctl *ctl, bool on)
 {
 	json_auto_t *values = check_alloc(json_object());
@@ -62,7 +46,7 @@ int run_drain(struct ctl *ctl, int argc, char **argv)
 	uint64_t seconds = 0;
 	long long n;
 
-	if (wait && *wait && (!parse_seconds(wait, &seconds) || !seconds))
+	if (wait && *wait && (!parse_scaled(wait, "seconds", &seconds) || !seconds))
 		return usage_error("drain --wait=%s: must be a time such as 30s, 5m or 1h",
 				   wait);
 	if (set_draining(ctl, true))

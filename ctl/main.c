@@ -14,8 +14,6 @@
 
 #define NETNS_DIR	"/run/netns"
 
-const char program[] = "tftpkctl";
-
 static int run_help(struct ctl *ctl, int argc, char **argv);
 
 static const struct command commands[] = {

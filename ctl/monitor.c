@@ -13,37 +13,6 @@
 /* Bytes of events that wait while the output is slow. */
 #define ROOM	(4 << 20)
 
-/*
- * Transfers whose requested name is remembered. Numbers of transfers ascend:
- * one is forgotten when so many have begun after it.
- */
-#define NAMES	8192
-
-/*
- * Only what happens first tells the name that was asked for: remember it, and
- * add it to what comes later.
- */
-static void add_name(json_t *event)
-{
-	static struct {
-		long long id;
-		json_t *name;
-	} slots[NAMES];
-	json_t *name = object_get(event, "name");
-	long long id = object_number(event, "id");
-	size_t slot = (size_t)id % NAMES;
-
-	if (id < 0)
-		return;
-	if (json_is_string(name)) {
-		json_decref(slots[slot].name);
-		slots[slot].name = json_incref(name);
-		slots[slot].id = id;
-	} else if (slots[slot].name && slots[slot].id == id) {
-		object_put(event, "name", json_incref(slots[slot].name));
-	}
-}
-
 /* A transfer's age when it is told of. One that never began took no time. */
 static void add_duration(json_t *event)
 {
@@ -258,7 +227,7 @@ int run_monitor(struct ctl *ctl, int argc, char **argv)
 	json_t *events;
 	size_t i;
 
-	if (nl_subscribe(ctl, ROOM))
+	if (nl_subscribe(ctl, TFTPK_MCGRP_EVENTS, ROOM))
 		return nl_fail(ctl, "monitor");
 
 	while (wait_for_event(ctl)) {

@@ -361,6 +361,9 @@ static void decode_attr(json_t *object, const struct field *field,
 	case FIELD_ADDRESS:
 		object_put(object, field->name, json_address(payload, len));
 		return;
+	case FIELD_MAC:
+		object_put(object, field->name, json_mac(payload, len));
+		return;
 	case FIELD_PORT:
 		if (len == sizeof(uint16_t))
 			object_put(object, field->name,
@@ -512,6 +515,31 @@ int nl_do(struct ctl *ctl, const struct field *fields, size_t count,
 }
 
 /**
+ * nl_dump_once() - read a list whose entries are told once
+ * @ctl: the context
+ * @command: a command that dumps
+ * @fields: what each message holds
+ * @count: number of @fields
+ * @list: where the array goes, for the caller to release
+ * @torn: set where the list changed while it was read, unless NULL
+ *
+ * Return: 0, or -1 with ctl->error set.
+ */
+int nl_dump_once(struct ctl *ctl, uint8_t command, const struct field *fields,
+		 size_t count, json_t **list, bool *torn)
+{
+	struct decoder decoder = { fields, count, check_alloc(json_array()) };
+
+	nl_request(ctl, command)->nlmsg_flags |= NLM_F_DUMP;
+	if (exchange(ctl, decode_message, &decoder, torn)) {
+		json_decref(decoder.list);
+		return -1;
+	}
+	*list = decoder.list;
+	return 0;
+}
+
+/**
  * nl_dump() - read a list
  * @ctl: the context
  * @command: a command that dumps
@@ -527,24 +555,20 @@ int nl_do(struct ctl *ctl, const struct field *fields, size_t count,
 int nl_dump(struct ctl *ctl, uint8_t command, const struct field *fields,
 	    size_t count, json_t **list)
 {
-	struct decoder decoder = { fields, count, NULL };
+	json_t *last = NULL;
 	bool torn = true;
 	int try;
 
 	for (try = 0; torn && try < DUMP_TRIES; try++) {
 		torn = false;
-		json_decref(decoder.list);
-		decoder.list = check_alloc(json_array());
-		nl_request(ctl, command)->nlmsg_flags |= NLM_F_DUMP;
-		if (exchange(ctl, decode_message, &decoder, &torn)) {
-			json_decref(decoder.list);
+		json_decref(last);
+		if (nl_dump_once(ctl, command, fields, count, &last, &torn))
 			return -1;
-		}
 	}
 
 	if (torn && !ctl->quiet)
 		print_warning("the list changed while it was read; it may be incomplete");
-	*list = decoder.list;
+	*list = last;
 	return 0;
 }
 
@@ -566,14 +590,21 @@ static int join_group(struct ctl *ctl, const char *name, const char *group)
 	return 0;
 }
 
+/* nl_join() - have another group's messages come in, after nl_subscribe(). */
+int nl_join(struct ctl *ctl, const char *group)
+{
+	return join_group(ctl, TFTPK_FAMILY_NAME, group);
+}
+
 /**
- * nl_subscribe() - have the module's events come in by a socket of their own
- * @ctl: the context; nl_events() reads them
+ * nl_subscribe() - have what comes unasked come in by a socket of its own
+ * @ctl: the context; nl_events() reads it
+ * @group: the group of the module's
  * @room: bytes that the socket is to buffer, as far as this user may ask for
  *
  * Return: 0, or -1 with ctl->error set.
  */
-int nl_subscribe(struct ctl *ctl, int room)
+int nl_subscribe(struct ctl *ctl, const char *group, int room)
 {
 	int on = 1, fd;
 
@@ -592,14 +623,13 @@ int nl_subscribe(struct ctl *ctl, int room)
 	mnl_socket_setsockopt(ctl->events, NETLINK_BROADCAST_ERROR, &on,
 			      sizeof(on));
 	/* Of the others, that the module goes is of interest. */
-	return join_group(ctl, "nlctrl", "notify") ||
-	       join_group(ctl, TFTPK_FAMILY_NAME, TFTPK_MCGRP_EVENTS) ? -1 : 0;
+	return join_group(ctl, "nlctrl", "notify") || nl_join(ctl, group) ? -1 : 0;
 }
 
 /**
- * nl_events() - wait for events
+ * nl_events() - wait for what comes unasked
  * @ctl: the context, after nl_subscribe()
- * @fields: what each holds
+ * @fields: what each message holds
  * @count: number of @fields
  * @list: where the array goes, which may be empty, for the caller to release
  *
@@ -629,8 +659,7 @@ int nl_events(struct ctl *ctl, const struct field *fields, size_t count,
 
 		if (mnl_nlmsg_get_payload_len(nlh) < GENL_HDRLEN)
 			continue;
-		if (nlh->nlmsg_type == ctl->family &&
-		    genl->cmd == TFTPK_CMD_EVENT) {
+		if (nlh->nlmsg_type == ctl->family) {
 			decode_message(nlh, &decoder);
 		} else if (nlh->nlmsg_type == GENL_ID_CTRL &&
 			   genl->cmd == CTRL_CMD_DELFAMILY) {

@@ -10,23 +10,6 @@
 #define ANY	"any"
 
 static const struct {
-	const char *unit;
-	const char *suffix;
-	uint32_t factor;
-} scales[] = {
-	{ "seconds", "s", 1 },
-	{ "seconds", "m", 60 },
-	{ "seconds", "h", 3600 },
-	{ "bytes", "B", 1 },
-	{ "bytes", "K", 1024 },
-	{ "bytes", "KiB", 1024 },
-	{ "MiB", "M", 1 },
-	{ "MiB", "MiB", 1 },
-	{ "MiB", "G", 1024 },
-	{ "MiB", "GiB", 1024 },
-};
-
-static const struct {
 	const char *word;
 	bool value;
 } switch_words[] = {
@@ -174,21 +157,10 @@ static json_t *parse_range(const struct field *setting, const char *string)
 
 static json_t *parse_amount(const struct field *setting, const char *string)
 {
-	uint64_t amount, factor = 0;
-	const char *rest;
-	size_t i;
+	uint64_t amount;
 
-	if (parse_number(string, &rest, &amount)) {
-		factor = !*rest;
-		for (i = 0; i < COUNT(scales); i++) {
-			if (!strcmp(scales[i].unit, setting->unit) &&
-			    !strcmp(scales[i].suffix, rest))
-				factor = scales[i].factor;
-		}
-	}
-	/* The first comparison keeps the product from wrapping. */
-	if (!factor || amount > setting->max ||
-	    amount * factor > setting->max || amount * factor < setting->min) {
+	if (!parse_scaled(string, setting->unit, &amount) ||
+	    amount > setting->max || amount < setting->min) {
 		char *zero = zero_text(setting);
 
 		print_error("set %s %s: must be %u to %u %s%s", setting->name,
@@ -197,7 +169,6 @@ static json_t *parse_amount(const struct field *setting, const char *string)
 		free(zero);
 		return NULL;
 	}
-	amount *= factor;
 	return json_integer((json_int_t)amount);
 }
 

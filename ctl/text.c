@@ -11,6 +11,26 @@
 
 #define MAX_COLUMNS	16
 
+/* What messages begin with. */
+const char *program = "tftpkctl";
+
+static const struct {
+	const char *unit;
+	const char *suffix;
+	uint32_t factor;
+} scales[] = {
+	{ "seconds", "s", 1 },
+	{ "seconds", "m", 60 },
+	{ "seconds", "h", 3600 },
+	{ "bytes", "B", 1 },
+	{ "bytes", "K", 1024 },
+	{ "bytes", "KiB", 1024 },
+	{ "MiB", "M", 1 },
+	{ "MiB", "MiB", 1 },
+	{ "MiB", "G", 1024 },
+	{ "MiB", "GiB", 1024 },
+};
+
 /* The line of a file that is being carried out, if it is one. */
 static struct {
 	const char *file;
@@ -112,6 +132,34 @@ bool parse_number(const char *string, const char **rest, uint64_t *value)
 		*value = *value * 10 + (uint64_t)(string[i] - '0');
 	*rest = string + digits;
 	return digits && digits <= 18;
+}
+
+/**
+ * parse_scaled() - read an amount that may have a unit behind it
+ * @string: the amount
+ * @unit: what it is counted in: seconds, bytes, MiB, or something else
+ * @amount: where it goes
+ *
+ * Return: whether it was one, of at most 32 bits before its unit.
+ */
+bool parse_scaled(const char *string, const char *unit, uint64_t *amount)
+{
+	uint64_t factor;
+	const char *rest;
+	size_t i;
+
+	if (!parse_number(string, &rest, amount))
+		return false;
+	factor = !*rest;
+	for (i = 0; i < COUNT(scales); i++) {
+		if (!strcmp(scales[i].unit, unit) &&
+		    !strcmp(scales[i].suffix, rest))
+			factor = scales[i].factor;
+	}
+	if (!factor || *amount > UINT32_MAX)
+		return false;
+	*amount *= factor;
+	return true;
 }
 
 /* Length of the UTF-8 character at @s and its @code, or 0 if there is none. */
@@ -269,6 +317,16 @@ json_t *json_address(const void *address, size_t len)
 		       address, string, sizeof(string)))
 		return json_null();
 	return json_string(string);
+}
+
+/* json_mac() - a hardware address of 6 bytes as a string, or null. */
+json_t *json_mac(const unsigned char *address, size_t len)
+{
+	if (len != 6)
+		return json_null();
+	return json_sprintf("%02x:%02x:%02x:%02x:%02x:%02x", address[0],
+			    address[1], address[2], address[3], address[4],
+			    address[5]);
 }
 
 /* json_range() - LOW-HIGH as a string, or null for any. */

@@ -98,6 +98,7 @@ enum field_type {
 	FIELD_FLAG,		/* true where the attribute is present */
 	FIELD_STRING,
 	FIELD_ADDRESS,
+	FIELD_MAC,
 	FIELD_INTERFACE,	/* ifindex; adds a key "interface" */
 	FIELD_WORD,		/* a number that stands for one of .words[] */
 	FIELD_RANGE,		/* two u32, @attr and the one after it; 0 is any */
@@ -152,9 +153,6 @@ struct column {
 	const char *name;
 };
 
-/* Which program this is, in main.c of each. */
-extern const char program[];
-
 /* nl.c: requests; they return 0, or -1 with ctl->error and ctl->extack set. */
 void nl_close(struct ctl *ctl);
 struct nlmsghdr *nl_request(struct ctl *ctl, uint8_t command);
@@ -163,13 +161,17 @@ int nl_do(struct ctl *ctl, const struct field *fields, size_t count,
 	  json_t **reply);
 int nl_dump(struct ctl *ctl, uint8_t command, const struct field *fields,
 	    size_t count, json_t **list);
-int nl_subscribe(struct ctl *ctl, int room);
+int nl_dump_once(struct ctl *ctl, uint8_t command, const struct field *fields,
+		 size_t count, json_t **list, bool *torn);
+int nl_subscribe(struct ctl *ctl, const char *group, int room);
+int nl_join(struct ctl *ctl, const char *group);
 int nl_events(struct ctl *ctl, const struct field *fields, size_t count,
 	      json_t **list);
 int nl_fail(const struct ctl *ctl, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /* text.c: text in and out, human and JSON. */
+extern const char *program;
 void set_error_line(const char *file, unsigned int number, const char *line,
 		    size_t len);
 void set_error_word(const char *word);
@@ -180,11 +182,13 @@ void *check_alloc(void *pointer);
 double monotonic_seconds(void);
 char *xasprintf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 bool parse_number(const char *string, const char **rest, uint64_t *value);
+bool parse_scaled(const char *string, const char *unit, uint64_t *amount);
 int parse_escape(const char **string);
 json_t *json_bytes(const void *bytes, size_t len);
 char *raw_text(const json_t *object, const char *name);
 char *quote_word(const char *raw);
 json_t *json_address(const void *address, size_t len);
+json_t *json_mac(const unsigned char *address, size_t len);
 json_t *json_range(uint32_t low, uint32_t high);
 void array_append(json_t *list, json_t *value);
 bool array_sort_in(json_t *list, json_t *string);
@@ -205,6 +209,9 @@ void print_table(const struct column *columns, size_t count,
 int print_json(json_t *value);
 void print_json_line(json_t *value);
 const char *nearest_word(const char *word, const char *(*name)(size_t index));
+
+/* names.c: the names that ended transfers were asked for. */
+void add_name(json_t *event);
 
 /* lines.c: files of lines. */
 typedef int (*line_fn)(void *data, int argc, char **argv);
