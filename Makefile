@@ -82,11 +82,11 @@ mainline:
 	@scripts/mainline
 
 help:
-	@echo 'make                   build the module, and tftpkctl'
+	@echo 'make                   build the module, tftpkctl and tftpkd'
 	@echo 'make modules           the module only, for the running kernel or KDIR='
-	@echo 'make tools             tftpkctl only'
+	@echo 'make tools             tftpkctl and tftpkd only'
 	@echo 'make modules_install   install the module; INSTALL_MOD_PATH= is its root'
-	@echo 'make install           install tftpkctl, its manual and completions;'
+	@echo 'make install           install both, their manual and completions;'
 	@echo '                       PREFIX=/usr/local DESTDIR='
 	@echo 'make clean             remove what was built here'
 	@echo ''

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Questions go from one directive to the next, until one has an answer. */
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tftpkd.h"
+
+const struct source *source;
+
+/* Those without an answer yet. The kernel bounds their number. */
+static struct question *questions;
+
+/* is_asked() - is a question of that number without an answer yet? */
+bool is_asked(uint32_t id)
+{
+	const struct question *question;
+
+	for (question = questions; question; question = question->next) {
+		if (question->id == id)
+			return true;
+	}
+	return false;
+}
+
+/* count_questions() - how many are without an answer. */
+size_t count_questions(void)
+{
+	const struct question *question;
+	size_t n = 0;
+
+	for (question = questions; question; question = question->next)
+		n++;
+	return n;
+}
+
+static void free_question(struct question *question)
+{
+	struct question **link = &questions;
+
+	while (*link != question)
+		link = &(*link)->next;
+	*link = question->next;
+	json_decref(question->facts);
+	release_config(question->config);
+	free(question->name);
+	free(question);
+}
+
+/* Ask the directives, from the one whose turn it is. */
+static void ask_directives(struct question *question)
+{
+	const struct config *config = question->config;
+	const struct answer none = {
+		.kind = ANSWER_DEFAULT,
+		.ttl = config->bounds[BOUND_NEGATIVE_TTL],
+	};
+
+	for (; question->directive < config->count; question->directive++) {
+		const struct directive *directive =
+			&config->directives[question->directive];
+
+		if (directive->type->ask(directive->state, question))
+			return;
+	}
+	answer_question(question, &none);
+}
+
+/**
+ * ask_question() - have a question answered, now or later
+ * @config: who answers
+ * @facts: what is known of the request; the caller's
+ *
+ * source->answer() is called once.
+ */
+void ask_question(struct config *config, json_t *facts)
+{
+	struct question *question = check_alloc(calloc(1, sizeof(*question)));
+	const char *operation =
+		json_string_value(object_get(facts, "operation"));
+	const char *address =
+		json_string_value(object_get(facts, "client-address"));
+	bool v6 = address && strchr(address, ':');
+
+	question->config = hold_config(config);
+	question->facts = json_incref(facts);
+	question->name = raw_text(facts, "name");
+	question->id = (uint32_t)object_number(facts, "id");
+	question->write = operation && strcmp(operation, "read") != 0;
+	question->address_len = v6 ? sizeof(struct in6_addr) :
+				     sizeof(struct in_addr);
+	if (address)
+		inet_pton(v6 ? AF_INET6 : AF_INET, address, &question->address);
+	question->next = questions;
+	questions = question;
+	ask_directives(question);
+}
+
+/* answer_question() - a directive has an answer; the question is gone then. */
+void answer_question(struct question *question, const struct answer *answer)
+{
+	source->answer(question, answer);
+	free_question(question);
+}
+
+/* pass_question() - a directive that took the question has no answer to it. */
+void pass_question(struct question *question)
+{
+	question->directive++;
+	ask_directives(question);
+}

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0
+/* hook: commands that are told what happened. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tftpkd.h"
+
+/* What is left out is told of that often. */
+#define TELL_SECONDS	10
+
+int read_hook(struct config *config, int argc, char **argv)
+{
+	struct hook *hook, **link;
+
+	set_error_word(argv[1]);
+	if (strcmp(argv[1], "end") != 0 && strcmp(argv[1], "refused") != 0) {
+		print_error("no event '%s': there are end and refused", argv[1]);
+		return -1;
+	}
+	if (check_program(argv[2]))
+		return -1;
+	hook = check_alloc(calloc(1, sizeof(*hook)));
+	hook->type = check_alloc(strdup(argv[1]));
+	hook->argv = copy_words(argc - 2, argv + 2);
+	for (link = &config->hooks; *link;)
+		link = &(*link)->next;
+	*link = hook;
+	return 0;
+}
+
+static bool take_token(struct hook *hook, double rate)
+{
+	double now = monotonic_seconds();
+
+	hook->tokens += (now - hook->filled) * rate;
+	hook->filled = now;
+	if (hook->tokens > rate)
+		hook->tokens = rate;
+	if (hook->tokens < 1)
+		return false;
+	hook->tokens--;
+	return true;
+}
+
+/* So many were left out; tell, but not of each. */
+static void leave_out(struct hook *hook)
+{
+	double now = monotonic_seconds();
+
+	hook->left_out++;
+	if (hook->told && now - hook->told < TELL_SECONDS)
+		return;
+	hook->told = now;
+	print_error("hook %s %s: %llu left out so far, see hook-rate and max-waiting",
+		    hook->type, hook->argv[0], hook->left_out);
+}
+
+static void on_end(void *data, int fd)
+{
+	release_config(data);
+}
+
+/**
+ * run_hooks() - tell commands of an event
+ * @config: whose hooks
+ * @event: as nl_events() has it
+ */
+void run_hooks(struct config *config, const json_t *event)
+{
+	const char *type = json_string_value(object_get(event, "type"));
+	struct hook *hook;
+
+	for (hook = config->hooks; type && hook; hook = hook->next) {
+		struct process command = {
+			.argv = hook->argv,
+			.timeout = config->bounds[BOUND_COMMAND_TIMEOUT],
+			.ended = on_end,
+			.data = config,
+		};
+
+		if (strcmp(hook->type, type) != 0)
+			continue;
+		if (!take_token(hook, config->bounds[BOUND_HOOK_RATE])) {
+			leave_out(hook);
+			continue;
+		}
+		command.environment = make_environment(event);
+		hold_config(config);
+		if (!run_pooled(config->hook_pool, &command)) {
+			release_config(config);
+			leave_out(hook);
+		}
+	}
+}
