@@ -158,7 +158,7 @@ static u32 tftpk_asked_hash(const void *data, u32 len, u32 seed)
 	const struct tftpk_asked *asked = data;
 
 	seed = jhash_3words(asked->listener, asked->scope, asked->netascii, seed);
-	seed = jhash2(asked->client.s6_addr32, 4, seed);
+	seed = __ipv6_addr_jhash(&asked->client, seed);
 	return jhash(asked->name, strlen(asked->name), seed);
 }
 
