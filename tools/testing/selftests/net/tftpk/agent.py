@@ -163,7 +163,7 @@ def _(server):
     Daemon(f"hook end {hook} end", f"hook refused {hook} refused")
     got(server, "file")
     refused(server, "missing")
-    wanted = {f"end {CLIENTS['IPv4']} file {SRV}/file completed", f"refused {CLIENTS['IPv4']} missing  "}
+    wanted = {f"end {CLIENTS['IPv4']} file {SRV}/file completed", f"refused {CLIENTS['IPv4']} missing  unreadable"}
     wait_for("hooks", lambda: wanted <= set(out.read_text(encoding="utf-8").splitlines()))
 
 
@@ -185,16 +185,17 @@ def _():
     done = execute("tftpkd", "-f", CONF, netns="server")
     equal("status of a second one", 1, done.returncode)
     matches("what it says", "tftpkd: *another agent*\n", done.stderr)
-    ctl("sync", "-", stdin="")
-    unload()
+    ctl("sync", "/dev/null")
     defer(restore)
+    unload()
     equal("status", 0, daemon.process.wait(60))
     daemon.says("was unloaded")
 
 
 def restore():
     load()
-    ctl("export", SRV)
+    # As module() and served() have it.
+    ctl("sync", "-", stdin=f"set source-burst 0\nexport {SRV}\n")
 
 
 @test("killed, stopped and started at any time: each client gets an answer", ("IPv4",))
