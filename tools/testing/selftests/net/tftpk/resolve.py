@@ -19,11 +19,13 @@ from lib import (
     command, content, counters, ctl, defer, disk, during, equal, execute, exported, has, inside, listening, load,
     mac, make, raw, request, routed, run, same, served, settings, test, tmpfs, told, unload, wait_for,
 )
+from lib.forge import Forger, away, crowded
 from lib.genl import TFTPK, NLM_F_ACK, Genl, attribute, attributes, message, messages
 
 IP4, IP6 = SERVERS.values()
 FILE = make("file", b"what the root holds\n")
 OTHER = make("folder/other", content(3000))
+make("long", content(400_000))
 GROUPS, NAME, ID = 7, 1, 2
 SOL_NETLINK, ADD_MEMBERSHIP = 270, 1
 
@@ -474,6 +476,42 @@ def _():
             agent.answer(question, name="file")
         for client in far[:2] + near[:2]:
             gets(client)
+
+
+@test("10,000 questions that wait for a second slow no transfer down", ("IPv4",), timed=True)
+def _(server):
+    with crowded():
+        many = {name: 20_000 for name in ("max_pending", "max_unverified", "max_transfers")}
+        agent = attached(resolve_timeout=30, **many)
+        client = asks(server, "long")
+        agent.answer(agent.question(), name="long")
+        client.block(1)
+
+        def pace(first):
+            # What was repeated since the last one.
+            client.arrived()
+            begun = time.monotonic()
+            for block in range(first, first + 200):
+                client.ack(block)
+                client.block(block + 1)
+            return time.monotonic() - begun
+
+        alone = pace(1)
+        growth = Growth()
+        forger = Forger(server)
+        for number in range(10_000):
+            forger.send(away(server, 2000 + number // 16), 2000 + number, 69, request(f"n{number}"))
+        growth.expect(questions=10_000, questions_unanswered=0)
+        found = agent.questions()
+        equal("questions", 10_000, len(found))
+        between("time of 200 blocks, against that alone", 0.5, pace(201) / alone, 1.1)
+        time.sleep(1)
+        for question in found:
+            agent.answer(question, error_code=1)
+        between("time of 200 blocks afterwards", 0.5, pace(401) / alone, 1.1)
+        growth.expect(requests_refused=10_000, questions_unanswered=0)
+        client.error()
+        client.peer = None
 
 
 # ---- what is remembered ----
