@@ -297,7 +297,13 @@ def _(server):
 def _(server):
     known_ports([31000])
     growth = Growth()
-    attack(server, 1, lambda _: [(31000, 0), (31000, 64)], (*LARGE, ("timeout", 1)), give_up=30)
+
+    def two_windows(_):
+        yield 31000, 0
+        wait_for("the first window", lambda: growth["blocks_sent"] >= 64)
+        yield 31000, 64
+
+    attack(server, 1, two_windows, (*LARGE, ("timeout", 1)), give_up=30)
     # The second window, and the same after 0.2 s, 0.6, 1.4, and so on; each second it
     # would be thirty times.
     note(f"{growth['blocks_sent']} blocks")
