@@ -18,8 +18,8 @@ from lib import (
     fetch, inside, load, make, matches, run, same, served, settings, test, unload, wait_for,
 )
 
-# Ten times as many turns.
-ROUNDS = int(os.environ.get("TFTPK_ROUNDS", "1"))
+# How often the agent is disturbed.
+ROUNDS = int(os.environ.get("TFTPK_ROUNDS", "10"))
 FILE = make("file", b"what the root holds\n")
 FOLDED = make("Boot/x64/WDSNBP.com", content(3000))
 CONF = WORK / "tftpkd.conf"
@@ -203,7 +203,7 @@ def _(server):
     chance = random.Random(1)
     slow = script("slow", "sleep 0.$TFTPK_CLIENT_PORT; echo made")
     daemon = Daemon("command-timeout 5s", "fold-case", f"generate slow-* {slow}", resolve="all")
-    for turn in range(10 * ROUNDS):
+    for turn in range(ROUNDS):
         kind = None
         clients = [Client(server) for _ in range(4)]
         for number, client in enumerate(clients):

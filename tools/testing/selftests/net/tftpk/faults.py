@@ -205,9 +205,13 @@ def talk(tries):
 def _():
     text = module_text()
     start("tftpkctl", "-n", "server", "-j", "monitor", netns=None)
-    with settings(clamp_mtu=False):
+    # What is not found is a question, and the answer a descriptor.
+    (WORK / "tftpkd.conf").write_text("generate --ttl 1s folder* /bin/echo made\n", encoding="ascii")
+    start("tftpkd", "-f", WORK / "tftpkd.conf", netns="server")
+    with settings(clamp_mtu=False, resolve="missing"):
+        wait_for("the agent", lambda: fetch_anyway(SERVER, "folder") == b"made\n")
         with Sites() as all_sites:
-            equal("transfers without faults", 5, talk(60))
+            equal("transfers without faults", 6, talk(60))
         equal("allocations were seen", True, len(all_sites.found) > 5)
         with Sites("if ptr == 0") as failed:
             end = time.monotonic() + 500
