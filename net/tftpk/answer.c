@@ -16,9 +16,11 @@
 #include "answer.h"
 #include "transfer.h"
 
-/* Remembered are so many, and so many ERRORs beside them. */
+/* Remembered are so many, and beside them so many that give nothing: forged names have
+ * no other answers.
+ */
 #define TFTPK_ANSWERS_MAX	4096
-#define TFTPK_ERRORS_MAX	1024
+#define TFTPK_NEGATIVE_MAX	1024
 
 /* An ERROR for everybody is remembered no longer than that, in milliseconds. */
 #define TFTPK_ERROR_TTL_MAX	5000
@@ -216,11 +218,18 @@ void tftpk_memory_exit(struct tftpk_net *tn)
 	rhashtable_destroy(&tn->answers);
 }
 
+/* Does it give nothing? */
+static bool tftpk_answer_negative(const struct tftpk_answer *answer)
+{
+	return answer->kind == TFTPK_ANSWER_ERROR ||
+	       answer->kind == TFTPK_ANSWER_DEFAULT;
+}
+
 /* Forget an answer; it is for tftpk_memory_free() then. */
 static void tftpk_memory_del(struct tftpk_net *tn, struct tftpk_memory *memory,
 			     struct list_head *gone)
 {
-	bool negative = memory->answer->kind == TFTPK_ANSWER_ERROR;
+	bool negative = tftpk_answer_negative(memory->answer);
 
 	lockdep_assert_held(&tn->answers_lock);
 
@@ -295,7 +304,7 @@ static void tftpk_memory_insert(struct tftpk_net *tn,
 				struct tftpk_memory *memory,
 				struct list_head *gone)
 {
-	bool negative = memory->answer->kind == TFTPK_ANSWER_ERROR;
+	bool negative = tftpk_answer_negative(memory->answer);
 	struct list_head *list = &tn->remembered[negative];
 	struct tftpk_memory *old;
 
@@ -308,7 +317,7 @@ static void tftpk_memory_insert(struct tftpk_net *tn,
 		tftpk_memory_del(tn, old, gone);
 	rcu_read_unlock();
 	if (tn->n_remembered[negative] >=
-	    (negative ? TFTPK_ERRORS_MAX : TFTPK_ANSWERS_MAX))
+	    (negative ? TFTPK_NEGATIVE_MAX : TFTPK_ANSWERS_MAX))
 		tftpk_memory_del(tn, list_first_entry(list, struct tftpk_memory,
 						      list), gone);
 	if (!tftpk_memory_pin(tn, memory->answer)) {

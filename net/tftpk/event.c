@@ -171,6 +171,8 @@ void tftpk_event_notice(struct tftpk_net *tn)
 		tftpk_event_send(tn, skb, hdr, TFTPK_NLGRP_RESOLVE, 0);
 	} else {
 		nlmsg_free(skb);
+		/* The next question tells of this one, too. */
+		WRITE_ONCE(tn->noticed, false);
 		tftpk_stats_inc(tn, TFTPK_A_STATS_EVENTS_DROPPED);
 	}
 }

@@ -377,7 +377,8 @@ struct tftpk_trust {
  * @n_far: how many of them are of clients that are not near
  * @answers: struct tftpk_memory, by what they answer
  * @answers_lock: protects the lists and numbers of @remembered
- * @remembered: the same, oldest first: those with an ERROR, and the others
+ * @remembered: the same, oldest first: those that give something, and those that give
+ *	nothing
  * @n_remembered: how many of each
  */
 struct tftpk_net {
