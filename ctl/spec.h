@@ -457,7 +457,7 @@ static const struct field settings[] = {
 	{ .attr = TFTPK_A_SETTINGS_MAX_PENDING, .type = FIELD_NUMBER,
 	  .name = "max-pending",
 	  .doc = "questions at one time",
-	  .min = 1, .max = 1000000, .preset = TFTPK_DEFAULT_MAX_PENDING,
+	  .min = 1, .max = 65535, .preset = TFTPK_DEFAULT_MAX_PENDING,
 	  .unit = "requests" },
 };
 

@@ -14,6 +14,7 @@
 #include <net/ipv6.h>
 
 #include "answer.h"
+#include "storage.h"
 #include "transfer.h"
 
 /* Remembered are so many, and beside them so many that give nothing: forged names have
@@ -21,6 +22,9 @@
  */
 #define TFTPK_ANSWERS_MAX	4096
 #define TFTPK_NEGATIVE_MAX	1024
+
+/* How often to look for what is too old. */
+#define TFTPK_EXPIRE_EVERY	(10 * HZ)
 
 /* An ERROR for everybody is remembered no longer than that, in milliseconds. */
 #define TFTPK_ERROR_TTL_MAX	5000
@@ -159,7 +163,7 @@ static u32 tftpk_asked_hash(const void *data, u32 len, u32 seed)
 {
 	const struct tftpk_asked *asked = data;
 
-	seed = jhash_3words(asked->listener, asked->scope, asked->netascii, seed);
+	seed = jhash_3words(asked->listener, asked->iif, asked->netascii, seed);
 	seed = __ipv6_addr_jhash(&asked->client, seed);
 	return jhash(asked->name, strlen(asked->name), seed);
 }
@@ -178,7 +182,8 @@ static int tftpk_memory_compare(struct rhashtable_compare_arg *arg,
 	const struct tftpk_asked *asked = arg->key;
 
 	return asked->listener != memory->asked.listener ||
-	       asked->scope != memory->asked.scope ||
+	       asked->iif != memory->asked.iif ||
+	       !ipv6_addr_equal(&asked->local, &memory->asked.local) ||
 	       asked->netascii != memory->asked.netascii ||
 	       !ipv6_addr_equal(&asked->client, &memory->asked.client) ||
 	       strcmp(asked->name, memory->asked.name);
@@ -191,32 +196,6 @@ static const struct rhashtable_params tftpk_answers_params = {
 	.obj_cmpfn		= tftpk_memory_compare,
 	.automatic_shrinking	= true,
 };
-
-/**
- * tftpk_memory_init() - make the memory of answers
- * @tn: namespace's server
- *
- * Context: process. Return: 0 or an errno.
- */
-int tftpk_memory_init(struct tftpk_net *tn)
-{
-	spin_lock_init(&tn->answers_lock);
-	INIT_LIST_HEAD(&tn->remembered[false]);
-	INIT_LIST_HEAD(&tn->remembered[true]);
-	return rhashtable_init(&tn->answers, &tftpk_answers_params);
-}
-
-/**
- * tftpk_memory_exit() - forget all, for good
- * @tn: namespace's server
- *
- * Context: process.
- */
-void tftpk_memory_exit(struct tftpk_net *tn)
-{
-	tftpk_memory_flush(tn);
-	rhashtable_destroy(&tn->answers);
-}
 
 /* Does it give nothing? */
 static bool tftpk_answer_negative(const struct tftpk_answer *answer)
@@ -237,6 +216,7 @@ static void tftpk_memory_del(struct tftpk_net *tn, struct tftpk_memory *memory,
 			       tftpk_answers_params);
 	list_move(&memory->list, gone);
 	tn->n_remembered[negative]--;
+	tn->answers_pinned -= memory->answer->pinned;
 	atomic_long_sub(memory->answer->pinned, &tn->pinned);
 }
 
@@ -266,11 +246,70 @@ void tftpk_memory_flush(struct tftpk_net *tn)
 	int i;
 
 	spin_lock_bh(&tn->answers_lock);
+	tn->flushes++;
 	for (i = 0; i < ARRAY_SIZE(tn->remembered); i++)
 		list_for_each_entry_safe(memory, next, &tn->remembered[i], list)
 			tftpk_memory_del(tn, memory, &gone);
 	spin_unlock_bh(&tn->answers_lock);
 	tftpk_memory_free(&gone);
+}
+
+/* Forget what is too old. */
+static void tftpk_memory_expire(struct work_struct *work)
+{
+	struct tftpk_net *tn = container_of(work, struct tftpk_net,
+					    expire.work);
+	struct tftpk_memory *memory, *next;
+	LIST_HEAD(gone);
+	int i;
+
+	spin_lock_bh(&tn->answers_lock);
+	for (i = 0; i < ARRAY_SIZE(tn->remembered); i++)
+		list_for_each_entry_safe(memory, next, &tn->remembered[i], list)
+			if (time_after_eq(jiffies, memory->expires))
+				tftpk_memory_del(tn, memory, &gone);
+	if (tn->n_remembered[false] + tn->n_remembered[true])
+		queue_delayed_work(tftpk_wq, &tn->expire, TFTPK_EXPIRE_EVERY);
+	spin_unlock_bh(&tn->answers_lock);
+	tftpk_memory_free(&gone);
+}
+
+/**
+ * tftpk_memory_init() - make the memory of answers
+ * @tn: namespace's server
+ *
+ * Context: process. Return: 0 or an errno.
+ */
+int tftpk_memory_init(struct tftpk_net *tn)
+{
+	spin_lock_init(&tn->answers_lock);
+	INIT_DELAYED_WORK(&tn->expire, tftpk_memory_expire);
+	INIT_LIST_HEAD(&tn->remembered[false]);
+	INIT_LIST_HEAD(&tn->remembered[true]);
+	return rhashtable_init(&tn->answers, &tftpk_answers_params);
+}
+
+/**
+ * tftpk_memory_close() - forget all, for good
+ * @tn: namespace's server; nothing is remembered any more
+ *
+ * Context: process.
+ */
+void tftpk_memory_close(struct tftpk_net *tn)
+{
+	cancel_delayed_work_sync(&tn->expire);
+	tftpk_memory_flush(tn);
+}
+
+/**
+ * tftpk_memory_exit() - undo tftpk_memory_init()
+ * @tn: namespace's server
+ *
+ * Context: process.
+ */
+void tftpk_memory_exit(struct tftpk_net *tn)
+{
+	rhashtable_destroy(&tn->answers);
 }
 
 /* Pages that stay in memory as long as the file is open. */
@@ -287,15 +326,24 @@ static u32 tftpk_answer_pages(const struct tftpk_answer *answer)
 		     U32_MAX);
 }
 
-/* Let the answer's file count, if there is room. */
-static bool tftpk_memory_pin(struct tftpk_net *tn, struct tftpk_answer *answer)
+/* Let the answer's file count, if there is room. Transfers need three quarters of it. */
+static bool tftpk_memory_pin(struct tftpk_net *tn, struct tftpk_answer *answer,
+			     struct list_head *gone)
 {
 	u32 pages = tftpk_answer_pages(answer);
+	long most = tftpk_max_pinned(tn) / 4;
 
+	if (pages > most)
+		return false;
+	while (tn->answers_pinned + pages > most)
+		tftpk_memory_del(tn, list_first_entry(&tn->remembered[false],
+						      struct tftpk_memory,
+						      list), gone);
 	if (atomic_long_add_return(pages, &tn->pinned) > tftpk_max_pinned(tn)) {
 		atomic_long_sub(pages, &tn->pinned);
 		return false;
 	}
+	tn->answers_pinned += pages;
 	answer->pinned = pages;
 	return true;
 }
@@ -320,7 +368,7 @@ static void tftpk_memory_insert(struct tftpk_net *tn,
 	    (negative ? TFTPK_NEGATIVE_MAX : TFTPK_ANSWERS_MAX))
 		tftpk_memory_del(tn, list_first_entry(list, struct tftpk_memory,
 						      list), gone);
-	if (!tftpk_memory_pin(tn, memory->answer)) {
+	if (!tftpk_memory_pin(tn, memory->answer, gone)) {
 		list_add(&memory->list, gone);
 		return;
 	}
@@ -337,6 +385,8 @@ static void tftpk_memory_insert(struct tftpk_net *tn,
  * @asked: what it answers
  * @answer: answer, that is not remembered yet
  * @ttl: for so many milliseconds
+ * @flushes: tftpk_net.flushes when it was asked: what was forgotten since may have led
+ *	to the answer
  *
  * Where that is not possible it is asked again. The oldest is forgotten where there are
  * too many.
@@ -344,7 +394,7 @@ static void tftpk_memory_insert(struct tftpk_net *tn,
  * Context: process.
  */
 void tftpk_memory_add(struct tftpk_net *tn, const struct tftpk_asked *asked,
-		      struct tftpk_answer *answer, u32 ttl)
+		      struct tftpk_answer *answer, u32 ttl, u32 flushes)
 {
 	size_t len = strlen(asked->name) + 1;
 	struct tftpk_memory *memory;
@@ -361,7 +411,12 @@ void tftpk_memory_add(struct tftpk_net *tn, const struct tftpk_asked *asked,
 	memory->asked.name = memory->name;
 	memcpy(memory->name, asked->name, len);
 	spin_lock_bh(&tn->answers_lock);
-	tftpk_memory_insert(tn, memory, &gone);
+	if (flushes == tn->flushes)
+		tftpk_memory_insert(tn, memory, &gone);
+	else
+		list_add(&memory->list, &gone);
+	if (tn->n_remembered[false] + tn->n_remembered[true])
+		queue_delayed_work(tftpk_wq, &tn->expire, TFTPK_EXPIRE_EVERY);
 	spin_unlock_bh(&tn->answers_lock);
 	tftpk_memory_free(&gone);
 }
@@ -390,7 +445,8 @@ struct tftpk_answer *tftpk_memory_find(struct tftpk_net *tn,
 			answer = memory->answer;
 		/* What is so for all, second. */
 		key.client = in6addr_any;
-		key.scope = 0;
+		key.local = in6addr_any;
+		key.iif = 0;
 	}
 	rcu_read_unlock();
 	return answer;

@@ -43,14 +43,16 @@ struct tftpk_answer {
  * struct tftpk_asked - what was asked; equal questions have equal answers
  * @listener: id of the listener that takes the request, or 0
  * @client: who asks, or zeros for everybody
- * @scope: interface of a link-local client, or 0
+ * @local: address that a client asks
+ * @iif: interface that its request came in by
  * @netascii: as a text
  * @name: as the client sent it
  */
 struct tftpk_asked {
 	u32 listener;
 	struct in6_addr client;
-	int scope;
+	struct in6_addr local;
+	int iif;
 	bool netascii;
 	const char *name;
 };
@@ -63,11 +65,12 @@ int tftpk_answer_set_file(struct tftpk_answer *answer, unsigned int fd);
 struct file *tftpk_answer_open(const struct tftpk_answer *answer);
 
 int tftpk_memory_init(struct tftpk_net *tn);
+void tftpk_memory_close(struct tftpk_net *tn);
 void tftpk_memory_exit(struct tftpk_net *tn);
 struct tftpk_answer *tftpk_memory_find(struct tftpk_net *tn,
 				       const struct tftpk_asked *asked);
 void tftpk_memory_add(struct tftpk_net *tn, const struct tftpk_asked *asked,
-		      struct tftpk_answer *answer, u32 ttl);
+		      struct tftpk_answer *answer, u32 ttl, u32 flushes);
 void tftpk_memory_flush(struct tftpk_net *tn);
 
 #endif /* _TFTPK_ANSWER_H */

@@ -50,9 +50,13 @@ static void tftpk_client_addr(struct tftpk_transfer *t)
 	struct in6_addr *addr = &t->peer.client.addr;
 
 	*addr = t->peer.request.key.client;
-	if (!t->peer.near && !ipv6_addr_v4mapped(addr) &&
+	if (t->peer.near)
+		return;
+	if (!ipv6_addr_v4mapped(addr) &&
 	    !READ_ONCE(t->tn->settings.max_per_client))
 		memset(&addr->s6_addr32[2], 0, 8);
+	/* Who forges an address of the link beyond a router takes nothing from it. */
+	addr->s6_addr32[0] = ~addr->s6_addr32[0];
 }
 
 static struct tftpk_client *tftpk_client_first(const struct tftpk_transfer *t)

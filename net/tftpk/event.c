@@ -163,7 +163,7 @@ void tftpk_event_exit(void)
  */
 void tftpk_event_notice(struct tftpk_net *tn)
 {
-	struct sk_buff *skb = genlmsg_new(0, GFP_ATOMIC);
+	struct sk_buff *skb = genlmsg_new(0, GFP_ATOMIC | __GFP_NOWARN);
 	void *hdr = skb ? genlmsg_put(skb, 0, 0, &tftpk_nl_family, 0,
 				      TFTPK_CMD_RESOLVE_NOTICE) : NULL;
 

@@ -81,7 +81,7 @@ static const struct netlink_range_validation tftpk_a_settings_min_timeout_range 
 
 static const struct netlink_range_validation tftpk_a_settings_max_pending_range = {
 	.min	= 1ULL,
-	.max	= 1000000ULL,
+	.max	= 65535ULL,
 };
 
 /* Common nested types */

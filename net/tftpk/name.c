@@ -8,6 +8,7 @@
 #include <linux/etherdevice.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/inet.h>
 #include <linux/namei.h>
 #include <linux/rculist.h>
 #include <linux/sched.h>
@@ -22,7 +23,7 @@
 #define TFTPK_LOOKUP_TRIES	16
 
 /* An IPv6 address as text. */
-#define TFTPK_FOLDER_MAX	sizeof("2001:0db8:1111:2222:3333:4444:5555:6666")
+#define TFTPK_FOLDER_MAX	INET6_ADDRSTRLEN
 
 /**
  * tftpk_open_path() - open a file to send

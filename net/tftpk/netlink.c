@@ -550,7 +550,7 @@ static int tftpk_lookup_client(struct sk_buff *skb, struct genl_info *info,
 	}
 	if (tftpk_route_mac(tn->net, query->client, asker.hop.ifindex, mac))
 		query->mac = mac;
-	*question = tftpk_question_new(&asker.key, &req, GFP_ATOMIC);
+	*question = tftpk_question_new(tn, &asker.key, &req, GFP_ATOMIC);
 	if (*question) {
 		(*question)->near = asker.class >= TFTPK_CLIENT_CLASS_LINK;
 		(*question)->iif = asker.hop.ifindex;
@@ -565,12 +565,13 @@ out:
 }
 
 /* The question of no client in particular. */
-static struct tftpk_question *tftpk_lookup_anybody(const char *name)
+static struct tftpk_question *
+tftpk_lookup_anybody(const struct tftpk_net *tn, const char *name)
 {
 	const struct tftpk_request req = { .name = name };
 	const struct tftpk_key nobody = {};
 
-	return tftpk_question_new(&nobody, &req, GFP_KERNEL);
+	return tftpk_question_new(tn, &nobody, &req, GFP_KERNEL);
 }
 
 int tftpk_nl_lookup_doit(struct sk_buff *skb, struct genl_info *info)
@@ -599,7 +600,7 @@ int tftpk_nl_lookup_doit(struct sk_buff *skb, struct genl_info *info)
 		err = tftpk_get_address(address, info->extack, &client) ?:
 		      tftpk_lookup_client(reply, info, &query, mac, &question);
 	} else {
-		question = tftpk_lookup_anybody(query.name);
+		question = tftpk_lookup_anybody(tn, query.name);
 		err = question ? 0 : -ENOMEM;
 	}
 	if (err) {

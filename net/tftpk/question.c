@@ -10,13 +10,15 @@
 
 /**
  * tftpk_question_new() - make a question
+ * @tn: namespace's server
  * @key: names the client and the listener
  * @req: what it asks for
  * @gfp: as for kmalloc()
  *
  * Return: the question, for tftpk_question_add() or kfree(), or NULL.
  */
-struct tftpk_question *tftpk_question_new(const struct tftpk_key *key,
+struct tftpk_question *tftpk_question_new(const struct tftpk_net *tn,
+					  const struct tftpk_key *key,
 					  const struct tftpk_request *req,
 					  gfp_t gfp)
 {
@@ -33,6 +35,7 @@ struct tftpk_question *tftpk_question_new(const struct tftpk_key *key,
 		question->port = key->port->listener->main.port;
 	}
 	question->asked = jiffies;
+	question->flushes = READ_ONCE(tn->flushes);
 	question->req = *req;
 	question->req.name = question->name;
 	memcpy(question->name, req->name, len);
@@ -63,7 +66,7 @@ int tftpk_question_add(struct tftpk_net *tn, struct tftpk_question *question)
 	if (tftpk_question_fits(tn, question->near))
 		err = __xa_alloc_cyclic(&tn->questions, &question->id, question,
 					xa_limit_32b, &tn->next_question,
-					GFP_ATOMIC);
+					GFP_ATOMIC | __GFP_NOWARN);
 	if (err >= 0) {
 		tn->n_questions++;
 		tn->n_far += !question->near;

@@ -24,6 +24,7 @@ struct tftpk_answer;
  * @port: its port
  * @iif: interface that the request came in by, or 0
  * @asked: jiffies
+ * @flushes: tftpk_net.flushes then
  * @req: what is asked for
  * @name: of that
  */
@@ -39,11 +40,13 @@ struct tftpk_question {
 	__be16 port;
 	int iif;
 	unsigned long asked;
+	u32 flushes;
 	struct tftpk_request req;
 	char name[];
 };
 
-struct tftpk_question *tftpk_question_new(const struct tftpk_key *key,
+struct tftpk_question *tftpk_question_new(const struct tftpk_net *tn,
+					  const struct tftpk_key *key,
 					  const struct tftpk_request *req,
 					  gfp_t gfp);
 int tftpk_question_add(struct tftpk_net *tn, struct tftpk_question *question);

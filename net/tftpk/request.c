@@ -222,7 +222,7 @@ static bool tftpk_request_elsewhere(struct tftpk_transfer *t,
 	if (export) {
 		t->last = last;
 		t->source.export = export;
-		tftpk_transfer_queue(t);
+		tftpk_transfer_requeue(t);
 	}
 	spin_unlock_bh(&t->lock);
 	rcu_read_unlock();

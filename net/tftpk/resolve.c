@@ -39,9 +39,9 @@ static struct tftpk_answer *tftpk_resolve_policy(struct tftpk_net *tn)
 	return tftpk_answer_get(refuse ? &tftpk_refused : &tftpk_as_without);
 }
 
-/* @scope: enum tftpk_scope */
+/* A client's question comes by a link, where others may be forged than on another. */
 static struct tftpk_asked tftpk_asked(const struct tftpk_key *key, u32 listener,
-				      const struct tftpk_request *req,
+				      int iif, const struct tftpk_request *req,
 				      enum tftpk_scope scope)
 {
 	struct tftpk_asked asked = {
@@ -52,17 +52,18 @@ static struct tftpk_asked tftpk_asked(const struct tftpk_key *key, u32 listener,
 
 	if (scope == TFTPK_SCOPE_CLIENT) {
 		asked.client = key->client;
-		asked.scope = key->scope;
+		asked.local = key->local;
+		asked.iif = iif;
 	}
 	return asked;
 }
 
 static struct tftpk_answer *tftpk_remembered(struct tftpk_net *tn,
 					     const struct tftpk_key *key,
-					     u32 listener,
+					     u32 listener, int iif,
 					     const struct tftpk_request *req)
 {
-	struct tftpk_asked asked = tftpk_asked(key, listener, req,
+	struct tftpk_asked asked = tftpk_asked(key, listener, iif, req,
 						TFTPK_SCOPE_CLIENT);
 	struct tftpk_answer *answer;
 
@@ -78,6 +79,7 @@ tftpk_resolve_remembered(const struct tftpk_transfer *t)
 	const struct tftpk_key *key = &t->peer.request.key;
 
 	return tftpk_remembered(t->tn, key, key->port->listener->id,
+				TFTPK_WAITING(t->request_skb)->iif,
 				TFTPK_REQUEST(t->request_skb));
 }
 
@@ -112,9 +114,12 @@ static void tftpk_resolve_go(struct tftpk_transfer *t,
 	if (!answer || answer->kind == TFTPK_ANSWER_NAME ||
 	    answer->kind == TFTPK_ANSWER_DEFAULT)
 		t->source.export = tftpk_export_next(t->tn, &query, NULL);
+	t->last = false;
+	/* Storage's time begins anew. */
+	t->progress = jiffies;
 	if (before)
 		tftpk_export_put(before);
-	tftpk_transfer_queue(t);
+	tftpk_transfer_requeue(t);
 }
 
 static int tftpk_resolve_ask(struct tftpk_transfer *t)
@@ -128,7 +133,7 @@ static int tftpk_resolve_ask(struct tftpk_transfer *t)
 
 	if (!READ_ONCE(tn->agent))
 		return -ENOTCONN;
-	question = tftpk_question_new(&t->peer.request.key,
+	question = tftpk_question_new(tn, &t->peer.request.key,
 				      TFTPK_REQUEST(t->request_skb), GFP_ATOMIC);
 	if (!question)
 		return -ENOMEM;
@@ -180,25 +185,23 @@ bool tftpk_resolve_begin(struct tftpk_transfer *t)
  * wanted
  * @t: transfer, locked and not dead
  *
- * Context: the transfer's work, within rcu_read_lock(). Return: whether it was asked, or
- * an answer was remembered; then the work is at its end.
+ * Context: the transfer's work, within rcu_read_lock(). Return: whether that is wanted;
+ * then the work is at its end, and comes again.
  */
 bool tftpk_resolve_missing(struct tftpk_transfer *t)
 {
-	struct tftpk_waiting *waiting = TFTPK_WAITING(t->request_skb);
 	struct tftpk_answer *answer;
 	struct tftpk_net *tn = t->tn;
 
 	if (READ_ONCE(tn->settings.resolve) != TFTPK_RESOLVE_MISSING ||
-	    waiting->answer)
+	    TFTPK_WAITING(t->request_skb)->answer)
 		return false;
 	answer = tftpk_resolve_remembered(t);
 	if (answer)
 		tftpk_resolve_go(t, answer);
 	else if (tftpk_resolve_ask(t))
-		/* Both policies refuse it. */
-		tftpk_stats_inc(tn, TFTPK_A_STATS_QUESTIONS_UNANSWERED);
-	return answer || waiting->question;
+		tftpk_resolve_go(t, tftpk_resolve_policy(tn));
+	return true;
 }
 
 /**
@@ -247,10 +250,10 @@ int tftpk_resolve_set(struct tftpk_net *tn, u32 id, struct tftpk_answer *answer,
 	if (!question)
 		return -ENOENT;
 	t = question->t;
-	asked = tftpk_asked(&question->key, question->listener, &question->req,
-			    scope);
+	asked = tftpk_asked(&question->key, question->listener, question->iif,
+			    &question->req, scope);
 	if (ttl)
-		tftpk_memory_add(tn, &asked, answer, ttl);
+		tftpk_memory_add(tn, &asked, answer, ttl, question->flushes);
 	tftpk_answer_get(answer);
 	if (!t) {
 		question->answer = answer;
@@ -260,7 +263,9 @@ int tftpk_resolve_set(struct tftpk_net *tn, u32 id, struct tftpk_answer *answer,
 	kfree(question);
 	rcu_read_lock();
 	spin_lock_bh(&t->lock);
-	if (t->dead) {
+	/* Or its time was over just now. Whoever ends the wait says so under the lock. */
+	if (t->dead || t->phase != TFTPK_PHASE_OPENING ||
+	    TFTPK_WAITING(t->request_skb)->question != id) {
 		tftpk_answer_put(answer);
 	} else {
 		TFTPK_WAITING(t->request_skb)->question = 0;
@@ -307,7 +312,7 @@ int tftpk_resolve_command(struct tftpk_net *tn, struct tftpk_question *question,
 {
 	*by = TFTPK_ANSWERER_MEMORY;
 	*answer = tftpk_remembered(tn, &question->key, question->listener,
-				   &question->req);
+				   question->iif, &question->req);
 	if (*answer || !READ_ONCE(tn->agent) ||
 	    tftpk_question_add(tn, question)) {
 		kfree(question);

@@ -319,7 +319,7 @@ static void tftpk_send_handle_deadline(struct tftpk_transfer *t,
 			return;
 		}
 		/* Storage may take its time, but not for ever. */
-		if (time_after_eq(jiffies, t->started +
+		if (time_after_eq(jiffies, t->progress +
 				  READ_ONCE(t->tn->settings.give_up) *
 				  (unsigned long)HZ))
 			tftpk_transfer_timed_out(t, out);
@@ -485,7 +485,9 @@ static void tftpk_send_wrong_guess(struct tftpk_transfer *t, bool requests)
 		t->window.limit = max(t->window.limit / 2, 1);
 	} else {
 		tftpk_limit_note_guess(t->tn, &t->peer.request.key);
-		tftpk_transfer_end(t, TFTPK_OUTCOME_ABORTED);
+		/* While it waits for the agent nothing is there to be guessed. */
+		if (t->phase != TFTPK_PHASE_OPENING)
+			tftpk_transfer_end(t, TFTPK_OUTCOME_ABORTED);
 	}
 	spin_unlock(&t->lock);
 }

@@ -10,6 +10,7 @@
 #include <linux/workqueue.h>
 #include <net/ipv6.h>
 
+#include "answer.h"
 #include "transfer.h"
 
 /* ---- listeners ---- */
@@ -411,6 +412,7 @@ static void __net_exit tftpk_net_exit(struct net *net)
 	struct tftpk_export *export, *e;
 
 	tftpk_transfers_close(tn);
+	tftpk_memory_close(tn);
 	list_for_each_entry_safe(listener, next, &tn->listeners, list)
 		tftpk_listener_free(listener);
 	list_for_each_entry_safe(export, e, &tn->exports, list) {

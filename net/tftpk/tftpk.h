@@ -376,10 +376,13 @@ struct tftpk_trust {
  * @n_questions: how many there are
  * @n_far: how many of them are of clients that are not near
  * @answers: struct tftpk_memory, by what they answer
- * @answers_lock: protects the lists and numbers of @remembered
+ * @answers_lock: protects the lists of @remembered, and what follows them
  * @remembered: the same, oldest first: those that give something, and those that give
  *	nothing
  * @n_remembered: how many of each
+ * @answers_pinned: pages of @pinned that their files take
+ * @flushes: how often all were forgotten
+ * @expire: work that forgets what is too old
  */
 struct tftpk_net {
 	refcount_t ref;
@@ -420,6 +423,9 @@ struct tftpk_net {
 	spinlock_t answers_lock;	/* memory of answers */
 	struct list_head remembered[2];
 	u32 n_remembered[2];
+	long answers_pinned;
+	u32 flushes;
+	struct delayed_work expire;
 };
 
 /**

@@ -160,6 +160,22 @@ void tftpk_transfer_queue(struct tftpk_transfer *t)
 }
 
 /**
+ * tftpk_transfer_requeue() - have the work run, of another export than before
+ * @t: transfer, locked and not dead
+ *
+ * Once it has left: on another workqueue it could run twice at the same time.
+ */
+void tftpk_transfer_requeue(struct tftpk_transfer *t)
+{
+	lockdep_assert_held(&t->lock);
+
+	if (t->working)
+		t->again = true;
+	else
+		tftpk_transfer_queue(t);
+}
+
+/**
  * tftpk_transfer_reap() - have a dead transfer reaped
  * @t: transfer, locked; the work does not use the network namespace
  */
@@ -202,6 +218,9 @@ void tftpk_transfer_leave(struct tftpk_transfer *t)
 	t->working = false;
 	if (t->dead)
 		tftpk_transfer_reap(t);
+	else if (t->again)
+		tftpk_transfer_queue(t);
+	t->again = false;
 	spin_unlock_bh(&t->lock);
 }
 

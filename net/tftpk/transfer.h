@@ -221,6 +221,7 @@ struct tftpk_transfer {
 	bool working;		/* the work uses the network namespace, see
 				 * tftpk_transfer_enter()
 				 */
+	bool again;		/* and is to run once more when it has left it */
 	bool stuck;		/* its storage did not answer, and it holds the
 				 * module
 				 */
@@ -453,6 +454,7 @@ struct tftpk_transfer *tftpk_transfer_alloc(struct tftpk_net *tn,
 void tftpk_transfer_put(struct tftpk_transfer *t);
 void tftpk_transfer_discard(struct tftpk_transfer *t);
 void tftpk_transfer_queue(struct tftpk_transfer *t);
+void tftpk_transfer_requeue(struct tftpk_transfer *t);
 void tftpk_transfer_hold(struct tftpk_transfer *t, bool hold);
 int tftpk_transfer_reserve(struct tftpk_transfer *t, u32 pages);
 void tftpk_transfer_unreserve(struct tftpk_transfer *t);

@@ -182,7 +182,8 @@ enum tftpk_transfer_mode {
 
 /**
  * enum tftpk_scope - For whom an answer is remembered.
- * @TFTPK_SCOPE_CLIENT: For the client that asked.
+ * @TFTPK_SCOPE_CLIENT: For the client that asked, by the same interface and of
+ *   the same server address.
  * @TFTPK_SCOPE_ALL: For all clients.
  */
 enum tftpk_scope {
