@@ -409,6 +409,18 @@ def _(server):
     (HERE / "gone").rename(HERE / "default")
 
 
+@test("without an agent its policy decides about a default")
+def _(server):
+    exports(HERE, "--default", "default", "--refusal", "not here")
+    for resolve in ("missing", "all"):
+        ctl("set", "resolve", resolve, "resolve-policy", "default")
+        gets(server, "nothing", "here/default")
+        equal("look-up", "here/default", looks_up("nothing"))
+        ctl("set", "resolve-policy", "refuse")
+        lacks(server, "nothing")
+        matches("look-up", "refused: ERROR 1, file not found*", looks_up("nothing"))
+
+
 # ---- configuration ----
 
 WORDS = {
