@@ -615,10 +615,10 @@ def _():
         refused(client)
 
 
-@test("memory that a remembered file takes counts", ())
+@test("memory that a remembered file takes counts, a quarter of max-pinned at most", ())
 def _():
     agent = attached(max_pinned=1)
-    for size, again in ((1 << 19, False), (1 << 20, True)):
+    for size, again in ((1 << 17, False), (1 << 18, True)):
         client = asks(IP4, f"of {size}")
         fd = memory(b"x" * (size + 1))
         agent.answer(agent.question(), fd=fd, time_to_live=60_000)
