@@ -192,7 +192,8 @@ static bool connect_socket(struct rewriter *rewriter)
 
 /*
  * The name as OpenBSD's tftpd(8) writes it: like vis(3) with VIS_SAFE and
- * VIS_OCTAL; but a line end, which that leaves alone, would forge a request.
+ * VIS_OCTAL. That leaves some controls alone; but a line may end at any of them,
+ * as Python's do at a carriage return, and would forge a request.
  */
 static char *encode_name(const char *name)
 {
@@ -203,7 +204,7 @@ static char *encode_name(const char *name)
 
 		if (c == '\\')
 			to += sprintf(to, "\\\\");
-		else if ((c > ' ' && c < 0x7f) || strchr(" \t\b\a\r", c))
+		else if (c >= ' ' && c < 0x7f)
 			*to++ = (char)c;
 		else
 			to += sprintf(to, "\\%03o", c);
