@@ -99,7 +99,12 @@ void ask_question(struct config *config, json_t *facts)
 /* answer_question() - a directive has an answer; the question is gone then. */
 void answer_question(struct question *question, const struct answer *answer)
 {
-	source->answer(question, answer);
+	struct answer told = *answer;
+
+	/* Another time it may be another one. */
+	if (question->unsure)
+		told.ttl = 0;
+	source->answer(question, &told);
 	free_question(question);
 }
 

@@ -32,7 +32,7 @@ struct child {
 	struct process command;
 	double since;		/* when it was wanted */
 	pid_t pid;
-	bool exited, failed;
+	bool run, exited, failed;
 	int pidfd, output, pipe;	/* -1 if there is none */
 	size_t size;
 	struct event *exit_event, *pipe_event, *timer;
@@ -207,6 +207,8 @@ static void end_child(struct child *child)
 		close(output);
 		output = -1;
 	}
+	if (!child->run)
+		output = NOT_RUN;
 	free(child);
 	command.ended(command.data, output);
 }
@@ -348,6 +350,7 @@ static int start(struct child *child)
 		waitpid(child->pid, NULL, 0);
 		return -1;
 	}
+	child->run = true;
 	child->pool->running++;
 	watch(child);
 	return 0;

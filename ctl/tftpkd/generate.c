@@ -165,10 +165,11 @@ static void on_file(void *data, int fd)
 	};
 	const struct waiter *waiter;
 
-	if (fd < 0)
+	if (fd == -1)
 		remember(job->generator->failures, job->key,
 			 job->config->bounds[BOUND_NEGATIVE_TTL]);
 	for (waiter = job->waiters; waiter; waiter = waiter->next) {
+		waiter->question->unsure |= fd == NOT_RUN;
 		if (fd >= 0)
 			answer_question(waiter->question, &answer);
 		else
@@ -205,6 +206,7 @@ static bool start_job(struct generator *generator, struct question *question,
 	if (run_pooled(job->config->generators, &command))
 		return true;
 	free_job(job);
+	question->unsure = true;
 	return false;
 }
 

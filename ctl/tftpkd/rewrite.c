@@ -90,6 +90,7 @@ static void disconnect(struct rewriter *rewriter, const char *why)
 		struct request *request = waiting;
 
 		waiting = request->next;
+		request->question->unsure = true;
 		pass_question(request->question);
 		free(request->name);
 		free(request);
@@ -231,11 +232,14 @@ static bool ask_rewriter(void *directive, struct question *question)
 	struct request *request;
 	struct evbuffer *output;
 
-	if (!connect_socket(rewriter))
+	question->unsure |= !connect_socket(rewriter);
+	if (!rewriter->stream)
 		return false;
 	output = bufferevent_get_output(rewriter->stream);
-	if (evbuffer_get_length(output) > UNREAD_ROOM)
+	if (evbuffer_get_length(output) > UNREAD_ROOM) {
+		question->unsure = true;
 		return false;
+	}
 	request = check_alloc(calloc(1, sizeof(*request)));
 	request->question = question;
 	request->name = encode_name(question->name);

@@ -43,6 +43,7 @@ struct question {
 	uint32_t id;
 	size_t directive;	/* that is asked */
 	bool write;
+	bool unsure;		/* somebody had no time for it: do not remember */
 };
 
 /* Where questions come from: the kernel, or somebody who tries things out. */
@@ -130,12 +131,18 @@ int parse_bound(enum bound bound, const char *string, uint32_t *value);
 /* child.c: commands, of which some run at once and some wait. */
 extern struct event_base *loop;
 
+/* Instead of an output: there was no time or no process for the command. */
+#define NOT_RUN		(-2)
+
 struct process {
 	char **argv;		/* up to a NULL, of the caller */
 	char **environment;	/* likewise, is freed */
 	unsigned int timeout;	/* seconds, for waiting and for running */
 	size_t max_size;	/* of the output; 0 if none is wanted */
-	/* @fd is the output, for the callee to close, or -1 after a failure. */
+	/*
+	 * @fd is the output, for the callee to close, or -1 after a failure, or
+	 * NOT_RUN.
+	 */
 	void (*ended)(void *data, int fd);
 	void *data;
 };
