@@ -310,8 +310,14 @@ static int open_output(struct child *child)
 
 static void watch(struct child *child)
 {
-	const struct timeval timeout = { .tv_sec = child->command.timeout };
+	double left = child->command.timeout - (child->command.urgent ?
+				monotonic_seconds() - child->since : 0);
+	struct timeval timeout = { 0 };
 
+	if (left > 0) {
+		timeout.tv_sec = (time_t)left;
+		timeout.tv_usec = (suseconds_t)((left - (double)timeout.tv_sec) * 1e6);
+	}
 	child->exit_event = check_alloc(event_new(loop, child->pidfd, EV_READ,
 						  on_exit_of_child, child));
 	event_add(child->exit_event, NULL);
@@ -356,26 +362,48 @@ static int start(struct child *child)
 	return 0;
 }
 
-/* Let those that wait run, as far as they may. Who waited for too long may not. */
+/* It may run as long as it could have waited, at least. */
+static bool waited_too_long(const struct child *child)
+{
+	double may = child->command.timeout / (child->command.urgent ? 2.0 : 1.0);
+
+	return monotonic_seconds() - child->since >= may;
+}
+
+/* Let those that wait run, as far as they may. */
 static void start_next(struct pool *pool)
 {
 	const struct timeval now = { 0 };
 
 	while (pool->first && pool->running < pool->max_running) {
 		struct child *child = pool->first;
-		double waited = monotonic_seconds() - child->since;
 
 		pool->first = child->next;
 		if (!pool->first)
 			pool->last = &pool->first;
 		pool->waiting--;
-		if (waited < child->command.timeout && !start(child))
+		if (!waited_too_long(child) && !start(child))
 			continue;
 		child->failed = true;
 		/* Later: whoever waits may be the last one to need the pool. */
 		child->timer = check_alloc(evtimer_new(loop, on_failed, child));
 		event_add(child->timer, &now);
 	}
+}
+
+static void queue_child(struct pool *pool, struct child *child)
+{
+	struct child **link = pool->last;
+
+	if (child->command.near) {
+		for (link = &pool->first; *link && (*link)->command.near;)
+			link = &(*link)->next;
+	}
+	child->next = *link;
+	*link = child;
+	if (!child->next)
+		pool->last = &child->next;
+	pool->waiting++;
 }
 
 /**
@@ -399,9 +427,7 @@ bool run_pooled(struct pool *pool, const struct process *command)
 	child->command = *command;
 	child->since = monotonic_seconds();
 	child->pidfd = child->output = child->pipe = -1;
-	*pool->last = child;
-	pool->last = &child->next;
-	pool->waiting++;
+	queue_child(pool, child);
 	start_next(pool);
 	return true;
 }

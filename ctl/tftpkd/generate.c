@@ -19,6 +19,7 @@ struct job {
 	struct job *next;
 	struct generator *generator;
 	struct config *config;	/* a reference */
+	struct in6_addr address;	/* of who asked first */
 	char *key;
 	struct waiter *waiters;
 };
@@ -34,6 +35,9 @@ struct generator {
 
 /* How long a file is remembered if the line does not say. */
 #define TTL	10
+
+/* One client may have the PARTth part of the processes, but one at least. */
+#define PART	4
 
 enum {
 	OPTION_GENERATE_TTL,
@@ -180,6 +184,30 @@ static void on_file(void *data, int fd)
 	free_job(job);
 }
 
+/*
+ * Has the client its part of the processes? A forger's names must not take those
+ * of all others.
+ */
+static bool has_its_part(const struct question *question)
+{
+	const struct config *config = question->config;
+	uint32_t part = config->bounds[BOUND_MAX_PROCESSES] / PART;
+	uint32_t n = 0;
+	size_t i;
+
+	for (i = 0; i < config->count; i++) {
+		const struct generator *generator = config->directives[i].state;
+		const struct job *job;
+
+		if (config->directives[i].type != &generate_directive)
+			continue;
+		for (job = generator->jobs; job; job = job->next)
+			n += !memcmp(&job->address, &question->address,
+				     sizeof(job->address));
+	}
+	return n >= (part ? part : 1);
+}
+
 /* Returns false where too many wait. */
 static bool start_job(struct generator *generator, struct question *question,
 		      const char *key)
@@ -193,12 +221,15 @@ static bool start_job(struct generator *generator, struct question *question,
 						bounds[BOUND_COMMAND_TIMEOUT],
 		.max_size = generator->max_size ? generator->max_size :
 						  bounds[BOUND_MAX_SIZE],
+		.urgent = true,
+		.near = json_is_string(object_get(question->facts, "mac")),
 		.ended = on_file,
 		.data = job,
 	};
 
 	job->generator = generator;
 	job->config = hold_config(question->config);
+	job->address = question->address;
 	job->key = check_alloc(strdup(key));
 	job->next = generator->jobs;
 	generator->jobs = job;
@@ -228,6 +259,10 @@ static bool ask_generate(void *directive, struct question *question)
 			wait_for_job(job, question);
 			return true;
 		}
+	}
+	if (has_its_part(question)) {
+		question->unsure = true;
+		return false;
 	}
 	return start_job(generator, question, key);
 }

@@ -137,7 +137,9 @@ extern struct event_base *loop;
 struct process {
 	char **argv;		/* up to a NULL, of the caller */
 	char **environment;	/* likewise, is freed */
-	unsigned int timeout;	/* seconds, for waiting and for running */
+	unsigned int timeout;	/* seconds, for waiting and again for running */
+	bool urgent;		/* for both, of which it may wait half */
+	bool near;		/* goes ahead of those that are not */
 	size_t max_size;	/* of the output; 0 if none is wanted */
 	/*
 	 * @fd is the output, for the callee to close, or -1 after a failure, or
