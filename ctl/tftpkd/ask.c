@@ -8,8 +8,15 @@
 
 const struct source *source;
 
-/* Those without an answer yet. The kernel bounds their number. */
+/*
+ * At most so many wait at once. The kernel has a bound of its own, but gives up
+ * before commands do, and asks anew.
+ */
+#define MAX_QUESTIONS	4000
+
+/* Those without an answer yet. */
 static struct question *questions;
+static size_t question_count;
 
 /* is_asked() - is a question of that number without an answer yet? */
 bool is_asked(uint32_t id)
@@ -23,17 +30,6 @@ bool is_asked(uint32_t id)
 	return false;
 }
 
-/* count_questions() - how many are without an answer. */
-size_t count_questions(void)
-{
-	const struct question *question;
-	size_t n = 0;
-
-	for (question = questions; question; question = question->next)
-		n++;
-	return n;
-}
-
 static void free_question(struct question *question)
 {
 	struct question **link = &questions;
@@ -41,6 +37,7 @@ static void free_question(struct question *question)
 	while (*link != question)
 		link = &(*link)->next;
 	*link = question->next;
+	question_count--;
 	json_decref(question->facts);
 	release_config(question->config);
 	free(question->name);
@@ -81,6 +78,7 @@ void ask_question(struct config *config, json_t *facts)
 	const char *address =
 		json_string_value(object_get(facts, "client-address"));
 	bool v6 = address && strchr(address, ':');
+	const struct answer none = { .kind = ANSWER_DEFAULT };
 
 	question->config = hold_config(config);
 	question->facts = json_incref(facts);
@@ -93,6 +91,11 @@ void ask_question(struct config *config, json_t *facts)
 		inet_pton(v6 ? AF_INET6 : AF_INET, address, &question->address);
 	question->next = questions;
 	questions = question;
+	if (++question_count > MAX_QUESTIONS) {
+		question->unsure = true;
+		answer_question(question, &none);
+		return;
+	}
 	ask_directives(question);
 }
 

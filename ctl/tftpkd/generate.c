@@ -22,6 +22,7 @@ struct job {
 	struct in6_addr address;	/* of who asked first */
 	char *key;
 	struct waiter *waiters;
+	unsigned int waiter_count;
 };
 
 struct generator {
@@ -38,6 +39,9 @@ struct generator {
 
 /* One client may have the PARTth part of the processes, but one at least. */
 #define PART	4
+
+/* Questions that one command answers. */
+#define MAX_WAITERS	1000
 
 enum {
 	OPTION_GENERATE_TTL,
@@ -133,13 +137,21 @@ static char *make_key(const struct generator *generator,
 			 question->name);
 }
 
-static void wait_for_job(struct job *job, struct question *question)
+/* Returns false where too many wait. */
+static bool wait_for_job(struct job *job, struct question *question)
 {
-	struct waiter *waiter = check_alloc(malloc(sizeof(*waiter)));
+	struct waiter *waiter;
 
+	if (job->waiter_count >= MAX_WAITERS) {
+		question->unsure = true;
+		return false;
+	}
+	waiter = check_alloc(malloc(sizeof(*waiter)));
+	job->waiter_count++;
 	waiter->question = question;
 	waiter->next = job->waiters;
 	job->waiters = waiter;
+	return true;
 }
 
 static void free_job(struct job *job)
@@ -255,10 +267,8 @@ static bool ask_generate(void *directive, struct question *question)
 	if (is_remembered(generator->failures, key))
 		return false;
 	for (job = generator->jobs; job; job = job->next) {
-		if (!strcmp(job->key, key)) {
-			wait_for_job(job, question);
-			return true;
-		}
+		if (!strcmp(job->key, key))
+			return wait_for_job(job, question);
 	}
 	if (has_its_part(question)) {
 		question->unsure = true;

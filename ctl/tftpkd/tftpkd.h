@@ -62,7 +62,6 @@ void ask_question(struct config *config, json_t *facts);
 void answer_question(struct question *question, const struct answer *answer);
 void pass_question(struct question *question);
 bool is_asked(uint32_t id);
-size_t count_questions(void);
 
 /* conf.c: what /etc/tftpk/tftpkd.conf says. */
 enum bound {
