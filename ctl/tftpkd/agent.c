@@ -15,6 +15,16 @@
 /* Bytes of notices and events that wait. */
 #define ROOM		(4 << 20)
 
+/* A look for a file that takes so many seconds stops these for so many. */
+#define SLOW_PROBE	0.5
+#define PROBE_PAUSE	5
+
+/* Seconds of questions, until signals, timers and events have their turn. */
+#define TURN		0.1
+
+/* Seconds, less than the kernel waits, after which it is asked what still waits. */
+#define STALE		0.8
+
 /* The longest text of an ERROR. */
 #define REASON_MAX	59
 
@@ -61,6 +71,12 @@ static struct ctl ctl = { .quiet = true };
 static struct config *current;
 static const char *config_file;
 static int exit_code;
+
+/* Questions that the kernel told, of which some are to be asked yet; or NULL. */
+static json_t *told;
+static size_t next_told;
+static double told_at;
+static bool told_more;		/* there are others, too */
 
 static void stop(int code)
 {
@@ -114,7 +130,8 @@ static void answer_kernel(const struct question *question,
 		nl_fail(&ctl, "answer to %s", question->name);
 }
 
-static bool probe_kernel(const struct question *question, const char *name)
+/* Would the client get that file? */
+static bool look_up(const struct question *question, const char *name)
 {
 	long long ifindex = object_number(question->facts, "ifindex");
 	struct nlmsghdr *nlh;
@@ -134,6 +151,27 @@ static bool probe_kernel(const struct question *question, const char *name)
 	       json_is_null(object_get(reply, "reason"));
 }
 
+/* A look at storage that hangs holds up all questions: then do without for a while. */
+static bool probe_kernel(struct question *question, const char *name)
+{
+	static double resume;
+	double began = monotonic_seconds(), took;
+	bool found;
+
+	if (began < resume) {
+		question->unsure = true;
+		return false;
+	}
+	found = look_up(question, name);
+	took = monotonic_seconds() - began;
+	if (took <= SLOW_PROBE)
+		return found;
+	resume = began + took + PROBE_PAUSE;
+	print_error("a look for a file took %.1f s: no more of these for %d s",
+		    took, PROBE_PAUSE);
+	return found;
+}
+
 static json_t *list_exports(void)
 {
 	json_t *list = NULL;
@@ -150,25 +188,6 @@ static const struct source kernel = {
 	.exports = list_exports,
 };
 
-/* Have all questions answered that this was not told of yet. */
-static void take_questions(void)
-{
-	json_auto_t *list = NULL;
-	json_t *facts;
-	size_t i;
-
-	if (nl_dump_once(&ctl, TFTPK_CMD_RESOLVE_GET, question_fields,
-			 COUNT(question_fields), &list, NULL)) {
-		nl_fail(&ctl, "questions");
-		stop(EXIT_FAILURE);
-		return;
-	}
-	json_array_foreach(list, i, facts) {
-		if (!is_asked((uint32_t)object_number(facts, "id")))
-			ask_question(current, facts);
-	}
-}
-
 /* Become the agent; once more, and all questions are told again. */
 static int attach(void)
 {
@@ -180,6 +199,54 @@ static int attach(void)
 	else
 		nl_fail(&ctl, "attach");
 	return -1;
+}
+
+static void take_questions(void);
+
+/*
+ * Go through those that were told, and on from the event loop if that takes long.
+ * Those of a while ago may have been given up: ask the kernel again for what waits.
+ */
+static void ask_told(evutil_socket_t fd, short what, void *data)
+{
+	const struct timeval now = { 0 };
+	double end = monotonic_seconds() + TURN;
+	size_t count = json_array_size(told);
+
+	while (next_told < count && monotonic_seconds() < end) {
+		json_t *facts = json_array_get(told, next_told++);
+
+		if (!is_asked((uint32_t)object_number(facts, "id")))
+			ask_question(current, facts);
+	}
+	if (next_told < count && end - told_at < STALE) {
+		if (event_base_once(loop, -1, EV_TIMEOUT, ask_told, NULL, &now))
+			check_alloc(NULL);
+		return;
+	}
+	json_decref(told);
+	told = NULL;
+	if (next_told < count && attach())
+		stop(EXIT_FAILURE);
+	else if (next_told < count || told_more)
+		take_questions();
+}
+
+/* Have all questions answered that this was not told of yet. */
+static void take_questions(void)
+{
+	told_more = told != NULL;
+	if (told)
+		return;
+	if (nl_dump_once(&ctl, TFTPK_CMD_RESOLVE_GET, question_fields,
+			 COUNT(question_fields), &told, NULL)) {
+		nl_fail(&ctl, "questions");
+		stop(EXIT_FAILURE);
+		return;
+	}
+	told_at = monotonic_seconds();
+	next_told = 0;
+	ask_told(-1, 0, NULL);
 }
 
 static void take_messages(const json_t *list)

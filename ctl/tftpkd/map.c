@@ -397,7 +397,9 @@ struct run {
 
 static bool take_step(struct run *run)
 {
-	if (!run->steps)
+	double deadline = run->asker->deadline;
+
+	if (!run->steps || (deadline > 0 && monotonic_seconds() > deadline))
 		return false;
 	run->steps--;
 	return true;

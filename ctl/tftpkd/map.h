@@ -17,6 +17,7 @@ struct map_asker {
 	size_t len;		/* 4 or 16 bytes */
 	bool write;		/* puts a file */
 	unsigned int steps;
+	double deadline;	/* by monotonic_seconds(), 0 for none */
 	/* Is there such a file for this client? */
 	bool (*probe)(void *data, const char *name);
 	void *data;

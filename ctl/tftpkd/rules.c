@@ -8,6 +8,9 @@
 /* As tftpd-hpa: access violation. */
 #define TFTP_ACCESS	2
 
+/* Seconds for one name: all others wait meanwhile. */
+#define TIME		0.02
+
 static void *read_map(struct config *config, int argc, char **argv)
 {
 	set_error_word(argv[1]);
@@ -21,7 +24,7 @@ static bool probe(void *data, const char *name)
 
 static bool ask_map(void *directive, struct question *question)
 {
-	const struct map_asker asker = {
+	struct map_asker asker = {
 		.address = &question->address,
 		.len = question->address_len,
 		.write = question->write,
@@ -34,9 +37,11 @@ static bool ask_map(void *directive, struct question *question)
 		.ttl = question->config->bounds[BOUND_TTL],
 	};
 	auto_free char *reason = NULL;
-	auto_free char *name = map_name(directive, &asker, question->name,
-					&reason);
+	auto_free char *name = NULL;
 
+	asker.deadline = monotonic_seconds() + TIME;
+	name = map_name(directive, &asker, question->name, &reason);
+	question->unsure |= monotonic_seconds() > asker.deadline;
 	/* A name that stays leaves the answer to others. */
 	if (name && !strcmp(name, question->name))
 		return false;

@@ -51,7 +51,7 @@ struct source {
 	void (*answer)(const struct question *question,
 		       const struct answer *answer);
 	/* Would the client get that file, if it asked for it? */
-	bool (*probe)(const struct question *question, const char *name);
+	bool (*probe)(struct question *question, const char *name);
 	/* An array of objects with "path" and "prefix", to be released. */
 	json_t *(*exports)(void);
 };

@@ -54,7 +54,7 @@ static void print_answer(const struct question *question,
 }
 
 /* A file below the folder that stands for the export? */
-static bool probe_root(const struct question *question, const char *name)
+static bool probe_root(struct question *question, const char *name)
 {
 	struct open_how how = {
 		.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK,
