@@ -118,7 +118,8 @@ static void answer_kernel(const struct question *question,
 	nlh = nl_request(&ctl, TFTPK_CMD_RESOLVE_SET);
 	mnl_attr_put_u32(nlh, TFTPK_A_ANSWER_ID, question->id);
 	put_answer(nlh, answer);
-	if (answer->ttl) {
+	/* Of rules that are gone, the flush came already. */
+	if (answer->ttl && question->config == current) {
 		mnl_attr_put_u32(nlh, TFTPK_A_ANSWER_TIME_TO_LIVE,
 				 answer->ttl * MS_PER_SECOND);
 		mnl_attr_put_u32(nlh, TFTPK_A_ANSWER_SCOPE,
