@@ -140,7 +140,12 @@ static char *find_in_export(struct folder_search *search, const json_t *export,
 				 found) : NULL;
 }
 
-static char *find_folded(const struct question *question, const char *name)
+/*
+ * The first that the client would get: exports may be for others. Sets @hidden where
+ * there is one that it does not get.
+ */
+static char *find_folded(struct question *question, const char *name,
+			 bool *hidden)
 {
 	struct folder_search search = {
 		.left = question->config->bounds[BOUND_FOLD_ENTRIES],
@@ -153,8 +158,11 @@ static char *find_folded(const struct question *question, const char *name)
 	json_array_foreach(exports, i, export) {
 		found = find_in_export(&search, export, name);
 		/* What is there by that name is not to be had for another reason. */
-		if (found && strcmp(found, name) != 0)
-			break;
+		if (found && strcmp(found, name) != 0) {
+			if (source->probe(question, found))
+				break;
+			*hidden = true;
+		}
 		free(found);
 		found = NULL;
 	}
@@ -168,14 +176,16 @@ static bool ask_fold(void *directive, struct question *question)
 	struct answer answer = { .kind = ANSWER_NAME, .ttl = bounds[BOUND_TTL] };
 	auto_free char *name = clean_name(question->name);
 	auto_free char *found = NULL;
+	bool hidden = false;
 
 	if (!name || question->write || is_remembered(memory, name))
 		return false;
-	found = find_folded(question, name);
-	if (!found) {
+	found = find_folded(question, name, &hidden);
+	/* Another client may get what is hidden from this one. */
+	if (!found && !hidden)
 		remember(memory, name, bounds[BOUND_NEGATIVE_TTL]);
+	if (!found)
 		return false;
-	}
 	answer.text = found;
 	answer_question(question, &answer);
 	return true;
