@@ -52,13 +52,42 @@ static void leave_out(struct hook *hook)
 	if (hook->told && now - hook->told < TELL_SECONDS)
 		return;
 	hook->told = now;
-	print_error("hook %s %s: %llu left out so far, see hook-rate and max-waiting",
+	print_error("hook %s %s: %llu left out so far, see hook-rate, max-waiting and command-timeout",
 		    hook->type, hook->argv[0], hook->left_out);
 }
 
+/* A hook that runs or waits. */
+struct hook_run {
+	struct config *config;	/* a reference */
+	struct hook *hook;
+};
+
 static void on_end(void *data, int fd)
 {
-	release_config(data);
+	struct hook_run *run = data;
+
+	if (fd == NOT_RUN)
+		leave_out(run->hook);
+	release_config(run->config);
+	free(run);
+}
+
+static void start_hook(struct config *config, struct hook *hook,
+		       const json_t *event)
+{
+	struct hook_run *run = check_alloc(malloc(sizeof(*run)));
+	const struct process command = {
+		.argv = hook->argv,
+		.environment = make_environment(event),
+		.timeout = config->bounds[BOUND_COMMAND_TIMEOUT],
+		.ended = on_end,
+		.data = run,
+	};
+
+	run->config = hold_config(config);
+	run->hook = hook;
+	if (!run_pooled(config->hook_pool, &command))
+		on_end(run, NOT_RUN);
 }
 
 /**
@@ -72,24 +101,11 @@ void run_hooks(struct config *config, const json_t *event)
 	struct hook *hook;
 
 	for (hook = config->hooks; type && hook; hook = hook->next) {
-		struct process command = {
-			.argv = hook->argv,
-			.timeout = config->bounds[BOUND_COMMAND_TIMEOUT],
-			.ended = on_end,
-			.data = config,
-		};
-
 		if (strcmp(hook->type, type) != 0)
 			continue;
-		if (!take_token(hook, config->bounds[BOUND_HOOK_RATE])) {
+		if (take_token(hook, config->bounds[BOUND_HOOK_RATE]))
+			start_hook(config, hook, event);
+		else
 			leave_out(hook);
-			continue;
-		}
-		command.environment = make_environment(event);
-		hold_config(config);
-		if (!run_pooled(config->hook_pool, &command)) {
-			release_config(config);
-			leave_out(hook);
-		}
 	}
 }
