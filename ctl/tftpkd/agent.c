@@ -111,6 +111,7 @@ static void answer_kernel(const struct question *question,
 			  const struct answer *answer)
 {
 	static const struct answer none = { .kind = ANSWER_DEFAULT };
+	auto_free char *name = string_text(question->facts, "name");
 	struct nlmsghdr *nlh;
 
 	if (answer->kind == ANSWER_NAME && strlen(answer->text) > TFTPK_PATH_MAX)
@@ -128,7 +129,7 @@ static void answer_kernel(const struct question *question,
 	}
 	/* It may have waited for too long. */
 	if (nl_do(&ctl, NULL, 0, NULL) && ctl.error != ENOENT)
-		nl_fail(&ctl, "answer to %s", question->name);
+		nl_fail(&ctl, "answer to %s", name);
 }
 
 /* Would the client get that file? */
@@ -269,6 +270,7 @@ static void take_messages(const json_t *list)
 static void on_messages(evutil_socket_t fd, short what, void *data)
 {
 	json_auto_t *list = NULL;
+	static double lost;
 
 	if (!nl_events(&ctl, event_fields, COUNT(event_fields), &list)) {
 		take_messages(list);
@@ -276,7 +278,8 @@ static void on_messages(evutil_socket_t fd, short what, void *data)
 		print_error("the tftpk module was unloaded: there is nothing more to answer");
 		stop(EXIT_SUCCESS);
 	} else if (ctl.error == ENOBUFS) {
-		print_error("events were lost, and maybe notices");
+		if (claim_line(&lost))
+			print_error("events were lost, and maybe notices");
 		if (attach())
 			stop(EXIT_FAILURE);
 		else

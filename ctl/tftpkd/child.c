@@ -18,6 +18,7 @@
 
 #include "tftpkd.h"
 
+#define TELL_SECONDS	10
 #define CHUNK		65536
 #define MAX_FILES	256
 #define MAX_DATA	(512UL << 20)
@@ -43,6 +44,17 @@ struct pool {
 	unsigned int waiting, max_waiting;
 	struct child *first, **last;
 };
+
+/* claim_line() - may there be such a line again? One in TELL_SECONDS is enough. */
+bool claim_line(double *last)
+{
+	double now = monotonic_seconds();
+
+	if (*last > 0 && now - *last < TELL_SECONDS)
+		return false;
+	*last = now;
+	return true;
+}
 
 struct pool *make_pool(unsigned int running, unsigned int waiting)
 {
@@ -172,6 +184,7 @@ static _Noreturn void become(const struct process *command, int output,
 	if (drop_rights())
 		_exit(EXIT_FAILURE);
 	execve(command->argv[0], command->argv, command->environment);
+	print_error("%s: %s", command->argv[0], strerror(errno));
 	_exit(EXIT_FAILURE);
 }
 
@@ -248,10 +261,13 @@ static void kill_child(struct child *child)
 		close(child->pipe);
 		child->pipe = -1;
 	}
-	if (child->exited)
+	if (child->exited) {
 		reap_child(child);
-	else
-		kill(-child->pid, SIGKILL);
+		return;
+	}
+	kill(-child->pid, SIGKILL);
+	/* It may have left its group. */
+	kill(child->pid, SIGKILL);
 }
 
 static void on_time_out(evutil_socket_t fd, short what, void *data)
@@ -278,15 +294,20 @@ static void on_output(evutil_socket_t fd, short what, void *data)
 
 	if (got < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
-	if (got > 0 && (size_t)got <= child->command.max_size - child->size &&
-	    write(child->output, chunk, (size_t)got) == got) {
-		child->size += (size_t)got;
-		return;
-	}
-	if (got > 0) {
+	if (got > 0 && (size_t)got > child->command.max_size - child->size) {
 		print_error("%s: writes more than %zu bytes: killed",
 			    child->command.argv[0], child->command.max_size);
 		kill_child(child);
+		return;
+	}
+	if (got > 0 && write(child->output, chunk, (size_t)got) != got) {
+		print_error("%s: no memory for its output: killed",
+			    child->command.argv[0]);
+		kill_child(child);
+		return;
+	}
+	if (got > 0) {
+		child->size += (size_t)got;
 		return;
 	}
 	event_del(child->pipe_event);
@@ -352,7 +373,7 @@ static int start(struct child *child)
 	setpgid(child->pid, child->pid);
 	child->pidfd = (int)syscall(SYS_pidfd_open, child->pid, 0);
 	if (child->pidfd < 0) {
-		kill(-child->pid, SIGKILL);
+		kill(child->pid, SIGKILL);
 		waitpid(child->pid, NULL, 0);
 		return -1;
 	}
@@ -374,6 +395,7 @@ static bool waited_too_long(const struct child *child)
 static void start_next(struct pool *pool)
 {
 	const struct timeval now = { 0 };
+	static double told;
 
 	while (pool->first && pool->running < pool->max_running) {
 		struct child *child = pool->first;
@@ -382,8 +404,13 @@ static void start_next(struct pool *pool)
 		if (!pool->first)
 			pool->last = &pool->first;
 		pool->waiting--;
-		if (!waited_too_long(child) && !start(child))
-			continue;
+		if (!waited_too_long(child)) {
+			if (!start(child))
+				continue;
+			if (claim_line(&told))
+				print_error("%s: cannot be started: %s",
+					    child->command.argv[0], strerror(errno));
+		}
 		child->failed = true;
 		/* Later: whoever waits may be the last one to need the pool. */
 		child->timer = check_alloc(evtimer_new(loop, on_failed, child));

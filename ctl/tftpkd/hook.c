@@ -6,9 +6,6 @@
 
 #include "tftpkd.h"
 
-/* What is left out is told of that often. */
-#define TELL_SECONDS	10
-
 int read_hook(struct config *config, int argc, char **argv)
 {
 	struct hook *hook, **link;
@@ -46,14 +43,10 @@ static bool take_token(struct hook *hook, double rate)
 /* So many were left out; tell, but not of each. */
 static void leave_out(struct hook *hook)
 {
-	double now = monotonic_seconds();
-
 	hook->left_out++;
-	if (hook->told && now - hook->told < TELL_SECONDS)
-		return;
-	hook->told = now;
-	print_error("hook %s %s: %llu left out so far, see hook-rate, max-waiting and command-timeout",
-		    hook->type, hook->argv[0], hook->left_out);
+	if (claim_line(&hook->told))
+		print_error("hook %s %s: %llu left out so far, see hook-rate, max-waiting and command-timeout",
+			    hook->type, hook->argv[0], hook->left_out);
 }
 
 /* A hook that runs or waits. */

@@ -175,6 +175,8 @@ int main(int argc, char **argv)
 	/* Letters and their case are those of the locale, as with in.tftpd. */
 	setlocale(LC_CTYPE, "");
 	signal(SIGPIPE, SIG_IGN);
+	/* Ignored, it would have ends of commands forgotten. */
+	signal(SIGCHLD, SIG_DFL);
 	/* A closed stdout must not become a socket. */
 	do {
 		ret = open("/dev/null", O_RDWR);

@@ -148,6 +148,7 @@ struct process {
 	void *data;
 };
 
+bool claim_line(double *last);
 struct pool *make_pool(unsigned int running, unsigned int waiting);
 void free_pool(struct pool *pool);
 bool run_pooled(struct pool *pool, const struct process *command);
