@@ -3,11 +3,14 @@
  * Life of what belongs to a network namespace, which transfers that wait for storage
  * may outlive.
  */
+#include <linux/lockdep.h>
 #include <linux/ratelimit.h>
 #include <linux/slab.h>
 
 #include "answer.h"
 #include "transfer.h"
+
+static struct lock_class_key tftpk_questions_key;
 
 /**
  * tftpk_net_alloc() - make a namespace's server with its presets
@@ -37,6 +40,8 @@ struct tftpk_net *tftpk_net_alloc(struct net *net)
 	INIT_LIST_HEAD(&tn->trusted);
 	xa_init_flags(&tn->transfers, XA_FLAGS_ALLOC1 | XA_FLAGS_LOCK_BH);
 	xa_init_flags(&tn->questions, XA_FLAGS_ALLOC1 | XA_FLAGS_LOCK_BH);
+	/* Under the lock of a transfer, which is under that of the transfers. */
+	lockdep_set_class(&tn->questions.xa_lock, &tftpk_questions_key);
 	spin_lock_init(&tn->unvalidated_lock);
 	INIT_LIST_HEAD(&tn->unvalidated[false]);
 	INIT_LIST_HEAD(&tn->unvalidated[true]);
