@@ -52,6 +52,7 @@ class Daemon:
         socket_path.unlink(missing_ok=True)
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
             ready.bind(str(socket_path))
+            socket_path.chmod(0o777)
             ready.settimeout(60)
             with inside("server"), open(self.log, "ab") as log:
                 self.process = subprocess.Popen(
@@ -59,8 +60,10 @@ class Daemon:
                      "--ambient-caps=-all,+net_admin", "--bounding-set=-all,+net_admin", "tftpkd", "-f", CONF],
                     env=os.environ | {"NOTIFY_SOCKET": str(socket_path), "LC_ALL": "C.UTF-8"},
                     stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-            os.chmod(socket_path, 0o777)
-            equal("what it tells systemd", b"READY=1", ready.recv(64))
+            try:
+                equal("what it tells systemd", b"READY=1", ready.recv(64))
+            except TimeoutError:
+                raise AssertionError(f"it is not ready: {self.log.read_text(encoding='utf-8')[-1000:]}") from None
 
     def says(self, text):
         wait_for(f"'{text}'", lambda: text in self.log.read_text(encoding="utf-8", errors="replace"))
