@@ -87,7 +87,7 @@ static void tftpk_input_refuse(const struct tftpk_key *key, const char *name,
 
 	tftpk_stats_inc(tn, c);
 	tftpk_event_refused(key, name, code, text);
-	if (tftpk_transfer_sends_from(key))
+	if (tftpk_table_sends_from(key))
 		return;
 	if (tftpk_limit_answer(tn, key, tftpk_limit_near(tn, key, iif),
 			       TFTPK_REPLY_OTHER))

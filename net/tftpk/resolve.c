@@ -21,7 +21,7 @@ static struct tftpk_answer tftpk_as_without = {
 	.kind	= TFTPK_ANSWER_DEFAULT,
 };
 
-/* Its text is set by nobody: the message is that of a file that is missing. */
+/* As where there is no such file. */
 static struct tftpk_answer tftpk_refused = {
 	.ref	= REFCOUNT_INIT(1),
 	.kind	= TFTPK_ANSWER_ERROR,

@@ -115,6 +115,23 @@ void tftpk_table_del_request(struct tftpk_transfer *t)
 }
 
 /**
+ * tftpk_table_sends_from() - would a client take what is sent for its transfer's?
+ * @key: client, and the port that takes requests
+ *
+ * It would where the transfer sends from that port, too, and until it knows the
+ * transfer's port.
+ *
+ * Context: softirq, within rcu_read_lock().
+ */
+bool tftpk_table_sends_from(const struct tftpk_key *key)
+{
+	struct tftpk_transfer *t = tftpk_table_find(key);
+
+	return t && !READ_ONCE(t->dead) &&
+	       (tftpk_single_port(t) || !tftpk_transfer_validated(t));
+}
+
+/**
  * tftpk_table_add() - enter a new transfer into the table
  * @t: transfer, locked
  *
