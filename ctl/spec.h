@@ -9,6 +9,8 @@ static const char *const state_words[] = {
 	[TFTPK_STATE_OPENING] = "opening",
 	[TFTPK_STATE_NEGOTIATING] = "negotiating",
 	[TFTPK_STATE_SENDING] = "sending",
+	[TFTPK_STATE_RECEIVING] = "receiving",
+	[TFTPK_STATE_STORING] = "storing",
 	NULL
 };
 
@@ -19,6 +21,7 @@ static const char *const event_type_words[] = {
 	[TFTPK_EVENT_TYPE_END] = "end",
 	[TFTPK_EVENT_TYPE_REFUSED] = "refused",
 	[TFTPK_EVENT_TYPE_BOUNDED] = "bounded",
+	[TFTPK_EVENT_TYPE_RECEIVED] = "received",
 	NULL
 };
 
@@ -33,11 +36,12 @@ static const char *const outcome_words[] = {
 	[TFTPK_OUTCOME_KILLED] = "killed",
 	[TFTPK_OUTCOME_EVICTED] = "evicted",
 	[TFTPK_OUTCOME_DENIED] = "denied",
+	[TFTPK_OUTCOME_UNWRITABLE] = "unwritable",
 	NULL
 };
 
 static const char *const outcome_docs[] = {
-	[TFTPK_OUTCOME_COMPLETED] = "the client has the whole file",
+	[TFTPK_OUTCOME_COMPLETED] = "the client has the whole file, or its upload is stored",
 	[TFTPK_OUTCOME_PROBED] = "the client only wanted the options' answer, as boot ROMs do",
 	[TFTPK_OUTCOME_ABORTED] = "the client began anew, or somebody forged its packets",
 	[TFTPK_OUTCOME_UNREACHABLE] = "the client is gone",
@@ -47,6 +51,7 @@ static const char *const outcome_docs[] = {
 	[TFTPK_OUTCOME_KILLED] = "by command",
 	[TFTPK_OUTCOME_EVICTED] = "it gave way to newer requests",
 	[TFTPK_OUTCOME_DENIED] = "the agent refused it, or did not answer",
+	[TFTPK_OUTCOME_UNWRITABLE] = "the file cannot be written",
 };
 
 static const char *const client_class_words[] = {
@@ -158,6 +163,10 @@ static const struct field transfer_fields[] = {
 	  .name = "blocks-retransmitted" },
 	{ .attr = TFTPK_A_TRANSFER_AGE, .type = FIELD_NUMBER,
 	  .name = "age" },
+	{ .attr = TFTPK_A_TRANSFER_NAME, .type = FIELD_STRING,
+	  .name = "name" },
+	{ .attr = TFTPK_A_TRANSFER_DIRECTION, .type = FIELD_WORD,
+	  .name = "direction", .words = direction_words },
 };
 
 static const struct field event_fields[] = {
@@ -199,6 +208,8 @@ static const struct field event_fields[] = {
 	  .name = "error-code" },
 	{ .attr = TFTPK_A_TRANSFER_REASON, .type = FIELD_STRING,
 	  .name = "reason" },
+	{ .attr = TFTPK_A_TRANSFER_DIRECTION, .type = FIELD_WORD,
+	  .name = "direction", .words = direction_words },
 };
 
 static const struct field lookup_fields[] = {
@@ -330,6 +341,18 @@ static const struct field counters[] = {
 	{ .attr = TFTPK_A_STATS_ANSWERS_REMEMBERED, .type = FIELD_NUMBER,
 	  .name = "answers-remembered",
 	  .doc = "requests that an answer was remembered for" },
+	{ .attr = TFTPK_A_STATS_UPLOADS_STORED, .type = FIELD_NUMBER,
+	  .name = "uploads-stored",
+	  .doc = "uploads that were stored, and their clients told so" },
+	{ .attr = TFTPK_A_STATS_DATA_RECEIVED, .type = FIELD_NUMBER,
+	  .name = "data-received",
+	  .doc = "blocks of uploads that were taken, in order" },
+	{ .attr = TFTPK_A_STATS_DATA_IGNORED, .type = FIELD_NUMBER,
+	  .name = "data-ignored",
+	  .doc = "blocks of uploads that were not taken" },
+	{ .attr = TFTPK_A_STATS_ACKS_HELD, .type = FIELD_NUMBER,
+	  .name = "acks-held",
+	  .doc = "ACKs of uploads that waited for storage" },
 };
 
 static const struct field settings[] = {
@@ -459,6 +482,20 @@ static const struct field settings[] = {
 	  .doc = "questions at one time",
 	  .min = 1, .max = 65535, .preset = TFTPK_DEFAULT_MAX_PENDING,
 	  .unit = "requests" },
+	{ .attr = TFTPK_A_SETTINGS_UPLOADS, .type = FIELD_BOOLEAN,
+	  .name = "uploads",
+	  .doc = "write requests are questions to the agent",
+	  .min = 0, .max = 1, .preset = TFTPK_DEFAULT_UPLOADS },
+	{ .attr = TFTPK_A_SETTINGS_MAX_UNWRITTEN, .type = FIELD_NUMBER,
+	  .name = "max-unwritten",
+	  .doc = "memory of uploads' blocks that are not written yet",
+	  .min = 1, .max = 65536, .preset = TFTPK_DEFAULT_MAX_UNWRITTEN,
+	  .unit = "MiB" },
+	{ .attr = TFTPK_A_SETTINGS_STORE_TIMEOUT, .type = FIELD_NUMBER,
+	  .name = "store-timeout",
+	  .doc = "time that storing an upload may take",
+	  .min = 1, .max = 300, .preset = TFTPK_DEFAULT_STORE_TIMEOUT,
+	  .unit = "seconds" },
 };
 
 #endif /* SPEC_H */

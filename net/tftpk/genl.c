@@ -84,6 +84,11 @@ static const struct netlink_range_validation tftpk_a_settings_max_pending_range 
 	.max	= 65535ULL,
 };
 
+static const struct netlink_range_validation tftpk_a_settings_max_unwritten_range = {
+	.min	= 1ULL,
+	.max	= 65536ULL,
+};
+
 /* Common nested types */
 const struct nla_policy tftpk_network_nl_policy[TFTPK_A_NETWORK_PREFIX_LENGTH + 1] = {
 	[TFTPK_A_NETWORK_ADDRESS] = { .type = NLA_BINARY, },
@@ -135,7 +140,7 @@ static const struct nla_policy tftpk_listener_del_nl_policy[TFTPK_A_LISTENER_INT
 };
 
 /* TFTPK_CMD_SETTINGS_SET - do */
-static const struct nla_policy tftpk_settings_set_nl_policy[TFTPK_A_SETTINGS_MAX_PENDING + 1] = {
+static const struct nla_policy tftpk_settings_set_nl_policy[TFTPK_A_SETTINGS_STORE_TIMEOUT + 1] = {
 	[TFTPK_A_SETTINGS_ZEROCOPY] = NLA_POLICY_MAX(NLA_U8, 1),
 	[TFTPK_A_SETTINGS_GSO] = NLA_POLICY_MAX(NLA_U8, 1),
 	[TFTPK_A_SETTINGS_DETECT_CHANGES] = NLA_POLICY_MAX(NLA_U8, 1),
@@ -163,6 +168,9 @@ static const struct nla_policy tftpk_settings_set_nl_policy[TFTPK_A_SETTINGS_MAX
 	[TFTPK_A_SETTINGS_RESOLVE_TIMEOUT] = NLA_POLICY_RANGE(NLA_U32, 1, 30),
 	[TFTPK_A_SETTINGS_RESOLVE_POLICY] = NLA_POLICY_MAX(NLA_U32, 1),
 	[TFTPK_A_SETTINGS_MAX_PENDING] = NLA_POLICY_FULL_RANGE(NLA_U32, &tftpk_a_settings_max_pending_range),
+	[TFTPK_A_SETTINGS_UPLOADS] = NLA_POLICY_MAX(NLA_U8, 1),
+	[TFTPK_A_SETTINGS_MAX_UNWRITTEN] = NLA_POLICY_FULL_RANGE(NLA_U32, &tftpk_a_settings_max_unwritten_range),
+	[TFTPK_A_SETTINGS_STORE_TIMEOUT] = NLA_POLICY_RANGE(NLA_U32, 1, 300),
 };
 
 /* TFTPK_CMD_TRUST_ADD - do */
@@ -193,7 +201,7 @@ static const struct nla_policy tftpk_lookup_nl_policy[TFTPK_A_LOOKUP_NO_AGENT + 
 };
 
 /* TFTPK_CMD_RESOLVE_SET - do */
-static const struct nla_policy tftpk_resolve_set_nl_policy[TFTPK_A_ANSWER_SCOPE + 1] = {
+static const struct nla_policy tftpk_resolve_set_nl_policy[TFTPK_A_ANSWER_MAX_SIZE + 1] = {
 	[TFTPK_A_ANSWER_ID] = { .type = NLA_U32, },
 	[TFTPK_A_ANSWER_NAME] = { .type = NLA_NUL_STRING, .len = TFTPK_PATH_MAX, },
 	[TFTPK_A_ANSWER_FD] = { .type = NLA_U32, },
@@ -202,6 +210,8 @@ static const struct nla_policy tftpk_resolve_set_nl_policy[TFTPK_A_ANSWER_SCOPE 
 	[TFTPK_A_ANSWER_DEFAULT] = { .type = NLA_FLAG, },
 	[TFTPK_A_ANSWER_TIME_TO_LIVE] = NLA_POLICY_FULL_RANGE(NLA_U32, &tftpk_a_answer_time_to_live_range),
 	[TFTPK_A_ANSWER_SCOPE] = NLA_POLICY_MAX(NLA_U32, 1),
+	[TFTPK_A_ANSWER_WELCOME] = { .type = NLA_FLAG, },
+	[TFTPK_A_ANSWER_MAX_SIZE] = { .type = NLA_U64, },
 };
 
 /* Ops table for tftpk */
@@ -265,7 +275,7 @@ static const struct genl_split_ops tftpk_nl_ops[] = {
 		.cmd		= TFTPK_CMD_SETTINGS_SET,
 		.doit		= tftpk_nl_settings_set_doit,
 		.policy		= tftpk_settings_set_nl_policy,
-		.maxattr	= TFTPK_A_SETTINGS_MAX_PENDING,
+		.maxattr	= TFTPK_A_SETTINGS_STORE_TIMEOUT,
 		.flags		= GENL_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{
@@ -316,7 +326,7 @@ static const struct genl_split_ops tftpk_nl_ops[] = {
 		.cmd		= TFTPK_CMD_RESOLVE_SET,
 		.doit		= tftpk_nl_resolve_set_doit,
 		.policy		= tftpk_resolve_set_nl_policy,
-		.maxattr	= TFTPK_A_ANSWER_SCOPE,
+		.maxattr	= TFTPK_A_ANSWER_MAX_SIZE,
 		.flags		= GENL_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{

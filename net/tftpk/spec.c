@@ -42,4 +42,7 @@ const struct tftpk_setting tftpk_setting[__TFTPK_A_SETTINGS_MAX] = {
 	TFTPK_NUMBER(RESOLVE_TIMEOUT, resolve_timeout),
 	TFTPK_NUMBER(RESOLVE_POLICY, resolve_policy),
 	TFTPK_NUMBER(MAX_PENDING, max_pending),
+	TFTPK_SWITCH(UPLOADS, uploads),
+	TFTPK_NUMBER(MAX_UNWRITTEN, max_unwritten),
+	TFTPK_NUMBER(STORE_TIMEOUT, store_timeout),
 };

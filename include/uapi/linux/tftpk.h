@@ -39,6 +39,9 @@
 #define TFTPK_DEFAULT_RESOLVE_TIMEOUT	2
 #define TFTPK_DEFAULT_RESOLVE_POLICY	0
 #define TFTPK_DEFAULT_MAX_PENDING	1000
+#define TFTPK_DEFAULT_UPLOADS		0
+#define TFTPK_DEFAULT_MAX_UNWRITTEN	64
+#define TFTPK_DEFAULT_STORE_TIMEOUT	20
 
 /**
  * enum tftpk_state - What a transfer is waiting for.
@@ -46,11 +49,25 @@
  * @TFTPK_STATE_NEGOTIATING: An OACK or the first block was sent, nothing was
  *   acknowledged.
  * @TFTPK_STATE_SENDING: The client has acknowledged a packet of this transfer.
+ * @TFTPK_STATE_RECEIVING: The client writes, and has sent a block.
+ * @TFTPK_STATE_STORING: All that it wrote is here, and the agent stores it.
  */
 enum tftpk_state {
 	TFTPK_STATE_OPENING,
 	TFTPK_STATE_NEGOTIATING,
 	TFTPK_STATE_SENDING,
+	TFTPK_STATE_RECEIVING,
+	TFTPK_STATE_STORING,
+};
+
+/**
+ * enum tftpk_direction - Which way a file goes.
+ * @TFTPK_DIRECTION_READ: To the client.
+ * @TFTPK_DIRECTION_WRITE: From the client.
+ */
+enum tftpk_direction {
+	TFTPK_DIRECTION_READ,
+	TFTPK_DIRECTION_WRITE,
 };
 
 /**
@@ -76,6 +93,8 @@ enum tftpk_root_by {
  *   tells why.
  * @TFTPK_EVENT_TYPE_BOUNDED: A transfer is sent less than it could be; the
  *   reason tells why. Once a minute for each source.
+ * @TFTPK_EVENT_TYPE_RECEIVED: All that the client wrote is here. The agent
+ *   stores it now.
  */
 enum tftpk_event_type {
 	TFTPK_EVENT_TYPE_REQUEST,
@@ -84,11 +103,13 @@ enum tftpk_event_type {
 	TFTPK_EVENT_TYPE_END,
 	TFTPK_EVENT_TYPE_REFUSED,
 	TFTPK_EVENT_TYPE_BOUNDED,
+	TFTPK_EVENT_TYPE_RECEIVED,
 };
 
 /**
  * enum tftpk_outcome - How a transfer ended.
- * @TFTPK_OUTCOME_COMPLETED: The client has the whole file.
+ * @TFTPK_OUTCOME_COMPLETED: The client has the whole file, or its upload is
+ *   stored.
  * @TFTPK_OUTCOME_PROBED: The client only wanted the options' answer, as boot
  *   ROMs do.
  * @TFTPK_OUTCOME_ABORTED: The client began anew, or somebody forged its
@@ -100,6 +121,7 @@ enum tftpk_event_type {
  * @TFTPK_OUTCOME_KILLED: By command.
  * @TFTPK_OUTCOME_EVICTED: It gave way to newer requests.
  * @TFTPK_OUTCOME_DENIED: The agent refused it, or did not answer.
+ * @TFTPK_OUTCOME_UNWRITABLE: The file cannot be written.
  */
 enum tftpk_outcome {
 	TFTPK_OUTCOME_COMPLETED,
@@ -112,6 +134,7 @@ enum tftpk_outcome {
 	TFTPK_OUTCOME_KILLED,
 	TFTPK_OUTCOME_EVICTED,
 	TFTPK_OUTCOME_DENIED,
+	TFTPK_OUTCOME_UNWRITABLE,
 };
 
 /**
@@ -158,10 +181,10 @@ enum tftpk_resolve_policy {
 /**
  * enum tftpk_operation - What a question is about.
  * @TFTPK_OPERATION_READ: What a client is to get that reads.
- * @TFTPK_OPERATION_ACCEPT: Whether a client may write; not asked yet.
- * @TFTPK_OPERATION_OPEN: Where to put what it writes; not asked yet.
- * @TFTPK_OPERATION_COMMIT: Whether all that it wrote is welcome; not asked
- *   yet.
+ * @TFTPK_OPERATION_ACCEPT: Whether a client may write.
+ * @TFTPK_OPERATION_OPEN: Where to put what it writes. Its first block is here.
+ * @TFTPK_OPERATION_COMMIT: To store what it wrote. The file has all of it, and
+ *   the client is told once this is answered.
  */
 enum tftpk_operation {
 	TFTPK_OPERATION_READ,
@@ -282,6 +305,7 @@ enum {
 	TFTPK_A_TRANSFER_OUTCOME,
 	TFTPK_A_TRANSFER_ERROR_CODE,
 	TFTPK_A_TRANSFER_REASON,
+	TFTPK_A_TRANSFER_DIRECTION,
 
 	__TFTPK_A_TRANSFER_MAX,
 	TFTPK_A_TRANSFER_MAX = (__TFTPK_A_TRANSFER_MAX - 1)
@@ -325,6 +349,9 @@ enum {
 	TFTPK_A_QUESTION_WINDOW_SIZE,
 	TFTPK_A_QUESTION_TIMEOUT,
 	TFTPK_A_QUESTION_AGE,
+	TFTPK_A_QUESTION_PAD,
+	TFTPK_A_QUESTION_TRANSFER,
+	TFTPK_A_QUESTION_SIZE,
 
 	__TFTPK_A_QUESTION_MAX,
 	TFTPK_A_QUESTION_MAX = (__TFTPK_A_QUESTION_MAX - 1)
@@ -339,6 +366,8 @@ enum {
 	TFTPK_A_ANSWER_DEFAULT,
 	TFTPK_A_ANSWER_TIME_TO_LIVE,
 	TFTPK_A_ANSWER_SCOPE,
+	TFTPK_A_ANSWER_WELCOME,
+	TFTPK_A_ANSWER_MAX_SIZE,
 
 	__TFTPK_A_ANSWER_MAX,
 	TFTPK_A_ANSWER_MAX = (__TFTPK_A_ANSWER_MAX - 1)
@@ -379,6 +408,10 @@ enum {
 	TFTPK_A_STATS_QUESTIONS,
 	TFTPK_A_STATS_QUESTIONS_UNANSWERED,
 	TFTPK_A_STATS_ANSWERS_REMEMBERED,
+	TFTPK_A_STATS_UPLOADS_STORED,
+	TFTPK_A_STATS_DATA_RECEIVED,
+	TFTPK_A_STATS_DATA_IGNORED,
+	TFTPK_A_STATS_ACKS_HELD,
 
 	__TFTPK_A_STATS_MAX,
 	TFTPK_A_STATS_MAX = (__TFTPK_A_STATS_MAX - 1)
@@ -412,6 +445,9 @@ enum {
 	TFTPK_A_SETTINGS_RESOLVE_TIMEOUT,
 	TFTPK_A_SETTINGS_RESOLVE_POLICY,
 	TFTPK_A_SETTINGS_MAX_PENDING,
+	TFTPK_A_SETTINGS_UPLOADS,
+	TFTPK_A_SETTINGS_MAX_UNWRITTEN,
+	TFTPK_A_SETTINGS_STORE_TIMEOUT,
 
 	__TFTPK_A_SETTINGS_MAX,
 	TFTPK_A_SETTINGS_MAX = (__TFTPK_A_SETTINGS_MAX - 1)

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The receiving side of RFC 1350's lock step and RFC 7440's windows: which block a DATA
+ * packet has, whether to take it, and when to acknowledge.
+ *
+ * Blocks are counted from 1 in 64 bits and are 16-bit numbers on the wire only. All
+ * functions are pure, as those of window.h.
+ */
+#ifndef _TFTPK_RWINDOW_H
+#define _TFTPK_RWINDOW_H
+
+#include <linux/types.h>
+
+struct tftpk_rtt;
+
+/**
+ * struct tftpk_rwindow - what was received and acknowledged
+ * @taken: last block that was taken, all before it, too; 0 before the first
+ *	(TCP: RCV.NXT less one)
+ * @acked: last block that was acknowledged; 0 before the first
+ * @last: number of the final block, the only one below the block size; 0 until it
+ *	is here
+ * @acked_ns: when that was first acknowledged, or what stands for block 0 was sent
+ * @size: blocks that were granted
+ * @rollover: number on the wire of the block after 65535, 0 or 1
+ * @rollover_known: the client said so, or did it
+ * @gap: the loss of block @taken + 1 was reported
+ * @again: @acked was acknowledged more than once
+ * @backoff: how often in a row that was for the client's silence
+ */
+struct tftpk_rwindow {
+	u64 taken;
+	u64 acked;
+	u64 last;
+	u64 acked_ns;
+	u16 size;
+	u8 rollover;
+	bool rollover_known;
+	bool gap;
+	bool again;
+	u8 backoff;
+};
+
+/**
+ * enum tftpk_data - what a DATA packet means
+ * @TFTPK_DATA_STALE: taken before, beyond the window, or the loss was reported already;
+ *	nothing to do
+ * @TFTPK_DATA_REPEATED: taken and acknowledged before: acknowledge again
+ * @TFTPK_DATA_GAP: blocks before it are missing: acknowledge, which reports that
+ * @TFTPK_DATA_TAKEN: take it
+ * @TFTPK_DATA_WINDOW: take it, and acknowledge: it completes a window
+ * @TFTPK_DATA_LAST: take it; it is the final block
+ */
+enum tftpk_data {
+	TFTPK_DATA_STALE,
+	TFTPK_DATA_REPEATED,
+	TFTPK_DATA_GAP,
+	TFTPK_DATA_TAKEN,
+	TFTPK_DATA_WINDOW,
+	TFTPK_DATA_LAST,
+};
+
+void tftpk_rwindow_init(struct tftpk_rwindow *w, u16 windowsize, u8 rollover,
+			bool rollover_known, u64 now_ns);
+enum tftpk_data tftpk_rwindow_look(const struct tftpk_rwindow *w, u16 block,
+				   bool final);
+void tftpk_rwindow_take(struct tftpk_rwindow *w, struct tftpk_rtt *rtt,
+			u16 block, bool final, u64 now_ns);
+void tftpk_rwindow_note_acked(struct tftpk_rwindow *w, u64 now_ns);
+u16 tftpk_rwindow_wire(const struct tftpk_rwindow *w, u64 block);
+u32 tftpk_rwindow_wait(const struct tftpk_rwindow *w,
+		       const struct tftpk_rtt *rtt);
+
+#endif /* _TFTPK_RWINDOW_H */
