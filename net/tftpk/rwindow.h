@@ -5,6 +5,9 @@
  *
  * Blocks are counted from 1 in 64 bits and are 16-bit numbers on the wire only. All
  * functions are pure, as those of window.h.
+ *
+ * A repeated block is acknowledged in lock step, and at the end. Elsewhere, where some
+ * clients send a window twice for an ACK that repeats, only the timer repeats it.
  */
 #ifndef _TFTPK_RWINDOW_H
 #define _TFTPK_RWINDOW_H
@@ -20,13 +23,14 @@ struct tftpk_rtt;
  * @acked: last block that was acknowledged; 0 before the first
  * @last: number of the final block, the only one below the block size; 0 until it
  *	is here
- * @acked_ns: when that was first acknowledged, or what stands for block 0 was sent
+ * @acked_ns: when that was last acknowledged, or what stands for block 0 was sent
  * @size: blocks that were granted
  * @rollover: number on the wire of the block after 65535, 0 or 1
  * @rollover_known: the client said so, or did it
  * @gap: the loss of block @taken + 1 was reported
- * @again: @acked was acknowledged more than once
- * @backoff: how often in a row that was for the client's silence
+ * @timed: only the ACK at @acked_ns can have made the client send block @taken + 1, so
+ *	that gives a round trip
+ * @backoff: ACKs in a row that were for the client's silence
  */
 struct tftpk_rwindow {
 	u64 taken;
@@ -37,19 +41,20 @@ struct tftpk_rwindow {
 	u8 rollover;
 	bool rollover_known;
 	bool gap;
-	bool again;
+	bool timed;
 	u8 backoff;
 };
 
 /**
  * enum tftpk_data - what a DATA packet means
  * @TFTPK_DATA_STALE: taken before, beyond the window, or the loss was reported already;
- *	nothing to do
+ *	nothing to do, and nothing that ends the client's silence
  * @TFTPK_DATA_REPEATED: taken and acknowledged before: acknowledge again
- * @TFTPK_DATA_GAP: blocks before it are missing: acknowledge, which reports that
- * @TFTPK_DATA_TAKEN: take it
- * @TFTPK_DATA_WINDOW: take it, and acknowledge: it completes a window
- * @TFTPK_DATA_LAST: take it; it is the final block
+ * @TFTPK_DATA_GAP: blocks before it are missing: tftpk_rwindow_note_gap(), and
+ *	acknowledge, which reports that
+ * @TFTPK_DATA_TAKEN: tftpk_rwindow_take()
+ * @TFTPK_DATA_WINDOW: the same, and acknowledge: it completes a window
+ * @TFTPK_DATA_LAST: the same as for TAKEN; it is the final block
  */
 enum tftpk_data {
 	TFTPK_DATA_STALE,
@@ -62,13 +67,16 @@ enum tftpk_data {
 
 void tftpk_rwindow_init(struct tftpk_rwindow *w, u16 windowsize, u8 rollover,
 			bool rollover_known, u64 now_ns);
-enum tftpk_data tftpk_rwindow_look(const struct tftpk_rwindow *w, u16 block,
-				   bool final);
+enum tftpk_data tftpk_rwindow_look(const struct tftpk_rwindow *w,
+				   const struct tftpk_rtt *rtt, u16 block,
+				   bool final, u64 now_ns);
 void tftpk_rwindow_take(struct tftpk_rwindow *w, struct tftpk_rtt *rtt,
 			u16 block, bool final, u64 now_ns);
+void tftpk_rwindow_note_gap(struct tftpk_rwindow *w, u16 block);
 void tftpk_rwindow_note_acked(struct tftpk_rwindow *w, u64 now_ns);
 u16 tftpk_rwindow_wire(const struct tftpk_rwindow *w, u64 block);
 u32 tftpk_rwindow_wait(const struct tftpk_rwindow *w,
 		       const struct tftpk_rtt *rtt);
+void tftpk_rwindow_timeout(struct tftpk_rwindow *w);
 
 #endif /* _TFTPK_RWINDOW_H */

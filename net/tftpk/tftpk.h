@@ -24,6 +24,7 @@
  *   export.c    folders that are served
  *   storage.c   waiting for storage
  *   window.c    pure: what an ACK means, what to send next, how long to wait
+ *   rwindow.c   pure: what a DATA packet means, when to acknowledge
  *   proto.c     pure: packets to structures and back
  *   netascii.c  pure: text as netascii
  *   stats.c     counters

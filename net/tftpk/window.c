@@ -33,31 +33,53 @@ void tftpk_window_init(struct tftpk_window *w, u64 bytes, u32 blksize,
 }
 
 /**
- * tftpk_window_wire() - a block's number in its packet
- * @w: window
+ * tftpk_wire() - a block's number in its packet
+ * @rollover: number of the block after 65535, 0 or 1
  * @block: number of the block; 0 for the OACK
  */
-u16 tftpk_window_wire(const struct tftpk_window *w, u64 block)
+u16 tftpk_wire(u8 rollover, u64 block)
 {
 	u64 past;
 
-	if (!w->rollover || block <= 65535)
+	if (!rollover || block <= 65535)
 		return block;
 	/* The numbers are 1 to 65,535 in turn. */
 	div64_u64_rem(block - 1, 65535, &past);
 	return past + 1;
 }
 
+/**
+ * tftpk_wire_ahead() - how far a number in a packet lies ahead of a block, in numbers
+ * @rollover: number of the block after 65535, 0 or 1
+ * @from: number of that block
+ * @block: number in the packet
+ *
+ * Half the numbers lie ahead, the others behind.
+ */
+u32 tftpk_wire_ahead(u8 rollover, u64 from, u16 block)
+{
+	u16 wire = tftpk_wire(rollover, from);
+
+	if (!rollover || block >= wire)
+		return (u16)(block - wire);
+	/* No block has the number 0. */
+	return block ? block + 65535 - wire : U16_MAX;
+}
+
+/**
+ * tftpk_window_wire() - a block's number in its packet
+ * @w: window
+ * @block: number of the block; 0 for the OACK
+ */
+u16 tftpk_window_wire(const struct tftpk_window *w, u64 block)
+{
+	return tftpk_wire(w->rollover, block);
+}
+
 /* How far @block lies ahead of the last acknowledged one, in numbers. */
 static u32 tftpk_window_ahead(const struct tftpk_window *w, u16 block)
 {
-	u16 acked = tftpk_window_wire(w, w->acked);
-
-	/* Half the numbers lie ahead, the others behind. */
-	if (!w->rollover || block >= acked)
-		return (u16)(block - acked);
-	/* No block has the number 0. */
-	return block ? block + 65535 - acked : U16_MAX;
+	return tftpk_wire_ahead(w->rollover, w->acked, block);
 }
 
 /**
@@ -115,11 +137,18 @@ static u32 tftpk_rtt_latest_padded(const struct tftpk_rtt *rtt)
 	return rtt->latest + rtt->latest / 4;
 }
 
-/* When a tail-loss probe of a steady client is due. Only silence reports the loss of a
- * flight's last block or of its ACK, so it waits for two round trips, and longer in
- * lock step, where clients write to a disk before each ACK.
+/**
+ * tftpk_rtt_due() - how long silence of a steady client means nothing
+ * @rtt: estimate, of at least one sample
+ * @inflight: how many blocks the client may have on their way
+ *
+ * Only silence reports the loss of a flight's last block or of its ACK, so it waits
+ * for two round trips, and longer in lock step, where clients write to a disk before
+ * each ACK.
+ *
+ * Return: microseconds.
  */
-static u32 tftpk_rtt_due(const struct tftpk_rtt *rtt, u32 inflight)
+u32 tftpk_rtt_due(const struct tftpk_rtt *rtt, u32 inflight)
 {
 	return max3(2 * rtt->srtt + rtt->rttvar, tftpk_rtt_latest_padded(rtt),
 		    inflight > 1 ? TFTPK_PROBE_MIN : TFTPK_PROBE_LONE);

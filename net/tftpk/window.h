@@ -132,6 +132,9 @@ enum tftpk_recovery {
 	TFTPK_RECOVERY_TIMEOUT,
 };
 
+u16 tftpk_wire(u8 rollover, u64 block);
+u32 tftpk_wire_ahead(u8 rollover, u64 from, u16 block);
+
 void tftpk_window_init(struct tftpk_window *w, u64 bytes, u32 blksize,
 		       u16 windowsize, u8 rollover);
 enum tftpk_ack tftpk_window_ack(struct tftpk_window *w, struct tftpk_rtt *rtt,
@@ -151,6 +154,7 @@ void tftpk_window_probe(struct tftpk_window *w, struct tftpk_rtt *rtt,
 void tftpk_window_timeout(struct tftpk_window *w, struct tftpk_rtt *rtt);
 
 void tftpk_rtt_sample(struct tftpk_rtt *rtt, u32 us);
+u32 tftpk_rtt_due(const struct tftpk_rtt *rtt, u32 inflight);
 
 /** tftpk_window_inflight() - blocks sent and not acknowledged */
 static inline u32 tftpk_window_inflight(const struct tftpk_window *w)
