@@ -21,8 +21,10 @@ int tftpk_nl_resolve_attach_doit(struct sk_buff *skb, struct genl_info *info)
 		NL_SET_ERR_MSG(info->extack, "another agent answers already");
 		err = -EBUSY;
 	} else {
-		if (!tn->agent)
+		if (!tn->agent) {
 			tftpk_memory_flush(tn);
+			WRITE_ONCE(tn->attached, tn->attached + 1);
+		}
 		WRITE_ONCE(tn->agent, info->snd_portid);
 		tftpk_questions_retell(tn);
 	}
@@ -84,7 +86,7 @@ static int tftpk_put_question(struct sk_buff *skb, struct net *net,
 
 	return nla_put_u32(skb, TFTPK_A_QUESTION_ID, question->id) ||
 	       nla_put_u32(skb, TFTPK_A_QUESTION_OPERATION,
-			   TFTPK_OPERATION_READ) ||
+			   question->operation) ||
 	       nla_put_string(skb, TFTPK_A_QUESTION_NAME, req->name) ||
 	       nla_put_u32(skb, TFTPK_A_QUESTION_MODE, mode) ||
 	       (client && tftpk_put_address(skb, TFTPK_A_QUESTION_CLIENT_ADDRESS,
@@ -109,7 +111,13 @@ static int tftpk_put_question(struct sk_buff *skb, struct net *net,
 		 tftpk_has_option(req, TFTPK_OPT_UTIMEOUT)) &&
 		nla_put_u32(skb, TFTPK_A_QUESTION_TIMEOUT, req->utimeout)) ||
 	       nla_put_u32(skb, TFTPK_A_QUESTION_AGE,
-			   jiffies_to_msecs(jiffies - question->asked));
+			   jiffies_to_msecs(jiffies - question->asked)) ||
+	       (question->transfer &&
+		nla_put_u32(skb, TFTPK_A_QUESTION_TRANSFER,
+			    question->transfer)) ||
+	       (question->size != TFTPK_SIZE_UNKNOWN &&
+		nla_put_u64_64bit(skb, TFTPK_A_QUESTION_SIZE, question->size,
+				  TFTPK_A_QUESTION_PAD));
 }
 
 /* cb->args[0] is the last id that was told. */
@@ -145,7 +153,7 @@ int tftpk_nl_resolve_get_dumpit(struct sk_buff *skb,
 	return skb->len ?: err;
 }
 
-static struct tftpk_answer *tftpk_get_file(struct genl_info *info)
+static struct tftpk_answer *tftpk_get_file(struct genl_info *info, bool writing)
 {
 	struct tftpk_answer *answer = tftpk_answer_new(TFTPK_ANSWER_FILE, "");
 	int err;
@@ -153,10 +161,14 @@ static struct tftpk_answer *tftpk_get_file(struct genl_info *info)
 	if (!answer)
 		return NULL;
 	err = tftpk_answer_set_file(answer,
-				    nla_get_u32(info->attrs[TFTPK_A_ANSWER_FD]));
+				    nla_get_u32(info->attrs[TFTPK_A_ANSWER_FD]),
+				    writing);
 	if (!err)
 		return answer;
-	if (err == -EBADF)
+	if (err == -EBADF && writing)
+		NL_SET_ERR_MSG(info->extack,
+			       "not a descriptor that is open for writing, without O_APPEND, O_DIRECT or O_PATH");
+	else if (err == -EBADF)
 		NL_SET_ERR_MSG(info->extack,
 			       "not a descriptor that is open for reading, without O_DIRECT or O_PATH");
 	else
@@ -178,20 +190,67 @@ static struct tftpk_answer *tftpk_get_error(struct genl_info *info)
 	return answer;
 }
 
+static struct tftpk_answer *tftpk_get_welcome(struct genl_info *info)
+{
+	const struct nlattr *max_size = info->attrs[TFTPK_A_ANSWER_MAX_SIZE];
+	struct tftpk_answer *answer;
+
+	answer = tftpk_answer_new(TFTPK_ANSWER_WELCOME, "");
+	if (answer)
+		answer->max_size = max_size ? nla_get_u64(max_size) : U64_MAX;
+	return answer;
+}
+
+/* Which attributes say what, and the operations that they answer. */
+static const struct {
+	u8 attr;
+	u8 operations;
+} tftpk_answers[] = {
+	{ TFTPK_A_ANSWER_NAME, BIT(TFTPK_OPERATION_READ) },
+	{ TFTPK_A_ANSWER_FD, BIT(TFTPK_OPERATION_READ) |
+			     BIT(TFTPK_OPERATION_OPEN) },
+	{ TFTPK_A_ANSWER_ERROR_CODE, 0xff },
+	{ TFTPK_A_ANSWER_DEFAULT, BIT(TFTPK_OPERATION_READ) |
+				  BIT(TFTPK_OPERATION_ACCEPT) },
+	{ TFTPK_A_ANSWER_WELCOME, BIT(TFTPK_OPERATION_ACCEPT) |
+				  BIT(TFTPK_OPERATION_COMMIT) },
+};
+
+/* Is it one answer, and one to that question? */
+static int tftpk_check_answer(struct genl_info *info,
+			      enum tftpk_operation operation)
+{
+	bool fits = true;
+	int i, n = 0;
+
+	for (i = 0; i < ARRAY_SIZE(tftpk_answers); i++) {
+		if (!info->attrs[tftpk_answers[i].attr])
+			continue;
+		n++;
+		fits &= !!(tftpk_answers[i].operations & BIT(operation));
+	}
+	if (n != 1)
+		NL_SET_ERR_MSG(info->extack,
+			       "an answer is either a name, a descriptor, an error code, the default or a welcome");
+	else if (!fits)
+		NL_SET_ERR_MSG(info->extack,
+			       "that answers questions about something else");
+	return n == 1 && fits ? 0 : -EINVAL;
+}
+
 /* What the agent says; NULL for want of memory. */
-static struct tftpk_answer *tftpk_get_answer(struct genl_info *info)
+static struct tftpk_answer *tftpk_get_answer(struct genl_info *info,
+					     enum tftpk_operation operation)
 {
 	struct nlattr **attrs = info->attrs;
+	int err = tftpk_check_answer(info, operation);
 
-	if (!!attrs[TFTPK_A_ANSWER_NAME] + !!attrs[TFTPK_A_ANSWER_FD] +
-	    !!attrs[TFTPK_A_ANSWER_ERROR_CODE] +
-	    !!attrs[TFTPK_A_ANSWER_DEFAULT] != 1) {
-		NL_SET_ERR_MSG(info->extack,
-			       "an answer is either a name, a descriptor, an error code or the default");
-		return ERR_PTR(-EINVAL);
-	}
+	if (err)
+		return ERR_PTR(err);
+	if (attrs[TFTPK_A_ANSWER_WELCOME])
+		return tftpk_get_welcome(info);
 	if (attrs[TFTPK_A_ANSWER_FD])
-		return tftpk_get_file(info);
+		return tftpk_get_file(info, operation == TFTPK_OPERATION_OPEN);
 	if (attrs[TFTPK_A_ANSWER_ERROR_CODE])
 		return tftpk_get_error(info);
 	if (attrs[TFTPK_A_ANSWER_NAME])
@@ -205,11 +264,12 @@ int tftpk_nl_resolve_set_doit(struct sk_buff *skb, struct genl_info *info)
 	struct tftpk_net *tn = tftpk_net(genl_info_net(info));
 	enum tftpk_scope scope = TFTPK_SCOPE_CLIENT;
 	struct tftpk_answer *answer;
-	u32 ttl = 0;
-	int err;
+	int operation, err;
+	u32 id, ttl = 0;
 
 	if (GENL_REQ_ATTR_CHECK(info, TFTPK_A_ANSWER_ID))
 		return -EINVAL;
+	id = nla_get_u32(info->attrs[TFTPK_A_ANSWER_ID]);
 	if (info->snd_portid != READ_ONCE(tn->agent)) {
 		NL_SET_ERR_MSG(info->extack, "this socket is not the agent's");
 		return -EPERM;
@@ -218,11 +278,13 @@ int tftpk_nl_resolve_set_doit(struct sk_buff *skb, struct genl_info *info)
 		ttl = nla_get_u32(info->attrs[TFTPK_A_ANSWER_TIME_TO_LIVE]);
 	if (info->attrs[TFTPK_A_ANSWER_SCOPE])
 		scope = nla_get_u32(info->attrs[TFTPK_A_ANSWER_SCOPE]);
-	answer = tftpk_get_answer(info);
+	operation = tftpk_question_operation(tn, id);
+	if (operation < 0)
+		return operation;
+	answer = tftpk_get_answer(info, operation);
 	if (IS_ERR_OR_NULL(answer))
 		return answer ? PTR_ERR(answer) : -ENOMEM;
-	err = tftpk_resolve_set(tn, nla_get_u32(info->attrs[TFTPK_A_ANSWER_ID]),
-				answer, ttl, scope);
+	err = tftpk_resolve_set(tn, id, answer, ttl, scope);
 	tftpk_answer_put(answer);
 	return err;
 }

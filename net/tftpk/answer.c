@@ -78,10 +78,13 @@ void tftpk_answer_put(struct tftpk_answer *answer)
 	kfree_rcu(answer, rcu);
 }
 
-/* May it be sent? Its flags may change, by fcntl(). */
-static int tftpk_answer_check(const struct file *file)
+/* May it be sent, or written? Its flags may change, by fcntl(). */
+static int tftpk_answer_check(const struct file *file, bool writing)
 {
-	if (!(file->f_mode & FMODE_READ) || (file->f_flags & O_DIRECT))
+	fmode_t mode = writing ? FMODE_WRITE | FMODE_CAN_WRITE : FMODE_READ;
+	unsigned int flags = writing ? O_DIRECT | O_APPEND : O_DIRECT;
+
+	if ((file->f_mode & mode) != mode || file->f_flags & flags)
 		return -EBADF;
 	if (!S_ISREG(file_inode(file)->i_mode))
 		return -EACCES;
@@ -95,18 +98,20 @@ static int tftpk_answer_check(const struct file *file)
  * tftpk_answer_set_file() - let an answer be a file
  * @answer: of that kind, without a file
  * @fd: descriptor of the calling process
+ * @writing: it is to be written
  *
- * Context: process. Return: 0; -EBADF if it is not open for reading, or with O_DIRECT or
- * O_PATH; -EACCES if it is no regular file, or not a real one.
+ * Context: process. Return: 0; -EBADF if it is not open for that, or with O_DIRECT,
+ * O_PATH or, to write, O_APPEND; -EACCES if it is no regular file, or not a real one.
  */
-int tftpk_answer_set_file(struct tftpk_answer *answer, unsigned int fd)
+int tftpk_answer_set_file(struct tftpk_answer *answer, unsigned int fd,
+			  bool writing)
 {
 	struct file *file = fget(fd);
 	int err;
 
 	if (!file)
 		return -EBADF;
-	err = tftpk_answer_check(file);
+	err = tftpk_answer_check(file, writing);
 	if (err)
 		fput(file);
 	else
@@ -126,7 +131,7 @@ int tftpk_answer_set_file(struct tftpk_answer *answer, unsigned int fd)
 struct file *tftpk_answer_open(const struct tftpk_answer *answer)
 {
 	const struct cred *cred = answer->file->f_cred, *old;
-	int err = tftpk_answer_check(answer->file);
+	int err = tftpk_answer_check(answer->file, false);
 	struct file *file;
 
 	if (err)
@@ -135,6 +140,21 @@ struct file *tftpk_answer_open(const struct tftpk_answer *answer)
 	file = tftpk_open_path(&answer->file->f_path, cred);
 	revert_creds(old);
 	return file;
+}
+
+/**
+ * tftpk_answer_sink() - the file of an answer, to write to
+ * @answer: of that kind
+ *
+ * The agent's own: one without a name cannot be opened anew.
+ *
+ * Context: process. Return: the file, with a reference, or an error pointer.
+ */
+struct file *tftpk_answer_sink(const struct tftpk_answer *answer)
+{
+	int err = tftpk_answer_check(answer->file, true);
+
+	return err ? ERR_PTR(err) : get_file(answer->file);
 }
 
 /* ---- memory ---- */

@@ -17,6 +17,7 @@ enum tftpk_answer_kind {
 	TFTPK_ANSWER_NAME,	/* another name */
 	TFTPK_ANSWER_FILE,
 	TFTPK_ANSWER_ERROR,
+	TFTPK_ANSWER_WELCOME,	/* what is to be written, or was */
 };
 
 /**
@@ -26,6 +27,7 @@ enum tftpk_answer_kind {
  * @kind: enum tftpk_answer_kind
  * @code: enum tftpk_error
  * @pinned: pages of tftpk_net.pinned that @file counts for while it is remembered
+ * @max_size: bytes that are welcome
  * @file: the agent's
  * @text: name, or text of the ERROR
  */
@@ -35,6 +37,7 @@ struct tftpk_answer {
 	u8 kind;
 	u16 code;
 	u32 pinned;
+	u64 max_size;
 	struct file *file;
 	char text[];
 };
@@ -61,8 +64,10 @@ struct tftpk_answer *tftpk_answer_new(enum tftpk_answer_kind kind,
 				      const char *text);
 struct tftpk_answer *tftpk_answer_get(struct tftpk_answer *answer);
 void tftpk_answer_put(struct tftpk_answer *answer);
-int tftpk_answer_set_file(struct tftpk_answer *answer, unsigned int fd);
+int tftpk_answer_set_file(struct tftpk_answer *answer, unsigned int fd,
+			  bool writing);
 struct file *tftpk_answer_open(const struct tftpk_answer *answer);
+struct file *tftpk_answer_sink(const struct tftpk_answer *answer);
 
 int tftpk_memory_init(struct tftpk_net *tn);
 void tftpk_memory_close(struct tftpk_net *tn);

@@ -247,7 +247,26 @@ void tftpk_client_forget(struct tftpk_transfer *t)
 	rcu_read_unlock();
 }
 
-/* ---- transfers whose client has not acknowledged a block ---- */
+/**
+ * tftpk_client_count() - how many transfers the client of one has
+ * @t: transfer, locked, that tftpk_client_del() was not called for
+ */
+u32 tftpk_client_count(struct tftpk_transfer *t)
+{
+	struct tftpk_net *tn = t->tn;
+	u32 n;
+
+	lockdep_assert_held(&t->lock);
+
+	rcu_read_lock();
+	spin_lock(&tn->clients_lock);
+	n = tftpk_client_first(t)->n;
+	spin_unlock(&tn->clients_lock);
+	rcu_read_unlock();
+	return n;
+}
+
+/* ---- transfers whose client is not validated ---- */
 
 /**
  * tftpk_unvalidated_del() - take a transfer off the unvalidated list

@@ -53,6 +53,14 @@ static int tftpk_put_client(struct sk_buff *skb, const struct tftpk_key *key)
 	return 0;
 }
 
+/* Once all is here, it is known. */
+static u64 tftpk_sink_size(const struct tftpk_transfer *t)
+{
+	const struct tftpk_sink *sink = &t->source.sink;
+
+	return sink->window.last ? sink->received : sink->size;
+}
+
 /**
  * tftpk_put_transfer() - put what dumps and events tell of a transfer
  * @skb: message
@@ -65,6 +73,8 @@ static int tftpk_put_client(struct sk_buff *skb, const struct tftpk_key *key)
  */
 int tftpk_put_transfer(struct sk_buff *skb, const struct tftpk_transfer *t)
 {
+	u64 size = t->writing ? tftpk_sink_size(t) : t->source.size;
+
 	lockdep_assert_held(&t->lock);
 
 	if (nla_put_u32(skb, TFTPK_A_TRANSFER_ID, t->id) ||
@@ -72,15 +82,20 @@ int tftpk_put_transfer(struct sk_buff *skb, const struct tftpk_transfer *t)
 	    nla_put_u32(skb, TFTPK_A_TRANSFER_AGE,
 			jiffies_to_msecs(jiffies - t->started)))
 		return -EMSGSIZE;
+	if (t->writing && nla_put_u32(skb, TFTPK_A_TRANSFER_DIRECTION,
+				      TFTPK_DIRECTION_WRITE))
+		return -EMSGSIZE;
 	if (t->phase == TFTPK_PHASE_OPENING)
 		return 0;
-	if (nla_put_u64_64bit(skb, TFTPK_A_TRANSFER_SIZE, t->source.size,
-			      TFTPK_A_TRANSFER_PAD) ||
+	if ((size != TFTPK_SIZE_UNKNOWN &&
+	     nla_put_u64_64bit(skb, TFTPK_A_TRANSFER_SIZE, size,
+			       TFTPK_A_TRANSFER_PAD)) ||
 	    nla_put_u64_64bit(skb, TFTPK_A_TRANSFER_ACKNOWLEDGED,
 			      tftpk_transfer_acked_bytes(t),
 			      TFTPK_A_TRANSFER_PAD) ||
 	    nla_put_u32(skb, TFTPK_A_TRANSFER_BLOCK_SIZE, t->blksize) ||
-	    nla_put_u32(skb, TFTPK_A_TRANSFER_WINDOW_SIZE, t->window.size) ||
+	    nla_put_u32(skb, TFTPK_A_TRANSFER_WINDOW_SIZE,
+			t->options.windowsize) ||
 	    nla_put_u32(skb, TFTPK_A_TRANSFER_TIMEOUT,
 			t->utimeout / USEC_PER_SEC) ||
 	    nla_put_u32(skb, TFTPK_A_TRANSFER_RTT, t->peer.rtt.srtt) ||
@@ -222,7 +237,7 @@ void tftpk_event_transfer(struct tftpk_transfer *t, enum tftpk_event_type type)
 
 	spin_lock_bh(&t->lock);
 	err = tftpk_put_transfer(skb, t) ?: tftpk_put_reason(skb, t, type);
-	opened = t->phase != TFTPK_PHASE_OPENING;
+	opened = !t->writing && t->phase != TFTPK_PHASE_OPENING;
 	spin_unlock_bh(&t->lock);
 	if (!err && t->request_skb)
 		err = nla_put_string(skb, TFTPK_A_TRANSFER_NAME,

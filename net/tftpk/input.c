@@ -14,6 +14,7 @@
 #include <net/udp.h>
 #include <net/udp_tunnel.h>
 
+#include "resolve.h"
 #include "transfer.h"
 
 static void tftpk_key_fill(struct tftpk_key *key, const struct tftpk_port *port,
@@ -113,15 +114,26 @@ static const char *tftpk_input_bad_mode(enum tftpk_mode mode)
 	return "no mode";
 }
 
+/* Who lets nobody write needs no agent for it. */
+static bool tftpk_input_takes_uploads(const struct tftpk_net *tn)
+{
+	return READ_ONCE(tn->settings.uploads) && READ_ONCE(tn->agent);
+}
+
 /* RRQ or WRQ; consumes @skb. */
 static void tftpk_input_request(struct tftpk_key *key, struct sk_buff *skb,
 				u16 op)
 {
 	struct tftpk_net *tn = key->port->listener->tn;
-	int iif = tftpk_route_iif(key, skb);
+	struct tftpk_arrival arrival = {
+		.iif	= tftpk_route_iif(key, skb),
+		.writes	= op == TFTPK_OP_WRQ,
+		.size	= TFTPK_SIZE_UNKNOWN,
+	};
+	int iif = arrival.iif;
 	struct tftpk_request req;
 	const char *bad_mode;
-	u32 len, hash;
+	u32 len;
 
 	len = skb->len - sizeof(struct udphdr);
 	if (!key->port->requests || len > TFTPK_REQUEST_MAX ||
@@ -139,13 +151,13 @@ static void tftpk_input_request(struct tftpk_key *key, struct sk_buff *skb,
 
 	bad_mode = tftpk_input_bad_mode(req.mode);
 	if (bad_mode)
-		tftpk_input_refuse(key, req.name, op == TFTPK_OP_WRQ ?
+		tftpk_input_refuse(key, req.name, arrival.writes ?
 				   TFTPK_A_STATS_WRITES_REFUSED :
 				   TFTPK_A_STATS_REQUESTS_REFUSED,
 				   TFTPK_ERR_OPERATION, bad_mode, iif);
-	else if (op == TFTPK_OP_WRQ)
+	else if (arrival.writes && !tftpk_input_takes_uploads(tn))
 		tftpk_input_refuse(key, req.name, TFTPK_A_STATS_WRITES_REFUSED,
-				   TFTPK_ERR_ACCESS, "read-only server", iif);
+				   TFTPK_ERR_ACCESS, TFTPK_READ_ONLY, iif);
 	else if (req.malformed && READ_ONCE(tn->settings.strict_options))
 		tftpk_input_refuse(key, req.name, TFTPK_A_STATS_REQUESTS_REFUSED,
 				   TFTPK_ERR_OPTION, "bad option value", iif);
@@ -155,14 +167,12 @@ static void tftpk_input_request(struct tftpk_key *key, struct sk_buff *skb,
 	return;
 
 accept:
-	hash = jhash(skb->data, len, 0);
-	/* The skb waits for the work: it must hold nothing of the stack's. */
-	skb_orphan(skb);
-	skb_dst_drop(skb);
-	skb_ext_reset(skb);
-	skb->dev = NULL;
+	arrival.hash = jhash(skb->data, len, 0);
+	if (arrival.writes)
+		tftpk_parse_tsize(skb->data + 2, len - 2, &arrival.size);
+	tftpk_keep_skb(skb);
 	*TFTPK_REQUEST(skb) = req;
-	tftpk_request_rrq(key, skb, hash, iif);
+	tftpk_request(key, skb, &arrival);
 	return;
 
 malformed:
@@ -204,6 +214,9 @@ static int tftpk_input(struct sock *sk, struct sk_buff *skb)
 	case TFTPK_OP_ERROR:
 		tftpk_transfer_abort(&key, ntohs(packet[1]));
 		break;
+	case TFTPK_OP_DATA:
+		tftpk_recv_data(&key, ntohs(packet[1]), skb);
+		return 0;
 	case TFTPK_OP_RRQ:
 	case TFTPK_OP_WRQ:
 		tftpk_input_request(&key, skb, op);

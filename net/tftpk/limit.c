@@ -20,7 +20,7 @@
 #define TFTPK_SOURCE_SETS	1024
 #define TFTPK_SOURCE_WAYS	4
 #define TFTPK_RECENT_SETS	1024
-#define TFTPK_RECENT_WAYS	8	/* of a cache line */
+#define TFTPK_RECENT_WAYS	8
 #define TFTPK_RECENT_MS		10000
 #define TFTPK_ANSWERS		128	/* at once, and in a second */
 #define TFTPK_GUESS_MS		10000	/* after a wrong guess of a TID */
@@ -59,10 +59,13 @@ struct tftpk_rate {
  * struct tftpk_recent - a transfer that has just ended
  * @tag: hash of its key
  * @ended: jiffies when it did
+ * @stored: of an upload that was stored, the number of its last block and TFTPK_STORED,
+ *	else 0
  */
 struct tftpk_recent {
 	u32 tag;
 	u32 ended;
+	u32 stored;
 };
 
 /**
@@ -484,10 +487,12 @@ static u32 tftpk_recent_tag(const struct tftpk_limit *limit,
  * tftpk_limit_note_ended() - note that a transfer ended; late packets may follow
  * @tn: namespace's server
  * @key: client and transfer identifier
+ * @stored: see struct tftpk_recent
  *
  * Context: any.
  */
-void tftpk_limit_note_ended(struct tftpk_net *tn, const struct tftpk_key *key)
+void tftpk_limit_note_ended(struct tftpk_net *tn, const struct tftpk_key *key,
+			    u32 stored)
 {
 	u32 tag = tftpk_recent_tag(tn->limit, key);
 	struct tftpk_recent *set = tftpk_recent_set(tn->limit, tag), *r = set;
@@ -497,6 +502,7 @@ void tftpk_limit_note_ended(struct tftpk_net *tn, const struct tftpk_key *key)
 		if (tftpk_recent_age(&set[i]) > tftpk_recent_age(r))
 			r = &set[i];
 	WRITE_ONCE(r->ended, jiffies);
+	WRITE_ONCE(r->stored, stored);
 	WRITE_ONCE(r->tag, tag);
 }
 
@@ -504,18 +510,23 @@ void tftpk_limit_note_ended(struct tftpk_net *tn, const struct tftpk_key *key)
  * tftpk_limit_recently_ended() - is a packet of a transfer that has just ended?
  * @tn: namespace's server
  * @key: client and transfer identifier
+ * @stored: takes what tftpk_limit_note_ended() was told
  *
  * Context: any.
  */
-bool tftpk_limit_recently_ended(struct tftpk_net *tn, const struct tftpk_key *key)
+bool tftpk_limit_recently_ended(struct tftpk_net *tn, const struct tftpk_key *key,
+				u32 *stored)
 {
 	u32 tag = tftpk_recent_tag(tn->limit, key);
 	struct tftpk_recent *set = tftpk_recent_set(tn->limit, tag);
 	int i;
 
-	for (i = 0; i < TFTPK_RECENT_WAYS; i++)
-		if (READ_ONCE(set[i].tag) == tag &&
-		    tftpk_recent_age(&set[i]) < msecs_to_jiffies(TFTPK_RECENT_MS))
-			return true;
+	for (i = 0; i < TFTPK_RECENT_WAYS; i++) {
+		if (READ_ONCE(set[i].tag) != tag ||
+		    tftpk_recent_age(&set[i]) >= msecs_to_jiffies(TFTPK_RECENT_MS))
+			continue;
+		*stored = READ_ONCE(set[i].stored);
+		return true;
+	}
 	return false;
 }

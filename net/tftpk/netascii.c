@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Encoding of netascii (RFC 764).
+ * Encoding and decoding of netascii (RFC 764).
  */
 #include "netascii.h"
 
@@ -55,4 +55,50 @@ u32 tftpk_netascii_encode(struct tftpk_netascii *at, const u8 *text, u32 len,
 		buf[n++] = c;
 	}
 	return n;
+}
+
+/**
+ * tftpk_netascii_decode() - decode a piece of an encoded stream
+ * @cr: the stream so far ended with a CR, which is not written yet; false at first
+ * @wire: the encoded bytes
+ * @len: how many of them there are
+ * @text: takes the decoded bytes, as many as @len and one; not @wire
+ *
+ * A CR that neither LF nor NUL follows stays what it is: clients that do not convert
+ * send such.
+ *
+ * Return: bytes written.
+ */
+u32 tftpk_netascii_decode(bool *cr, const u8 *wire, u32 len, u8 *text)
+{
+	const u8 *end = wire + len;
+	u32 n = 0;
+
+	while (wire < end) {
+		u8 c = *wire++;
+
+		if (*cr && c != '\n')
+			text[n++] = '\r';
+		/* The NUL says only that no LF follows. */
+		if (c != '\r' && !(*cr && !c))
+			text[n++] = c;
+		*cr = c == '\r';
+	}
+	return n;
+}
+
+/**
+ * tftpk_netascii_decode_end() - the encoded stream is over
+ * @cr: as above; false then
+ * @text: takes up to one byte
+ *
+ * Return: bytes written.
+ */
+u32 tftpk_netascii_decode_end(bool *cr, u8 *text)
+{
+	if (!*cr)
+		return 0;
+	*cr = false;
+	*text = '\r';
+	return 1;
 }

@@ -106,6 +106,10 @@ static enum tftpk_state tftpk_state(const struct tftpk_transfer *t)
 	case TFTPK_PHASE_OACK:
 	case TFTPK_PHASE_FIRST:
 		return TFTPK_STATE_NEGOTIATING;
+	case TFTPK_PHASE_RECEIVING:
+		return TFTPK_STATE_RECEIVING;
+	case TFTPK_PHASE_STORING:
+		return TFTPK_STATE_STORING;
 	case TFTPK_PHASE_SENDING:
 		break;
 	}
@@ -138,15 +142,18 @@ static int tftpk_dump_transfer(struct sk_buff *skb,
 	}
 	spin_unlock_bh(&t->lock);
 
-	if (opened) {
-		/* The file stays open as long as somebody holds the transfer. Who
-		 * fetches which is not for everybody, and paths of the host are not
-		 * for root of a container.
-		 */
-		if (!err && netlink_capable(cb->skb, CAP_NET_ADMIN))
-			err = tftpk_put_path(skb, TFTPK_A_TRANSFER_FILE,
-					     t->source.file);
-	}
+	/* The file stays open as long as somebody holds the transfer, and the request
+	 * of an upload stays. Who fetches which is not for everybody, and paths of the
+	 * host are not for root of a container.
+	 */
+	if (dead || err || !netlink_capable(cb->skb, CAP_NET_ADMIN))
+		;
+	else if (t->writing)
+		err = nla_put_string(skb, TFTPK_A_TRANSFER_NAME,
+				     TFTPK_REQUEST(t->request_skb)->name);
+	else if (opened)
+		err = tftpk_put_path(skb, TFTPK_A_TRANSFER_FILE,
+				     t->source.file);
 	if (dead) {
 		genlmsg_cancel(skb, hdr);
 		return 0;

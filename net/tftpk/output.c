@@ -543,6 +543,27 @@ void tftpk_output_send(struct net *net, struct sk_buff_head *out)
 	}
 }
 
+/* Send a packet that belongs to no transfer. */
+static void tftpk_output_once(const struct tftpk_key *key, struct net *net,
+			      const void *data, size_t len)
+{
+	struct dst_entry *dst = tftpk_route_find(net, key);
+	struct sk_buff_head out;
+	struct sk_buff *skb;
+
+	if (!dst)
+		return;
+	skb = tftpk_build_packet(net, key, dst, data, len, NULL);
+	if (!skb) {
+		dst_release(dst);
+		return;
+	}
+	skb_dst_set(skb, dst);
+	__skb_queue_head_init(&out);
+	__skb_queue_tail(&out, skb);
+	tftpk_output_send(net, &out);
+}
+
 /**
  * tftpk_output_error() - send an ERROR that belongs to no transfer
  * @key: client, and the port to send from
@@ -555,21 +576,23 @@ void tftpk_output_send(struct net *net, struct sk_buff_head *out)
 void tftpk_output_error(const struct tftpk_key *key, struct net *net, u16 code,
 			const char *text)
 {
-	struct dst_entry *dst = tftpk_route_find(net, key);
-	struct sk_buff_head out;
-	struct sk_buff *skb;
 	u8 buf[TFTPK_ERROR_MAX];
 
-	if (!dst)
-		return;
-	skb = tftpk_build_packet(net, key, dst, buf,
-				 tftpk_put_error(buf, code, text), NULL);
-	if (!skb) {
-		dst_release(dst);
-		return;
-	}
-	skb_dst_set(skb, dst);
-	__skb_queue_head_init(&out);
-	__skb_queue_tail(&out, skb);
-	tftpk_output_send(net, &out);
+	tftpk_output_once(key, net, buf, tftpk_put_error(buf, code, text));
+}
+
+/**
+ * tftpk_output_ack() - send an ACK of an upload that has ended
+ * @key: client, and the port to send from
+ * @net: network namespace
+ * @block: number of the block
+ *
+ * Context: as tftpk_output_error().
+ */
+void tftpk_output_ack(const struct tftpk_key *key, struct net *net, u16 block)
+{
+	u8 buf[TFTPK_HDR_LEN];
+
+	tftpk_put_ack(buf, block);
+	tftpk_output_once(key, net, buf, sizeof(buf));
 }

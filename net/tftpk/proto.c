@@ -176,6 +176,37 @@ int tftpk_parse_request(const u8 *data, size_t len, struct tftpk_request *req)
 }
 
 /**
+ * tftpk_parse_tsize() - the size that a WRQ says its file has (RFC 2349)
+ * @data: what follows the opcode, of a request that tftpk_parse_request() took
+ * @len: bytes at @data
+ * @size: takes the size in bytes, if there is one
+ *
+ * Return: whether there is. 0 is none: clients that do not know it send that.
+ */
+bool tftpk_parse_tsize(const u8 *data, size_t len, u64 *size)
+{
+	const u8 *pos = data, *end = data + len;
+	const char *name, *value;
+	u64 v;
+
+	/* Name and mode. */
+	if (!tftpk_next_string(&pos, end) || !tftpk_next_string(&pos, end))
+		return false;
+	while ((name = tftpk_next_string(&pos, end)) &&
+	       (value = tftpk_next_string(&pos, end))) {
+		if (tftpk_find_name(name, tftpk_option_names,
+				    ARRAY_SIZE(tftpk_option_names)) !=
+		    TFTPK_OPT_TSIZE)
+			continue;
+		if (!tftpk_parse_number(value, U64_MAX / 16, &v) || !v)
+			return false;
+		*size = v;
+		return true;
+	}
+	return false;
+}
+
+/**
  * tftpk_negotiate() - choose the values of the options (RFC 2347)
  * @req: the request
  * @limits: what the server and the route allow

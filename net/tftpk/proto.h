@@ -125,6 +125,7 @@ struct tftpk_options {
 };
 
 int tftpk_parse_request(const u8 *data, size_t len, struct tftpk_request *req);
+bool tftpk_parse_tsize(const u8 *data, size_t len, u64 *size);
 void tftpk_negotiate(const struct tftpk_request *req,
 		     const struct tftpk_limits *limits,
 		     struct tftpk_options *opt);
@@ -139,6 +140,17 @@ size_t tftpk_put_error(u8 *buf, u16 code, const char *text);
 static inline void tftpk_put_data(u8 *buf, u16 block)
 {
 	put_unaligned_be16(TFTPK_OP_DATA, buf);
+	put_unaligned_be16(block, buf + 2);
+}
+
+/**
+ * tftpk_put_ack() - write an ACK (RFC 1350 section 5)
+ * @buf: room for TFTPK_HDR_LEN bytes
+ * @block: number of the block on the wire
+ */
+static inline void tftpk_put_ack(u8 *buf, u16 block)
+{
+	put_unaligned_be16(TFTPK_OP_ACK, buf);
 	put_unaligned_be16(block, buf + 2);
 }
 

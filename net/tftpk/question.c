@@ -29,6 +29,8 @@ struct tftpk_question *tftpk_question_new(const struct tftpk_net *tn,
 	if (!question)
 		return NULL;
 	init_completion(&question->done);
+	question->operation = TFTPK_OPERATION_READ;
+	question->size = TFTPK_SIZE_UNKNOWN;
 	question->key = *key;
 	if (key->port) {
 		question->listener = key->port->listener->id;
@@ -77,6 +79,26 @@ int tftpk_question_add(struct tftpk_net *tn, struct tftpk_question *question)
 }
 
 /**
+ * tftpk_question_operation() - what a question is about
+ * @tn: namespace's server
+ * @id: its number
+ *
+ * Context: any but hard interrupts. Return: enum tftpk_operation, or -ENOENT where the
+ * question is gone.
+ */
+int tftpk_question_operation(struct tftpk_net *tn, u32 id)
+{
+	const struct tftpk_question *question;
+	int operation;
+
+	xa_lock_bh(&tn->questions);
+	question = xa_load(&tn->questions, id);
+	operation = question ? question->operation : -ENOENT;
+	xa_unlock_bh(&tn->questions);
+	return operation;
+}
+
+/**
  * tftpk_question_take() - take a question out of the table
  * @tn: namespace's server
  * @id: its number
@@ -113,7 +135,7 @@ void tftpk_question_drop(struct tftpk_transfer *t)
 
 	lockdep_assert_held(&t->lock);
 
-	if (t->phase != TFTPK_PHASE_OPENING || !t->request_skb)
+	if (!tftpk_transfer_asks(t))
 		return;
 	waiting = TFTPK_WAITING(t->request_skb);
 	if (!waiting->question)

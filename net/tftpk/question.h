@@ -14,6 +14,9 @@ struct tftpk_answer;
 /**
  * struct tftpk_question - what a name stands for
  * @id: number
+ * @operation: enum tftpk_operation
+ * @transfer: number of the transfer, or 0
+ * @size: bytes of an upload, or TFTPK_SIZE_UNKNOWN
  * @told: the agent knows it
  * @near: the client is, see tftpk_limit_near()
  * @t: transfer that waits, or NULL: then a command does
@@ -30,6 +33,9 @@ struct tftpk_answer;
  */
 struct tftpk_question {
 	u32 id;
+	u8 operation;
+	u32 transfer;
+	u64 size;
 	bool told;
 	bool near;
 	struct tftpk_transfer *t;
@@ -50,6 +56,7 @@ struct tftpk_question *tftpk_question_new(const struct tftpk_net *tn,
 					  const struct tftpk_request *req,
 					  gfp_t gfp);
 int tftpk_question_add(struct tftpk_net *tn, struct tftpk_question *question);
+int tftpk_question_operation(struct tftpk_net *tn, u32 id);
 struct tftpk_question *tftpk_question_take(struct tftpk_net *tn, u32 id);
 void tftpk_question_drop(struct tftpk_transfer *t);
 void tftpk_questions_retell(struct tftpk_net *tn);

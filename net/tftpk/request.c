@@ -4,6 +4,7 @@
  * work, the file, the options and the first answer.
  */
 #include <linux/jiffies.h>
+#include <linux/ktime.h>
 #include <linux/log2.h>
 #include <linux/slab.h>
 #include <net/ipv6.h>
@@ -110,13 +111,38 @@ static const struct tftpk_export_options tftpk_foreign = {
 	.min_timeout	= TFTPK_UNSET,
 };
 
+/* Bound the limits by what the route allows, and the client's class. */
+static int tftpk_request_bound(struct tftpk_transfer *t,
+			       const struct tftpk_request *req,
+			       struct tftpk_limits *limits)
+{
+	const struct tftpk_settings *set = &t->tn->settings;
+	const struct tftpk_key *key = &t->peer.request.key;
+	struct sk_buff_head out;
+	struct dst_entry *dst;
+
+	/* Nothing is sent; the route wants BH disabled, and RCU. */
+	tftpk_transfer_lock(t, &out);
+	dst = tftpk_route_get(t->tn->net, &t->peer);
+	limits->windowsize = min(READ_ONCE(set->max_windowsize),
+				 tftpk_limit_window(key->port->listener,
+						    t->peer.bounded));
+	if (t->peer.bounded && req->windowsize > 1)
+		tftpk_send_note_bounded(t);
+	if (dst && READ_ONCE(set->clamp_mtu))
+		limits->blksize = min(limits->blksize,
+				      tftpk_request_mtu_blksize(key, dst));
+	tftpk_transfer_unlock_send(t, &out);
+	return dst ? 0 : -ENETUNREACH;
+}
+
+/* The file is open. */
 static int tftpk_request_negotiate(struct tftpk_transfer *t,
 				   const struct tftpk_request *req)
 {
 	const struct tftpk_export_options *options =
 		t->source.export ? &t->source.export->options : &tftpk_foreign;
 	const struct tftpk_settings *set = &t->tn->settings;
-	const struct tftpk_key *key = &t->peer.request.key;
 	struct tftpk_limits limits = {
 		.size		= t->source.size,
 		.blksize	= tftpk_request_choose(options->max_blksize,
@@ -124,24 +150,11 @@ static int tftpk_request_negotiate(struct tftpk_transfer *t,
 		.rollover	= options->rollover,
 		.no_tsize	= options->no_tsize,
 	};
-	struct sk_buff_head out;
-	struct dst_entry *dst;
+	int err = tftpk_request_bound(t, req, &limits);
 	u32 blksize;
 
-	/* Nothing is sent; the route wants BH disabled, and RCU. */
-	tftpk_transfer_lock(t, &out);
-	dst = tftpk_route_get(t->tn->net, &t->peer);
-	limits.windowsize = min(READ_ONCE(set->max_windowsize),
-				tftpk_limit_window(key->port->listener,
-						   t->peer.bounded));
-	if (t->peer.bounded && req->windowsize > 1)
-		tftpk_send_note_bounded(t);
-	if (dst && READ_ONCE(set->clamp_mtu))
-		limits.blksize = min(limits.blksize,
-				     tftpk_request_mtu_blksize(key, dst));
-	tftpk_transfer_unlock_send(t, &out);
-	if (!dst)
-		return -ENETUNREACH;
+	if (err)
+		return err;
 
 	/* Where a block of text begins is known for two blocks only. */
 	t->netascii = req->mode == TFTPK_MODE_NETASCII;
@@ -242,7 +255,7 @@ static bool tftpk_request_ask(struct tftpk_transfer *t)
 	spin_lock_bh(&t->lock);
 	ended = t->dead || tftpk_resolve_missing(t);
 	if (!t->dead && TFTPK_WAITING(t->request_skb)->question) {
-		tftpk_send_arm(t, tftpk_resolve_wait(t->tn));
+		tftpk_transfer_arm(t, tftpk_resolve_wait(t->tn));
 		asks = true;
 	}
 	spin_unlock_bh(&t->lock);
@@ -275,23 +288,9 @@ static bool tftpk_request_find(struct tftpk_transfer *t, int *err)
 	return false;
 }
 
-/* The agent said no. */
-static void tftpk_request_deny(struct tftpk_transfer *t,
-			       const struct tftpk_answer *answer)
-{
-	struct sk_buff_head out;
-
-	tftpk_transfer_lock(t, &out);
-	if (!t->dead)
-		tftpk_transfer_fail(t, TFTPK_OUTCOME_DENIED, answer->code,
-				    answer->text, &out);
-	tftpk_transfer_unlock_send(t, &out);
-	tftpk_transfer_leave(t);
-}
-
 static void tftpk_request_open(struct tftpk_transfer *t)
 {
-	const struct tftpk_answer *answer = TFTPK_WAITING(t->request_skb)->answer;
+	struct tftpk_answer *answer = TFTPK_WAITING(t->request_skb)->answer;
 	const struct tftpk_request *req = TFTPK_REQUEST(t->request_skb);
 	bool started = false, admitted = true;
 	struct sk_buff_head out;
@@ -302,7 +301,7 @@ static void tftpk_request_open(struct tftpk_transfer *t)
 	t->asked = true;
 
 	if (answer && answer->kind == TFTPK_ANSWER_ERROR) {
-		tftpk_request_deny(t, answer);
+		tftpk_resolve_deny(t, answer);
 		return;
 	}
 	if (!tftpk_request_find(t, &err))
@@ -343,6 +342,99 @@ static void tftpk_request_open(struct tftpk_transfer *t)
 	tftpk_transfer_leave(t);
 }
 
+/* The upload is welcome: as large as the client says that it will be? */
+static int tftpk_request_grant(struct tftpk_transfer *t)
+{
+	const struct tftpk_request *req = TFTPK_REQUEST(t->request_skb);
+	struct tftpk_sink *sink = &t->source.sink;
+	struct tftpk_limits limits = {
+		.blksize = READ_ONCE(t->tn->settings.max_blksize),
+	};
+	int err = tftpk_request_bound(t, req, &limits);
+
+	if (err)
+		return err;
+	/* Who does not know it says 0. */
+	if (sink->size != TFTPK_SIZE_UNKNOWN) {
+		limits.size = sink->size;
+		if (sink->size > sink->max_size)
+			return -EFBIG;
+	}
+	tftpk_negotiate(req, &limits, &t->options);
+	limits.windowsize = min(limits.windowsize,
+				tftpk_sink_window(t->options.blksize));
+	tftpk_negotiate(req, &limits, &t->options);
+	t->netascii = req->mode == TFTPK_MODE_NETASCII;
+	t->blksize = t->options.blksize;
+	t->utimeout = t->options.utimeout;
+	t->peer.rtt.floor = READ_ONCE(t->tn->settings.min_timeout) *
+			    USEC_PER_MSEC;
+	tftpk_rwindow_init(&sink->window, t->options.windowsize,
+			   t->options.rollover,
+			   memchr(req->opts, TFTPK_OPT_ROLLOVER, req->nopts),
+			   ktime_get_ns());
+	return 0;
+}
+
+/* The agent says whether a client may write. */
+static void tftpk_request_accept(struct tftpk_transfer *t)
+{
+	struct tftpk_answer *answer;
+	struct sk_buff_head out;
+	const char *text;
+	bool started;
+	u16 code;
+	int err;
+
+	if (!t->asked)
+		tftpk_event_transfer(t, TFTPK_EVENT_TYPE_REQUEST);
+	t->asked = true;
+	spin_lock_bh(&t->lock);
+	answer = t->dead ? NULL : tftpk_resolve_answer(t);
+	spin_unlock_bh(&t->lock);
+	if (!answer) {
+		tftpk_transfer_leave(t);
+		return;
+	}
+	if (answer->kind != TFTPK_ANSWER_WELCOME) {
+		tftpk_resolve_deny(t, answer);
+		return;
+	}
+	t->source.sink.max_size = answer->max_size;
+	tftpk_answer_put(answer);
+	err = tftpk_request_grant(t);
+
+	tftpk_transfer_lock(t, &out);
+	started = !t->dead && !err;
+	if (!t->dead && err) {
+		text = tftpk_sink_error(err, &code);
+		tftpk_transfer_fail(t, TFTPK_OUTCOME_DENIED, code, text, &out);
+	} else if (started) {
+		trace_tftpk_start(t);
+		tftpk_stats_inc(t->tn, TFTPK_A_STATS_TRANSFERS_STARTED);
+		t->phase = t->options.nopts ? TFTPK_PHASE_OACK :
+					      TFTPK_PHASE_FIRST;
+		t->progress = jiffies;
+		tftpk_recv_answer(t, &out);
+	}
+	tftpk_transfer_unlock_send(t, &out);
+	if (started) {
+		tftpk_event_transfer(t, TFTPK_EVENT_TYPE_START);
+		tftpk_send_tell_bounded(t);
+	}
+	tftpk_transfer_leave(t);
+}
+
+/* The file is open, or is to be. */
+static void tftpk_request_go_on(struct tftpk_transfer *t)
+{
+	/* Only this work ends that phase. */
+	if (READ_ONCE(t->phase) != TFTPK_PHASE_OPENING)
+		t->writing ? tftpk_recv_run(t) : tftpk_send_refill(t);
+	else
+		t->writing ? tftpk_request_accept(t) : tftpk_request_open(t);
+}
+
 static void tftpk_request_work(struct work_struct *work)
 {
 	struct tftpk_transfer *t = container_of(work, struct tftpk_transfer,
@@ -350,13 +442,8 @@ static void tftpk_request_work(struct work_struct *work)
 
 	if (tftpk_transfer_close(t))
 		return;
-	if (tftpk_transfer_enter(t)) {
-		/* Only this work ends that phase. */
-		if (READ_ONCE(t->phase) == TFTPK_PHASE_OPENING)
-			tftpk_request_open(t);
-		else
-			tftpk_send_refill(t);
-	}
+	if (tftpk_transfer_enter(t))
+		tftpk_request_go_on(t);
 	tftpk_transfer_put(t);
 }
 
@@ -396,7 +483,8 @@ static const char *tftpk_request_admit(struct tftpk_transfer *t)
  */
 static int tftpk_request_start(struct tftpk_net *tn,
 			       const struct tftpk_key *key,
-			       struct sk_buff *skb, u32 hash, bool near,
+			       struct sk_buff *skb,
+			       const struct tftpk_arrival *arrival,
 			       const char **reason)
 {
 	bool asks = false;
@@ -407,11 +495,15 @@ static int tftpk_request_start(struct tftpk_net *tn,
 	t = tftpk_transfer_alloc(tn, key);
 	if (!t)
 		return -ENOMEM;
-	timer_setup(&t->timer, tftpk_send_timer, 0);
+	timer_setup(&t->timer, arrival->writes ? tftpk_recv_timer :
+						 tftpk_send_timer, 0);
 	INIT_WORK(&t->work, tftpk_request_work);
-	t->request_hash = hash;
-	t->peer.near = near;
-	t->peer.bounded = tftpk_limit_bounded(key, near);
+	t->writing = arrival->writes;
+	if (t->writing)
+		tftpk_sink_init(&t->source.sink, arrival->size);
+	t->request_hash = arrival->hash;
+	t->peer.near = arrival->near;
+	t->peer.bounded = tftpk_limit_bounded(key, arrival->near);
 
 	xa_lock(&tn->transfers);
 	refusal = tftpk_request_admit(t);
@@ -433,7 +525,7 @@ static int tftpk_request_start(struct tftpk_net *tn,
 		t->request_skb = skb;
 		t->announced = true;
 		asks = tftpk_resolve_begin(t);
-		tftpk_send_arm(t, asks ? tftpk_resolve_wait(tn) :
+		tftpk_transfer_arm(t, asks ? tftpk_resolve_wait(tn) :
 					 TFTPK_RTO_FIRST);
 		oldest = tftpk_unvalidated_add(t);
 	} else {
@@ -457,6 +549,28 @@ enum tftpk_meeting {
 	TFTPK_MEETS_IGNORED,	/* another one, for which there is no place */
 };
 
+/* Has the client said more than its request? */
+static bool tftpk_request_goes_on(const struct tftpk_transfer *t)
+{
+	return t->phase == TFTPK_PHASE_SENDING ||
+	       t->phase == TFTPK_PHASE_RECEIVING;
+}
+
+static void tftpk_request_repeat(struct tftpk_transfer *t,
+				 struct sk_buff_head *out)
+{
+	tftpk_stats_inc(t->tn, TFTPK_A_STATS_REQUESTS_REPEATED);
+	if ((t->phase != TFTPK_PHASE_OACK && t->phase != TFTPK_PHASE_FIRST) ||
+	    t->peer.tries >= TFTPK_UNVALIDATED_TRIES)
+		return;
+	if (t->writing) {
+		tftpk_recv_answer(t, out);
+	} else {
+		tftpk_window_timeout(&t->window, &t->peer.rtt);
+		tftpk_send_answer(t, out);
+	}
+}
+
 /* A request meets the transfer @t of its client and port. A repeated one gets its
  * answer again, within what an unvalidated client may be sent. Anybody may have
  * forged another one: so a validated transfer makes way and goes on, and an
@@ -474,16 +588,9 @@ static enum tftpk_meeting tftpk_request_meet(struct tftpk_transfer *t, u32 hash,
 			    msecs_to_jiffies(TFTPK_RESTART_MS));
 	if (t->dead) {
 		tftpk_table_make_way(t);
-	} else if (t->request_hash == hash &&
-		   (t->phase != TFTPK_PHASE_SENDING || fresh)) {
+	} else if (t->request_hash == hash && (!tftpk_request_goes_on(t) || fresh)) {
 		meets = TFTPK_MEETS_REPEATED;
-		tftpk_stats_inc(t->tn, TFTPK_A_STATS_REQUESTS_REPEATED);
-		if ((t->phase == TFTPK_PHASE_OACK ||
-		     t->phase == TFTPK_PHASE_FIRST) &&
-		    t->peer.tries < TFTPK_UNVALIDATED_TRIES) {
-			tftpk_window_timeout(&t->window, &t->peer.rtt);
-			tftpk_send_answer(t, out);
-		}
+		tftpk_request_repeat(t, out);
 	} else if (!tftpk_transfer_validated(t) ||
 		   (tftpk_single_port(t) && !fresh)) {
 		tftpk_transfer_end(t, TFTPK_OUTCOME_ABORTED);
@@ -497,12 +604,33 @@ static enum tftpk_meeting tftpk_request_meet(struct tftpk_transfer *t, u32 hash,
 	return meets;
 }
 
+/* With a single port, who writes in somebody else's name needs to see nothing. */
+static bool tftpk_request_unsafe(const struct tftpk_key *key,
+				 const struct tftpk_arrival *arrival)
+{
+	return arrival->writes && !arrival->near &&
+	       key->port->listener->single_port;
+}
+
+/* Refuse a request for good. */
+static void tftpk_request_refuse(const struct tftpk_key *key,
+				 struct sk_buff *skb, int counter, u16 code,
+				 const char *reason, bool reply)
+{
+	struct tftpk_net *tn = key->port->listener->tn;
+
+	tftpk_stats_inc(tn, counter);
+	tftpk_event_refused(key, TFTPK_REQUEST(skb)->name, code, reason);
+	if (reply)
+		tftpk_output_error(key, tn->net, code, reason);
+	kfree_skb(skb);
+}
+
 /**
- * tftpk_request_rrq() - a read request arrived
+ * tftpk_request() - a request arrived that may begin a transfer
  * @key: client, and the port that takes requests
  * @skb: the packet, with the parsed request in it; consumed
- * @hash: of the request's bytes
- * @iif: interface that it came in by
+ * @arrival: what else is known of it; takes whether the client is near
  *
  * A request from a client and port whose transfer is running is the same
  * request again, or begins another one beside it (RFC 1350 section 4 gives every
@@ -510,32 +638,32 @@ static enum tftpk_meeting tftpk_request_meet(struct tftpk_transfer *t, u32 hash,
  *
  * Context: softirq, within rcu_read_lock().
  */
-void tftpk_request_rrq(const struct tftpk_key *key, struct sk_buff *skb,
-		       u32 hash, int iif)
+void tftpk_request(const struct tftpk_key *key, struct sk_buff *skb,
+		   struct tftpk_arrival *arrival)
 {
 	struct tftpk_net *tn = key->port->listener->tn;
 	const char *reason = "server busy";
 	enum tftpk_meeting meets = TFTPK_MEETS_NEW;
 	struct tftpk_transfer *old;
 	struct sk_buff_head out;
-	bool near = false;
 	int err, tries = 0;
 
 	tftpk_stats_inc(tn, TFTPK_A_STATS_REQUESTS);
 	TFTPK_WAITING(skb)->answer = NULL;
 	TFTPK_WAITING(skb)->question = 0;
-	TFTPK_WAITING(skb)->iif = iif;
+	TFTPK_WAITING(skb)->iif = arrival->iif;
 	__skb_queue_head_init(&out);
 	do {
 		old = tftpk_table_find(key);
 		if (old)
-			meets = tftpk_request_meet(old, hash, &out);
+			meets = tftpk_request_meet(old, arrival->hash, &out);
 		if (meets == TFTPK_MEETS_IGNORED) {
-			tftpk_stats_inc(tn, TFTPK_A_STATS_REQUESTS_DROPPED);
-			tftpk_event_refused(key, TFTPK_REQUEST(skb)->name,
-					    TFTPK_ERR_UNDEFINED,
-					    "a transfer of this client and port is running");
-			goto drop;
+			tftpk_request_refuse(key, skb,
+					     TFTPK_A_STATS_REQUESTS_DROPPED,
+					     TFTPK_ERR_UNDEFINED,
+					     "a transfer of this client and port is running",
+					     false);
+			return;
 		}
 		if (meets == TFTPK_MEETS_REPEATED) {
 			tftpk_output_send(tn->net, &out);
@@ -543,26 +671,27 @@ void tftpk_request_rrq(const struct tftpk_key *key, struct sk_buff *skb,
 			return;
 		}
 		if (!tries)
-			near = tftpk_limit_near(tn, key, iif);
-		if (!tries && !tftpk_limit_answer(tn, key, near,
+			arrival->near = tftpk_limit_near(tn, key, arrival->iif);
+		if (!tries && !tftpk_limit_answer(tn, key, arrival->near,
 						  TFTPK_REPLY_REQUEST)) {
-			tftpk_stats_inc(tn, TFTPK_A_STATS_REQUESTS_LIMITED);
-			tftpk_event_refused(key, TFTPK_REQUEST(skb)->name,
-					    TFTPK_ERR_UNDEFINED,
-					    TFTPK_TOO_MANY);
-			goto drop;
+			tftpk_request_refuse(key, skb,
+					     TFTPK_A_STATS_REQUESTS_LIMITED,
+					     TFTPK_ERR_UNDEFINED,
+					     TFTPK_TOO_MANY, false);
+			return;
 		}
-		err = tftpk_request_start(tn, key, skb, hash,
-					  near, &reason);
+		if (tftpk_request_unsafe(key, arrival)) {
+			tftpk_request_refuse(key, skb,
+					     TFTPK_A_STATS_WRITES_REFUSED,
+					     TFTPK_ERR_ACCESS,
+					     "who writes here has to be trusted",
+					     true);
+			return;
+		}
+		err = tftpk_request_start(tn, key, skb, arrival, &reason);
 	} while (err == -EEXIST && ++tries < 3);
-	if (!err)
-		return;
-
-	tftpk_stats_inc(tn, TFTPK_A_STATS_REQUESTS_DROPPED);
-	tftpk_event_refused(key, TFTPK_REQUEST(skb)->name, TFTPK_ERR_UNDEFINED,
-			    reason);
-	if (READ_ONCE(tn->settings.reply_at_limit))
-		tftpk_output_error(key, tn->net, TFTPK_ERR_UNDEFINED, reason);
-drop:
-	kfree_skb(skb);
+	if (err)
+		tftpk_request_refuse(key, skb, TFTPK_A_STATS_REQUESTS_DROPPED,
+				     TFTPK_ERR_UNDEFINED, reason,
+				     READ_ONCE(tn->settings.reply_at_limit));
 }

@@ -29,6 +29,20 @@ static struct tftpk_answer tftpk_refused = {
 	.text	= "file not found",
 };
 
+static struct tftpk_answer tftpk_unaccepted = {
+	.ref	= REFCOUNT_INIT(1),
+	.kind	= TFTPK_ANSWER_ERROR,
+	.code	= TFTPK_ERR_ACCESS,
+	.text	= TFTPK_READ_ONLY,
+};
+
+static struct tftpk_answer tftpk_unstored = {
+	.ref	= REFCOUNT_INIT(1),
+	.kind	= TFTPK_ANSWER_ERROR,
+	.code	= TFTPK_ERR_UNDEFINED,
+	.text	= "not stored in time",
+};
+
 /* What holds where nobody answers. */
 static struct tftpk_answer *tftpk_resolve_policy(struct tftpk_net *tn)
 {
@@ -37,6 +51,15 @@ static struct tftpk_answer *tftpk_resolve_policy(struct tftpk_net *tn)
 
 	tftpk_stats_inc(tn, TFTPK_A_STATS_QUESTIONS_UNANSWERED);
 	return tftpk_answer_get(refuse ? &tftpk_refused : &tftpk_as_without);
+}
+
+static struct tftpk_answer *tftpk_resolve_unanswered(struct tftpk_transfer *t)
+{
+	if (!t->writing)
+		return tftpk_resolve_policy(t->tn);
+	tftpk_stats_inc(t->tn, TFTPK_A_STATS_QUESTIONS_UNANSWERED);
+	return tftpk_answer_get(t->phase == TFTPK_PHASE_OPENING ?
+				&tftpk_unaccepted : &tftpk_unstored);
 }
 
 /* A client's question comes by a link, where others may be forged than on another. */
@@ -97,9 +120,21 @@ const char *tftpk_resolve_name(const struct tftpk_transfer *t)
 		       answer->text : TFTPK_REQUEST(t->request_skb)->name;
 }
 
+/* Have the work of an upload go on with an answer. */
+static void tftpk_resolve_write(struct tftpk_transfer *t,
+				struct tftpk_answer *answer)
+{
+	lockdep_assert_held(&t->lock);
+
+	TFTPK_WAITING(t->request_skb)->answer = answer;
+	t->progress = jiffies;
+	tftpk_transfer_arm(t, TFTPK_RTO_FIRST);
+	tftpk_transfer_requeue(t);
+}
+
 /* Have the file opened, by the answer if there is one. */
-static void tftpk_resolve_go(struct tftpk_transfer *t,
-			     struct tftpk_answer *answer)
+static void tftpk_resolve_read(struct tftpk_transfer *t,
+			       struct tftpk_answer *answer)
 {
 	const struct tftpk_key *key = &t->peer.request.key;
 	struct tftpk_export *before = t->source.export;
@@ -122,7 +157,26 @@ static void tftpk_resolve_go(struct tftpk_transfer *t,
 	tftpk_transfer_requeue(t);
 }
 
-static int tftpk_resolve_ask(struct tftpk_transfer *t)
+static void tftpk_resolve_go(struct tftpk_transfer *t,
+			     struct tftpk_answer *answer)
+{
+	if (t->writing)
+		tftpk_resolve_write(t, answer);
+	else
+		tftpk_resolve_read(t, answer);
+}
+
+/**
+ * tftpk_resolve_ask() - ask the agent about a transfer
+ * @t: transfer, locked and not dead; it waits for no answer
+ * @operation: what about
+ * @size: bytes of an upload, or TFTPK_SIZE_UNKNOWN
+ *
+ * Context: any but hard interrupts, within rcu_read_lock(). Return: 0, and the caller
+ * sees to it that the timer is set, and that the agent is told; or a negative errno.
+ */
+int tftpk_resolve_ask(struct tftpk_transfer *t, enum tftpk_operation operation,
+		      u64 size)
 {
 	struct tftpk_waiting *waiting = TFTPK_WAITING(t->request_skb);
 	struct tftpk_question *question;
@@ -138,6 +192,9 @@ static int tftpk_resolve_ask(struct tftpk_transfer *t)
 	if (!question)
 		return -ENOMEM;
 	question->t = t;
+	question->operation = operation;
+	question->transfer = t->id;
+	question->size = size;
 	question->near = t->peer.near;
 	question->iif = waiting->iif;
 	err = tftpk_client_ask(t);
@@ -170,9 +227,16 @@ bool tftpk_resolve_begin(struct tftpk_transfer *t)
 	struct tftpk_answer *answer = NULL;
 	struct tftpk_net *tn = t->tn;
 
-	if (unlikely(READ_ONCE(tn->settings.resolve) == TFTPK_RESOLVE_ALL)) {
+	if (t->writing) {
+		if (!tftpk_resolve_ask(t, TFTPK_OPERATION_ACCEPT,
+				       t->source.sink.size))
+			return true;
+		answer = tftpk_resolve_unanswered(t);
+	} else if (unlikely(READ_ONCE(tn->settings.resolve) ==
+			    TFTPK_RESOLVE_ALL)) {
 		answer = tftpk_resolve_remembered(t);
-		if (!answer && !tftpk_resolve_ask(t))
+		if (!answer && !tftpk_resolve_ask(t, TFTPK_OPERATION_READ,
+						  TFTPK_SIZE_UNKNOWN))
 			return true;
 		answer = answer ?: tftpk_resolve_policy(tn);
 	}
@@ -199,9 +263,46 @@ bool tftpk_resolve_missing(struct tftpk_transfer *t)
 	answer = tftpk_resolve_remembered(t);
 	if (answer)
 		tftpk_resolve_go(t, answer);
-	else if (tftpk_resolve_ask(t))
+	else if (tftpk_resolve_ask(t, TFTPK_OPERATION_READ, TFTPK_SIZE_UNKNOWN))
 		tftpk_resolve_go(t, tftpk_resolve_policy(tn));
 	return true;
+}
+
+/**
+ * tftpk_resolve_deny() - the agent said no: tell the client
+ * @t: transfer, entered; left then
+ * @answer: what it said; becomes the transfer's, until the event is told
+ *
+ * Context: process, the transfer's work.
+ */
+void tftpk_resolve_deny(struct tftpk_transfer *t, struct tftpk_answer *answer)
+{
+	struct sk_buff_head out;
+
+	tftpk_transfer_lock(t, &out);
+	TFTPK_WAITING(t->request_skb)->answer = answer;
+	if (!t->dead)
+		tftpk_transfer_fail(t, TFTPK_OUTCOME_DENIED, answer->code,
+				    answer->text, &out);
+	tftpk_transfer_unlock_send(t, &out);
+	tftpk_transfer_leave(t);
+}
+
+/**
+ * tftpk_resolve_answer() - take the answer to an upload's question
+ * @t: transfer, locked; an upload
+ *
+ * Return: the answer, with its reference, or NULL where there is none yet.
+ */
+struct tftpk_answer *tftpk_resolve_answer(struct tftpk_transfer *t)
+{
+	struct tftpk_waiting *waiting = TFTPK_WAITING(t->request_skb);
+	struct tftpk_answer *answer = waiting->answer;
+
+	lockdep_assert_held(&t->lock);
+
+	waiting->answer = NULL;
+	return answer;
 }
 
 /**
@@ -217,7 +318,7 @@ u32 tftpk_resolve_wait(const struct tftpk_net *tn)
 
 /**
  * tftpk_resolve_expire() - a question's time is over
- * @t: transfer, locked, in TFTPK_PHASE_OPENING; its deadline is reached
+ * @t: transfer, locked, of tftpk_transfer_asks(); its deadline is reached
  *
  * Context: softirq, within rcu_read_lock(). Return: whether it had a question.
  */
@@ -226,7 +327,7 @@ bool tftpk_resolve_expire(struct tftpk_transfer *t)
 	if (!TFTPK_WAITING(t->request_skb)->question)
 		return false;
 	tftpk_question_drop(t);
-	tftpk_resolve_go(t, tftpk_resolve_policy(t->tn));
+	tftpk_resolve_go(t, tftpk_resolve_unanswered(t));
 	return true;
 }
 
@@ -252,7 +353,7 @@ int tftpk_resolve_set(struct tftpk_net *tn, u32 id, struct tftpk_answer *answer,
 	t = question->t;
 	asked = tftpk_asked(&question->key, question->listener, question->iif,
 			    &question->req, scope);
-	if (ttl)
+	if (ttl && question->operation == TFTPK_OPERATION_READ)
 		tftpk_memory_add(tn, &asked, answer, ttl, question->flushes);
 	tftpk_answer_get(answer);
 	if (!t) {
@@ -264,7 +365,7 @@ int tftpk_resolve_set(struct tftpk_net *tn, u32 id, struct tftpk_answer *answer,
 	rcu_read_lock();
 	spin_lock_bh(&t->lock);
 	/* Or its time was over just now. Whoever ends the wait says so under the lock. */
-	if (t->dead || t->phase != TFTPK_PHASE_OPENING ||
+	if (t->dead || !tftpk_transfer_asks(t) ||
 	    TFTPK_WAITING(t->request_skb)->question != id) {
 		tftpk_answer_put(answer);
 	} else {

@@ -9,6 +9,13 @@
 #include "question.h"
 #include "transfer.h"
 
+/* Text of the ERROR where nobody may write. */
+#define TFTPK_READ_ONLY	"read-only server"
+
+int tftpk_resolve_ask(struct tftpk_transfer *t, enum tftpk_operation operation,
+		      u64 size);
+void tftpk_resolve_deny(struct tftpk_transfer *t, struct tftpk_answer *answer);
+struct tftpk_answer *tftpk_resolve_answer(struct tftpk_transfer *t);
 bool tftpk_resolve_begin(struct tftpk_transfer *t);
 bool tftpk_resolve_missing(struct tftpk_transfer *t);
 bool tftpk_resolve_expire(struct tftpk_transfer *t);

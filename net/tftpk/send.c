@@ -22,30 +22,12 @@
 /* Smallest refill, but at the end of the file; a smaller gap waits. */
 #define TFTPK_REFILL_MIN	(16 * PAGE_SIZE)
 
-/**
- * tftpk_send_arm() - let the timer do something
- * @t: transfer, locked
- * @us: microseconds until then
- *
- * A deadline that moves away leaves the timer alone: it finds out when it
- * fires. So an ACK that comes in time costs no timer operation.
- */
-void tftpk_send_arm(struct tftpk_transfer *t, u32 us)
-{
-	lockdep_assert_held(&t->lock);
-
-	t->deadline = jiffies + usecs_to_jiffies(us) + 1;
-	if (!timer_pending(&t->timer) ||
-	    time_before(t->deadline, t->timer.expires))
-		mod_timer(&t->timer, t->deadline);
-}
-
 /* Wait for the client. A client whose packets may be forged from anywhere does not
  * say how often to repeat.
  */
 static void tftpk_send_await(struct tftpk_transfer *t)
 {
-	tftpk_send_arm(t, tftpk_window_wait(&t->window, &t->peer.rtt,
+	tftpk_transfer_arm(t, tftpk_window_wait(&t->window, &t->peer.rtt,
 					    t->peer.near ? t->utimeout : 0));
 }
 
@@ -159,7 +141,7 @@ static bool tftpk_send_charge(struct tftpk_transfer *t)
 	if (t->window.high == t->window.acked + 1)
 		t->progress = jiffies;
 	tftpk_send_note_bounded(t);
-	tftpk_send_arm(t, min_t(u64, div_u64(wait, NSEC_PER_USEC),
+	tftpk_transfer_arm(t, min_t(u64, div_u64(wait, NSEC_PER_USEC),
 				TFTPK_HOLD_MAX));
 	return false;
 }
@@ -315,7 +297,7 @@ static void tftpk_send_handle_deadline(struct tftpk_transfer *t,
 
 	if (t->phase == TFTPK_PHASE_OPENING) {
 		if (tftpk_resolve_expire(t)) {
-			tftpk_send_arm(t, TFTPK_RTO_FIRST);
+			tftpk_transfer_arm(t, TFTPK_RTO_FIRST);
 			return;
 		}
 		/* Storage may take its time, but not for ever. */
@@ -324,7 +306,7 @@ static void tftpk_send_handle_deadline(struct tftpk_transfer *t,
 				  (unsigned long)HZ))
 			tftpk_transfer_timed_out(t, out);
 		else
-			tftpk_send_arm(t, TFTPK_RTO_FIRST);
+			tftpk_transfer_arm(t, TFTPK_RTO_FIRST);
 		return;
 	}
 	/* Do not count the timer's own lateness (a stopped VM, a busy CPU) as
@@ -350,7 +332,7 @@ static void tftpk_send_handle_deadline(struct tftpk_transfer *t,
 		    t->peer.tries >= TFTPK_UNVALIDATED_TRIES) ||
 		   (t->awaits_refill && !tftpk_window_inflight(w))) {
 		/* Nothing to repeat: listen, or wait for the file. */
-		tftpk_send_arm(t, TFTPK_RTO_FIRST);
+		tftpk_transfer_arm(t, TFTPK_RTO_FIRST);
 	} else {
 		tftpk_send_recover(t, out);
 	}
@@ -455,73 +437,6 @@ void tftpk_send_refill(struct tftpk_transfer *t)
 	tftpk_transfer_leave(t);
 }
 
-/* Its client acknowledges to the port that it asked: say what helps. */
-static void tftpk_send_hint(struct tftpk_transfer *t)
-{
-	lockdep_assert_held(&t->lock);
-
-	t->hint = true;
-	t->reason = t->peer.request.key.port->port == htons(TFTPK_PORT) ?
-		"the client acknowledges to port 69: listen --single-port" :
-		"the client acknowledges to the port that it asked: listen --single-port";
-}
-
-/* A client whose transfer has not been validated acknowledged at another port: a
- * forger guessed, who never saw the OACK. From beyond a router that ends the
- * transfer. On the link, where the client's neighbours only can forge, it goes on: the
- * forger shall not keep it from starting. A right guess yields half as much then.
- */
-static void tftpk_send_wrong_guess(struct tftpk_transfer *t, bool requests)
-{
-	spin_lock(&t->lock);
-	if (t->dead || tftpk_transfer_validated(t)) {
-		/* Too late. */
-		spin_unlock(&t->lock);
-		return;
-	}
-	if (requests)
-		tftpk_send_hint(t);
-	if (t->peer.near) {
-		t->window.limit = max(t->window.limit / 2, 1);
-	} else {
-		tftpk_limit_note_guess(t->tn, &t->peer.request.key);
-		/* While it waits for the agent nothing is there to be guessed. */
-		if (t->phase != TFTPK_PHASE_OPENING)
-			tftpk_transfer_end(t, TFTPK_OUTCOME_ABORTED);
-	}
-	spin_unlock(&t->lock);
-}
-
-/* An ACK that belongs to no transfer gets ERROR 5 (RFC 1350 section 4), unless
- * it is merely late, or a guess.
- */
-static void tftpk_send_unknown_tid(const struct tftpk_key *key,
-				   const struct sk_buff *skb)
-{
-	struct tftpk_listener *listener = key->port->listener;
-	struct tftpk_net *tn = listener->tn;
-	struct tftpk_key request = *key;
-	struct tftpk_transfer *t;
-	bool near;
-
-	tftpk_stats_inc(tn, TFTPK_A_STATS_PACKETS_UNKNOWN);
-	if (tftpk_limit_recently_ended(tn, key))
-		return;
-
-	request.port = &listener->main;
-	t = tftpk_table_find(&request);
-	if (t) {
-		tftpk_send_wrong_guess(t, key->port->requests);
-		return;
-	}
-	near = tftpk_limit_near(tn, key, tftpk_route_iif(key, skb));
-	if (tftpk_limit_answer(tn, key, near, TFTPK_REPLY_OTHER)) {
-		tftpk_stats_inc(tn, TFTPK_A_STATS_PACKETS_STRANGE);
-		tftpk_output_error(key, tn->net, TFTPK_ERR_TID,
-				   "unknown transfer ID");
-	}
-}
-
 /* The client answered, so take the pages of its window out of what may be pinned. If
  * they are not there, send one block at a time until they are.
  */
@@ -576,10 +491,8 @@ static void tftpk_send_advance(struct tftpk_transfer *t, bool first)
 {
 	t->text[0] = t->text[1];
 	if (first) {
-		tftpk_unvalidated_del(t);
+		tftpk_transfer_validate(t);
 		t->window.limit = t->window.size;
-		if (!t->peer.near)
-			tftpk_limit_validated(t->tn, &t->peer.request.key);
 	}
 	t->phase = TFTPK_PHASE_SENDING;
 	t->progress = jiffies;
@@ -632,14 +545,19 @@ void tftpk_send_ack(const struct tftpk_key *key, u16 block,
 	bool first = false;
 
 	if (!t) {
-		tftpk_send_unknown_tid(key, skb);
+		tftpk_stray(key, skb, TFTPK_STRAY_ACK);
 		return;
 	}
 	now_ns = ktime_get_ns();
 	tftpk_transfer_lock(t, &out);
+	if (unlikely(t->writing)) {
+		tftpk_transfer_unlock_send(t, &out);
+		tftpk_stats_inc(t->tn, TFTPK_A_STATS_PACKETS_UNKNOWN);
+		return;
+	}
 	if (!tftpk_transfer_live(t)) {
 		tftpk_transfer_unlock_send(t, &out);
-		tftpk_send_unknown_tid(key, skb);
+		tftpk_stray(key, skb, TFTPK_STRAY_ACK);
 		return;
 	}
 	tftpk_stats_inc(t->tn, TFTPK_A_STATS_ACKS_RECEIVED);

@@ -23,6 +23,8 @@ struct workqueue_struct *tftpk_wq;
 struct workqueue_struct *tftpk_errand_wq;
 /* For files that are of no export, but the agent's. */
 struct workqueue_struct *tftpk_foreign_wq;
+/* For files that uploads are written to. */
+struct workqueue_struct *tftpk_upload_wq;
 
 /**
  * tftpk_storage_wait() - wait for what waits for storage
@@ -138,8 +140,13 @@ int tftpk_storage_init(void)
 	tftpk_foreign_wq = alloc_workqueue("tftpk-foreign", WQ_UNBOUND, 0);
 	if (!tftpk_foreign_wq)
 		goto err_errand;
+	tftpk_upload_wq = alloc_workqueue("tftpk-uploads", WQ_UNBOUND, 0);
+	if (!tftpk_upload_wq)
+		goto err_foreign;
 	return 0;
 
+err_foreign:
+	destroy_workqueue(tftpk_foreign_wq);
 err_errand:
 	destroy_workqueue(tftpk_errand_wq);
 err_wq:
@@ -154,6 +161,7 @@ err_wq:
  */
 void tftpk_storage_exit(void)
 {
+	destroy_workqueue(tftpk_upload_wq);
 	destroy_workqueue(tftpk_foreign_wq);
 	destroy_workqueue(tftpk_errand_wq);
 	destroy_workqueue(tftpk_wq);

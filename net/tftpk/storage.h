@@ -34,6 +34,7 @@ struct tftpk_errand {
 extern struct workqueue_struct *tftpk_wq;
 extern struct workqueue_struct *tftpk_errand_wq;
 extern struct workqueue_struct *tftpk_foreign_wq;
+extern struct workqueue_struct *tftpk_upload_wq;
 
 int tftpk_storage_init(void);
 void tftpk_storage_exit(void);

@@ -7,6 +7,9 @@
  *   input.c     softirq: takes packets from the sockets, parses
  *   request.c   from a request to a transfer: admission, file, options
  *   send.c      ACKs and the timer, bursts, refills
+ *   recv.c      of uploads: DATA and the timer, ACKs, writing
+ *   stray.c     packets that belong to no transfer
+ *   kill.c      ending transfers by command
  *   transfer.c  a transfer's life: references, end
  *   table.c     transfers by client and port, and by id
  *   limit.c     admission: rates of sources, who guesses, who was just served
@@ -16,6 +19,7 @@
  *   question.c  questions that wait for the agent
  *   answer.c    answers, and what is remembered of them
  *   file.c      process context: opens files, fills the page ring
+ *   sink.c      uploads: packets that wait, and process context: writes them
  *   output.c    any context: turns ring entries into skbs and sends them
  *   route.c     routes to clients, and who is on a link; neighbours
  *   event.c     what netlink tells of a transfer: events, and entries of dumps
@@ -126,6 +130,8 @@ struct tftpk_settings {
 	u32 resolve_timeout;	/* seconds */
 	u32 resolve_policy;	/* enum tftpk_resolve_policy */
 	u32 max_pending;
+	u32 max_unwritten;	/* MiB */
+	u32 store_timeout;	/* seconds */
 	bool zerocopy;
 	bool gso;
 	bool detect_changes;
@@ -134,6 +140,7 @@ struct tftpk_settings {
 	bool reply_at_limit;
 	bool draining;
 	bool discover_mtu;
+	bool uploads;
 };
 
 #define TFTPK_UNSET	U32_MAX
@@ -363,6 +370,7 @@ struct tftpk_trust {
  * @closing: no transfer may begin any more
  * @active: transfers that were not reaped; waited for with wait_var_event()
  * @pinned: pages that transfers may hold by what was reserved for them
+ * @unwritten: bytes of memory of uploads' blocks that are not written yet
  * @clients: struct tftpk_peer, one for each client that has transfers
  * @clients_lock: protects what @clients leads to
  * @unvalidated_lock: protects @unvalidated and @n_unvalidated
@@ -370,6 +378,7 @@ struct tftpk_trust {
  *	first: those whose source may be forged, and the others
  * @n_unvalidated: how many
  * @agent: port of the netlink socket that answers questions, or 0; written under @mutex
+ * @attached: how many agents there have been; likewise
  * @noticed: the agent was told that there are questions, and did not look yet
  * @questions: struct tftpk_question by their ids; its lock protects what follows up to
  *	@n_far
@@ -407,6 +416,7 @@ struct tftpk_net {
 	bool closing;
 	atomic_t active;
 	atomic_long_t pinned;
+	atomic_long_t unwritten;
 
 	struct rhashtable clients;
 	spinlock_t clients_lock;	/* struct tftpk_client */
@@ -415,6 +425,7 @@ struct tftpk_net {
 	u32 n_unvalidated;
 
 	u32 agent;
+	u32 attached;
 	bool noticed;
 	struct xarray questions;
 	u32 next_question;

@@ -34,10 +34,12 @@ DECLARE_EVENT_CLASS(tftpk_transfer,
 		       sizeof(__entry->client));
 		__entry->port = ntohs(t->peer.request.key.client_port);
 		__entry->outcome = t->outcome;
-		__entry->size = t->source.size;
-		__entry->acked = t->window.acked;
+		__entry->size = t->writing ? t->source.sink.received :
+					     t->source.size;
+		__entry->acked = t->writing ? t->source.sink.window.acked :
+					      t->window.acked;
 		__entry->blksize = t->blksize;
-		__entry->windowsize = t->window.size;
+		__entry->windowsize = t->options.windowsize;
 		__entry->retransmitted = t->retransmitted;
 		__entry->rtt = t->peer.rtt.srtt;
 	),
@@ -98,6 +100,51 @@ TRACE_EVENT(tftpk_ack,
 	),
 	TP_printk("id=%u block=%u ack=%u acked=%llu rtt=%u", __entry->id,
 		  __entry->block, __entry->ack, __entry->acked, __entry->rtt)
+);
+
+/* A block of an upload arrived: @block is its number on the wire, @what an enum
+ * tftpk_data.
+ */
+TRACE_EVENT(tftpk_data,
+	    TP_PROTO(const struct tftpk_transfer *t, u16 block, u8 what),
+	TP_ARGS(t, block, what),
+	TP_STRUCT__entry(
+		__field(u32, id)
+		__field(u16, block)
+		__field(u8, what)
+		__field(u64, taken)
+		__field(u32, unwritten)
+	),
+	TP_fast_assign(
+		__entry->id = t->id;
+		__entry->block = block;
+		__entry->what = what;
+		__entry->taken = t->source.sink.window.taken;
+		__entry->unwritten = t->source.sink.unwritten;
+	),
+	TP_printk("id=%u block=%u what=%u taken=%llu unwritten=%u",
+		  __entry->id, __entry->block, __entry->what,
+		  __entry->taken, __entry->unwritten)
+);
+
+/* @n blocks of an upload were written. */
+TRACE_EVENT(tftpk_write,
+	    TP_PROTO(const struct tftpk_transfer *t, u32 n, int err),
+	TP_ARGS(t, n, err),
+	TP_STRUCT__entry(
+		__field(u32, id)
+		__field(u32, n)
+		__field(u64, written)
+		__field(int, err)
+	),
+	TP_fast_assign(
+		__entry->id = t->id;
+		__entry->n = n;
+		__entry->written = t->source.sink.written;
+		__entry->err = err;
+	),
+	TP_printk("id=%u n=%u written=%llu err=%d", __entry->id, __entry->n,
+		  __entry->written, __entry->err)
 );
 
 /* The client was silent: a probe or a retransmission follows. @backoff counts the

@@ -17,16 +17,12 @@
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/wait_bit.h>
-#include <net/ipv6.h>
 
 #include "answer.h"
 #include "question.h"
 #include "storage.h"
 #include "transfer.h"
 #include "trace.h"
-
-/* So many are ended in one go, with BH disabled. */
-#define TFTPK_KILL_BATCH	64
 
 static struct kmem_cache *tftpk_transfer_cache;
 
@@ -110,7 +106,10 @@ bool tftpk_transfer_close(struct tftpk_transfer *t)
 
 	if (refcount_read(&t->ref))
 		return false;
-	tftpk_file_close(&t->source);
+	if (t->writing)
+		tftpk_sink_close(t);
+	else
+		tftpk_file_close(&t->source);
 	tftpk_transfer_forget_request(t);
 	tftpk_net_put(t->tn);
 	if (t->stuck)
@@ -127,6 +126,8 @@ static struct workqueue_struct *tftpk_transfer_wq(const struct tftpk_transfer *t
 {
 	if (t->source.export)
 		return t->source.export->wq;
+	if (t->writing)
+		return tftpk_upload_wq;
 	return t->source.foreign ? tftpk_foreign_wq : tftpk_wq;
 }
 
@@ -236,6 +237,7 @@ static const u8 tftpk_outcome_counters[] = {
 	[TFTPK_OUTCOME_KILLED]		= TFTPK_A_STATS_TRANSFERS_FAILED,
 	[TFTPK_OUTCOME_EVICTED]		= TFTPK_A_STATS_TRANSFERS_EVICTED,
 	[TFTPK_OUTCOME_DENIED]		= TFTPK_A_STATS_TRANSFERS_FAILED,
+	[TFTPK_OUTCOME_UNWRITABLE]	= TFTPK_A_STATS_TRANSFERS_FAILED,
 };
 
 /**
@@ -291,6 +293,31 @@ void tftpk_transfer_unreserve(struct tftpk_transfer *t)
 	t->source.reserved = 0;
 }
 
+/* What stands for the last block of an upload that was stored, else 0. */
+static u32 tftpk_transfer_stored(const struct tftpk_transfer *t)
+{
+	const struct tftpk_rwindow *w = &t->source.sink.window;
+
+	return t->writing && t->outcome == TFTPK_OUTCOME_COMPLETED ?
+		       TFTPK_STORED | tftpk_rwindow_wire(w, w->last) : 0;
+}
+
+/**
+ * tftpk_transfer_validate() - note that the client of a transfer is validated
+ * @t: transfer, locked and not dead, whose client was not
+ *
+ * Context: softirq, within rcu_read_lock().
+ */
+void tftpk_transfer_validate(struct tftpk_transfer *t)
+{
+	lockdep_assert_held(&t->lock);
+
+	tftpk_unvalidated_del(t);
+	t->peer.validated = true;
+	if (!t->peer.near)
+		tftpk_limit_validated(t->tn, &t->peer.request.key);
+}
+
 /**
  * tftpk_transfer_end() - end a transfer
  * @t: transfer, locked and not dead
@@ -314,7 +341,8 @@ void tftpk_transfer_end(struct tftpk_transfer *t, enum tftpk_outcome outcome)
 	tftpk_transfer_hold(t, false);
 	tftpk_transfer_unreserve(t);
 	tftpk_client_del(t);
-	tftpk_limit_note_ended(t->tn, &t->peer.tid.key);
+	tftpk_limit_note_ended(t->tn, &t->peer.tid.key,
+			       tftpk_transfer_stored(t));
 	tftpk_stats_inc(t->tn, counter);
 	if (!t->working)
 		tftpk_transfer_reap(t);
@@ -349,6 +377,7 @@ void tftpk_transfer_fail(struct tftpk_transfer *t, enum tftpk_outcome outcome,
 void tftpk_transfer_end_unreadable(struct tftpk_transfer *t, int err,
 				   struct sk_buff_head *out)
 {
+	enum tftpk_outcome outcome = TFTPK_OUTCOME_UNREADABLE;
 	const char *text;
 	u16 code;
 
@@ -356,8 +385,11 @@ void tftpk_transfer_end_unreadable(struct tftpk_transfer *t, int err,
 	text = t->phase == TFTPK_PHASE_OPENING ?
 		       tftpk_file_refusal(t->source.export, err, &code) :
 		       tftpk_file_error(err, &code);
-	tftpk_transfer_fail(t, err == -ESTALE ? TFTPK_OUTCOME_CHANGED :
-			    TFTPK_OUTCOME_UNREADABLE, code, text, out);
+	if (t->writing)
+		outcome = TFTPK_OUTCOME_UNWRITABLE;
+	else if (err == -ESTALE)
+		outcome = TFTPK_OUTCOME_CHANGED;
+	tftpk_transfer_fail(t, outcome, code, text, out);
 }
 
 /**
@@ -560,93 +592,6 @@ static void tftpk_transfer_reap_work(struct work_struct *work)
 		wake_up_var(&listener->users);
 	if (atomic_dec_and_test(&tn->active))
 		wake_up_var(&tn->active);
-}
-
-/* But for the id, by which it was found. */
-static bool tftpk_transfer_matches(const struct tftpk_transfer *t,
-				   const struct tftpk_match *match)
-{
-	const struct tftpk_key *key = &t->peer.request.key;
-
-	return (!match->export || t->source.export == match->export) &&
-	       (!match->listener || key->port->listener == match->listener) &&
-	       (!match->client ||
-		ipv6_addr_equal(&key->client, match->client)) &&
-	       (!match->client_port ||
-		key->client_port == match->client_port);
-}
-
-static bool tftpk_transfer_kill(struct tftpk_transfer *t,
-				const struct tftpk_match *match,
-				struct sk_buff_head *out)
-{
-	bool killed = false;
-
-	spin_lock(&t->lock);
-	if (!t->dead && tftpk_transfer_matches(t, match)) {
-		tftpk_transfer_fail(t, TFTPK_OUTCOME_KILLED,
-				    TFTPK_ERR_UNDEFINED, "no longer served",
-				    out);
-		killed = true;
-	}
-	spin_unlock(&t->lock);
-	return killed;
-}
-
-/**
- * tftpk_transfers_kill() - end transfers
- * @tn: namespace's server
- * @match: which ones
- *
- * Every client gets an ERROR. Whoever wants to see them gone makes new ones
- * impossible before, and waits after.
- *
- * Context: process; the configuration's mutex may be held.
- *
- * Return: how many there were.
- */
-u32 tftpk_transfers_kill(struct tftpk_net *tn, const struct tftpk_match *match)
-{
-	u32 after = match->id ? match->id - 1 : 0, last = match->id ?: U32_MAX;
-	struct tftpk_transfer *found[TFTPK_KILL_BATCH];
-	struct sk_buff_head out;
-	u32 i, got, n = 0;
-
-	do {
-		__skb_queue_head_init(&out);
-		local_bh_disable();
-		rcu_read_lock();
-		got = tftpk_table_get(tn, after, last, found,
-				      TFTPK_KILL_BATCH);
-		for (i = 0; i < got; i++) {
-			n += tftpk_transfer_kill(found[i], match, &out);
-			after = found[i]->id;
-			tftpk_transfer_put(found[i]);
-		}
-		tftpk_output_send(tn->net, &out);
-		rcu_read_unlock();
-		local_bh_enable();
-		cond_resched();
-	} while (got == TFTPK_KILL_BATCH);
-	return n;
-}
-
-/**
- * tftpk_transfers_close() - end all transfers of a namespace, for good
- * @tn: namespace's server
- *
- * Context: process.
- */
-void tftpk_transfers_close(struct tftpk_net *tn)
-{
-	static const struct tftpk_match all;
-
-	xa_lock_bh(&tn->transfers);
-	tn->closing = true;
-	xa_unlock_bh(&tn->transfers);
-
-	tftpk_transfers_kill(tn, &all);
-	wait_var_event(&tn->active, !atomic_read(&tn->active));
 }
 
 /**

@@ -5,7 +5,8 @@
  *
  * Glossary:
  *
- *   transfer    a file on its way to one client, from the request to the last ACK
+ *   transfer    a file on its way to or from one client, from the request to the
+ *               last ACK
  *   block       the payload of a DATA packet; a short one ends the file (RFC 1350)
  *   window      blocks that may be in flight without an ACK (RFC 7440)
  *   flight      blocks sent and not acknowledged
@@ -21,7 +22,9 @@
  *   bounded     not near, and at a single port or while TIDs are guessed: its rate is
  *               limited
  *   peer        the client of a transfer, and how to reach it
+ *   upload      a transfer that its client writes
  *   source      the file that a transfer sends
+ *   sink        the file that an upload becomes, and the blocks on their way to it
  *   ring        references to the file's page-cache pages that are to be sent
  */
 #ifndef _TFTPK_TRANSFER_H
@@ -29,6 +32,7 @@
 
 #include <linux/bottom_half.h>
 #include <linux/if_ether.h>
+#include <linux/jiffies.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
@@ -43,6 +47,7 @@
 
 #include "netascii.h"
 #include "proto.h"
+#include "rwindow.h"
 #include "tftpk.h"
 #include "window.h"
 
@@ -109,6 +114,9 @@ enum tftpk_phase {
 	TFTPK_PHASE_OACK,	/* an OACK waits for its ACK */
 	TFTPK_PHASE_FIRST,	/* so does the first block, without an OACK */
 	TFTPK_PHASE_SENDING,
+	/* Of an upload, also OACK and FIRST, which is an ACK without an OACK: */
+	TFTPK_PHASE_RECEIVING,
+	TFTPK_PHASE_STORING,	/* all is written; the agent stores it */
 };
 
 /* One of the transfers of a client; under tftpk_net.clients_lock. */
@@ -147,6 +155,7 @@ struct tftpk_peer {
 	bool held;		/* a block waits for that */
 	bool held_back;		/* that, or a smaller window, was noted */
 	bool tell;		/* the work is to tell of that */
+	bool validated;		/* see struct tftpk_transfer */
 	u8 tries;		/* packets since the request, or since the ACK of
 				 * the OACK, to an unvalidated client
 				 */
@@ -158,6 +167,47 @@ struct tftpk_peer {
 	u16 ident;		/* of the next IPv4 packet */
 	struct tftpk_rtt rtt;
 };
+
+/**
+ * struct tftpk_sink - the file that an upload becomes, and what is on its way there
+ * @window: what was received and acknowledged
+ * @blocks: packets that are to be written, from their payload on; their locks are not
+ *	used
+ * @size: bytes that the client will send, or TFTPK_SIZE_UNKNOWN
+ * @max_size: bytes that the agent takes at most
+ * @received: bytes that came in order
+ * @written: bytes of them that are in the file; the work's own
+ * @unwritten: memory of what came and is not written yet, see tftpk_net.unwritten
+ * @attached: tftpk_net.attached when the file was opened
+ * @held: an ACK waits until something is written
+ * @cr: the last character written was a CR of netascii that stands for something
+ *	with the next; the work's own
+ * @text: room for converted text, or NULL; likewise
+ *
+ * Under the transfer's lock where it does not say otherwise.
+ */
+struct tftpk_sink {
+	struct tftpk_rwindow window;
+	struct sk_buff_head blocks;
+	u64 size;
+	u64 max_size;
+	u64 received;
+	u64 written;
+	u32 unwritten;
+	u32 attached;
+	bool held;
+	bool cr;
+	u8 *text;
+};
+
+#define TFTPK_SIZE_UNKNOWN	U64_MAX
+
+/* Memory of an upload's blocks. ACKs wait above one half of it, which has room for a
+ * window.
+ */
+#define TFTPK_SINK_MAX		(1U << 20)
+#define TFTPK_SINK_HIGH		(TFTPK_SINK_MAX / 2)
+#define TFTPK_SINK_TEXT		4096U	/* bytes of room for text */
 
 /* What is sent: an open file, and the pages of it that come next. */
 struct tftpk_source {
@@ -181,9 +231,12 @@ struct tftpk_source {
 	/* Under the lock. */
 	u32 reserved;		/* pages of tftpk_net.pinned */
 	u32 wanted;		/* pages to reserve once the client answers */
-	struct page *small[TFTPK_RING_SMALL];	/* entries of a small ring; not
-						 * cleared
-						 */
+	union {			/* not cleared */
+		struct page *small[TFTPK_RING_SMALL];	/* entries of a small
+							 * ring
+							 */
+		struct tftpk_sink sink;	/* of an upload */
+	};
 };
 
 /**
@@ -204,8 +257,9 @@ struct tftpk_waiting {
 
 #define TFTPK_WAITING(skb) ((struct tftpk_waiting *)(skb)->cb)
 
-/* A file on its way to a client. The client is validated once it has acknowledged
- * a block: an OACK is small, and its ACK guessed at the cost of one packet.
+/* A file on its way to a client, or from it. A client that reads is validated once it
+ * has acknowledged a block: an OACK is small, and its ACK guessed at the cost of one
+ * packet. One that writes is validated by its first block.
  */
 struct tftpk_transfer {
 	struct rcu_head rcu;	/* frees it */
@@ -229,7 +283,10 @@ struct tftpk_transfer {
 	bool limited;		/* its first block was beyond the source's rate */
 	u8 phase;		/* enum tftpk_phase */
 	bool awaits_refill;	/* the window had room that the ring cannot fill */
-	bool filling;		/* the work reads into the ring, or is to */
+	bool filling;		/* the work reads into the ring, or writes blocks, or
+				 * is to
+				 */
+	bool writing;		/* an upload: constant */
 
 	/* What was negotiated: by the work alone, before the end of OPENING. */
 	bool netascii;		/* a text to be converted (RFC 764): such a
@@ -272,7 +329,9 @@ struct tftpk_transfer {
 	struct work_struct reap;	/* takes it apart, but for what waits for
 					 * storage
 					 */
-	struct sk_buff *request_skb;	/* the request, until the file is open */
+	struct sk_buff *request_skb;	/* the request, until the file is open; of an
+					 * upload to its end
+					 */
 	struct tftpk_options options;	/* what an OACK says */
 
 	struct tftpk_source source;
@@ -284,10 +343,16 @@ static inline bool tftpk_is_v4(const struct tftpk_key *key)
 	return key->port->listener->name.family == AF_INET;
 }
 
-/* Has the client acknowledged a block? */
+/* Has the client shown that it got what was sent to it? */
 static inline bool tftpk_transfer_validated(const struct tftpk_transfer *t)
 {
-	return t->window.acked;
+	return t->peer.validated;
+}
+
+/* Does it wait for an answer of the agent, or may it? The request is there then. */
+static inline bool tftpk_transfer_asks(const struct tftpk_transfer *t)
+{
+	return t->request_skb && (t->writing || t->phase == TFTPK_PHASE_OPENING);
 }
 
 /* Has it sent anything, and not ended? */
@@ -313,6 +378,9 @@ static inline long tftpk_max_pinned(const struct tftpk_net *tn)
 /* Position in the file of the first block that was not acknowledged. */
 static inline u64 tftpk_transfer_acked_bytes(const struct tftpk_transfer *t)
 {
+	if (t->writing)
+		return min(t->source.sink.window.acked * t->blksize,
+			   t->source.sink.received);
 	if (t->netascii)
 		return t->text[0].pos;
 	return min(t->window.acked * t->blksize, t->source.size);
@@ -347,6 +415,8 @@ static inline struct page *tftpk_ring_page(const struct tftpk_ring *ring,
 }
 
 /* limit.c */
+#define TFTPK_STORED		0x10000	/* beside the number of a last block */
+
 enum tftpk_reply {
 	TFTPK_REPLY_REQUEST,	/* an OACK or an ERROR, to a read request */
 	TFTPK_REPLY_OTHER,	/* an ERROR, to anything else */
@@ -367,8 +437,10 @@ void tftpk_limit_note_guess(struct tftpk_net *tn, const struct tftpk_key *key);
 void tftpk_limit_validated(struct tftpk_net *tn, const struct tftpk_key *key);
 bool tftpk_limit_bounded(const struct tftpk_key *key, bool near);
 u32 tftpk_limit_window(const struct tftpk_listener *listener, bool bounded);
-void tftpk_limit_note_ended(struct tftpk_net *tn, const struct tftpk_key *key);
-bool tftpk_limit_recently_ended(struct tftpk_net *tn, const struct tftpk_key *key);
+void tftpk_limit_note_ended(struct tftpk_net *tn, const struct tftpk_key *key,
+			    u32 stored);
+bool tftpk_limit_recently_ended(struct tftpk_net *tn, const struct tftpk_key *key,
+				u32 *stored);
 
 /* client.c */
 int tftpk_client_add(struct tftpk_transfer *t,
@@ -378,6 +450,7 @@ int tftpk_client_reserve(struct tftpk_transfer *t, u32 pages, long max);
 void tftpk_client_unreserve(struct tftpk_transfer *t, u32 pages);
 int tftpk_client_ask(struct tftpk_transfer *t);
 void tftpk_client_forget(struct tftpk_transfer *t);
+u32 tftpk_client_count(struct tftpk_transfer *t);
 struct tftpk_transfer *tftpk_unvalidated_add(struct tftpk_transfer *t);
 struct tftpk_transfer *tftpk_unvalidated_oldest(struct tftpk_transfer *t,
 						unsigned long age);
@@ -396,6 +469,28 @@ int tftpk_file_fill(struct tftpk_source *source, spinlock_t *lock, u64 end,
 bool tftpk_file_changed(const struct tftpk_source *source);
 void tftpk_file_release(struct tftpk_source *source, u64 below);
 void tftpk_file_close(struct tftpk_source *source);
+
+/* A packet that waits for a work must hold nothing of the stack's. */
+static inline void tftpk_keep_skb(struct sk_buff *skb)
+{
+	skb_orphan(skb);
+	skb_dst_drop(skb);
+	skb_ext_reset(skb);
+	skb->dev = NULL;
+}
+
+/* sink.c */
+const char *tftpk_sink_error(int err, u16 *code);
+void tftpk_sink_init(struct tftpk_sink *sink, u64 size);
+u32 tftpk_sink_window(u32 blksize);
+bool tftpk_sink_put(struct tftpk_transfer *t, struct sk_buff *skb);
+bool tftpk_sink_is_high(const struct tftpk_transfer *t);
+u32 tftpk_sink_take(struct tftpk_transfer *t, struct sk_buff_head *batch);
+int tftpk_sink_write(struct tftpk_source *source, struct sk_buff_head *batch,
+		     bool netascii, bool end);
+void tftpk_sink_free(struct sk_buff_head *batch);
+void tftpk_sink_uncharge(struct tftpk_transfer *t, u32 truesize);
+void tftpk_sink_close(struct tftpk_transfer *t);
 
 /* route.c */
 struct dst_entry *tftpk_route_find(struct net *net,
@@ -421,6 +516,7 @@ int tftpk_output_packet(struct net *net, struct tftpk_peer *peer,
 void tftpk_output_send(struct net *net, struct sk_buff_head *out);
 void tftpk_output_error(const struct tftpk_key *key, struct net *net, u16 code,
 			const char *text);
+void tftpk_output_ack(const struct tftpk_key *key, struct net *net, u16 block);
 
 /* event.c */
 void tftpk_event_exit(void);
@@ -478,8 +574,29 @@ bool tftpk_transfer_close(struct tftpk_transfer *t);
 void tftpk_transfer_forget_request(struct tftpk_transfer *t);
 void tftpk_transfer_abort(const struct tftpk_key *key, u16 code);
 void tftpk_transfer_end_unreachable(const struct tftpk_key *key);
+void tftpk_transfer_validate(struct tftpk_transfer *t);
+
+/* kill.c */
 u32 tftpk_transfers_kill(struct tftpk_net *tn, const struct tftpk_match *match);
 void tftpk_transfers_close(struct tftpk_net *tn);
+
+/**
+ * tftpk_transfer_arm() - let the timer do something
+ * @t: transfer, locked
+ * @us: microseconds until then
+ *
+ * A deadline that moves away leaves the timer alone: it finds out when it
+ * fires. So an ACK that comes in time costs no timer operation.
+ */
+static inline void tftpk_transfer_arm(struct tftpk_transfer *t, u32 us)
+{
+	lockdep_assert_held(&t->lock);
+
+	t->deadline = jiffies + usecs_to_jiffies(us) + 1;
+	if (!timer_pending(&t->timer) ||
+	    time_before(t->deadline, t->timer.expires))
+		mod_timer(&t->timer, t->deadline);
+}
 
 /**
  * tftpk_transfer_lock() - lock a transfer, to send
@@ -521,7 +638,6 @@ static inline void tftpk_transfer_unlock_send(struct tftpk_transfer *t,
 }
 
 /* send.c */
-void tftpk_send_arm(struct tftpk_transfer *t, u32 us);
 u64 tftpk_send_goal(const struct tftpk_transfer *t);
 void tftpk_send_note_bounded(struct tftpk_transfer *t);
 void tftpk_send_tell_bounded(struct tftpk_transfer *t);
@@ -532,8 +648,37 @@ void tftpk_send_refill(struct tftpk_transfer *t);
 void tftpk_send_ack(const struct tftpk_key *key, u16 block,
 		    const struct sk_buff *skb);
 
+/* stray.c */
+#define TFTPK_STRAY_ACK		U32_MAX
+
+void tftpk_stray(const struct tftpk_key *key, const struct sk_buff *skb,
+		 u32 data);
+
+/* recv.c */
+void tftpk_recv_answer(struct tftpk_transfer *t, struct sk_buff_head *out);
+void tftpk_recv_timer(struct timer_list *timer);
+void tftpk_recv_run(struct tftpk_transfer *t);
+void tftpk_recv_data(const struct tftpk_key *key, u16 block,
+		     struct sk_buff *skb);
+
 /* request.c */
-void tftpk_request_rrq(const struct tftpk_key *key, struct sk_buff *skb,
-		       u32 hash, int iif);
+/**
+ * struct tftpk_arrival - a request as it came in
+ * @hash: of its bytes
+ * @iif: interface that it came in by
+ * @near: see tftpk_limit_near()
+ * @writes: it is a WRQ
+ * @size: of a WRQ, bytes that the client will send, or TFTPK_SIZE_UNKNOWN
+ */
+struct tftpk_arrival {
+	u32 hash;
+	int iif;
+	bool near;
+	bool writes;
+	u64 size;
+};
+
+void tftpk_request(const struct tftpk_key *key, struct sk_buff *skb,
+		   struct tftpk_arrival *arrival);
 
 #endif /* _TFTPK_TRANSFER_H */

@@ -483,29 +483,37 @@ static void limit_late_test(struct kunit *test)
 {
 	struct limit_state *s = test->priv;
 	struct tftpk_key key, other;
-	u32 i;
+	u32 i, stored = 0;
 
 	limit_key(test, "192.0.2.1", &key);
-	KUNIT_EXPECT_FALSE(test, tftpk_limit_recently_ended(&s->tn, &key));
-	tftpk_limit_note_ended(&s->tn, &key);
-	KUNIT_EXPECT_TRUE(test, tftpk_limit_recently_ended(&s->tn, &key));
+	KUNIT_EXPECT_FALSE(test, tftpk_limit_recently_ended(&s->tn, &key,
+							   &stored));
+	tftpk_limit_note_ended(&s->tn, &key,
+			       TFTPK_STORED | 17);
+	KUNIT_EXPECT_TRUE(test, tftpk_limit_recently_ended(&s->tn, &key,
+							   &stored));
 
 	other = key;
 	other.client_port = htons(4712);
-	KUNIT_EXPECT_FALSE(test, tftpk_limit_recently_ended(&s->tn, &other));
+	KUNIT_EXPECT_FALSE(test, tftpk_limit_recently_ended(&s->tn, &other,
+							    &stored));
 	limit_key(test, "192.0.2.2", &other);
-	KUNIT_EXPECT_FALSE(test, tftpk_limit_recently_ended(&s->tn, &other));
+	KUNIT_EXPECT_FALSE(test, tftpk_limit_recently_ended(&s->tn, &other,
+							    &stored));
 	other = key;
 	other.port = &s->v6.main;
-	KUNIT_EXPECT_FALSE(test, tftpk_limit_recently_ended(&s->tn, &other));
+	KUNIT_EXPECT_FALSE(test, tftpk_limit_recently_ended(&s->tn, &other,
+							    &stored));
 
 	/* A few hundred that end do not push it out. */
 	other = key;
 	for (i = 0; i < 500; i++) {
 		other.client_port = htons(5000 + i);
-		tftpk_limit_note_ended(&s->tn, &other);
+		tftpk_limit_note_ended(&s->tn, &other, 0);
 	}
-	KUNIT_EXPECT_TRUE(test, tftpk_limit_recently_ended(&s->tn, &key));
+	KUNIT_EXPECT_TRUE(test, tftpk_limit_recently_ended(&s->tn, &key,
+							   &stored));
+	KUNIT_EXPECT_EQ(test, stored, TFTPK_STORED | 17);
 }
 
 /* ---- state ---- */
