@@ -14,6 +14,12 @@ static const char *const state_words[] = {
 	NULL
 };
 
+static const char *const direction_words[] = {
+	[TFTPK_DIRECTION_READ] = "read",
+	[TFTPK_DIRECTION_WRITE] = "write",
+	NULL
+};
+
 static const char *const event_type_words[] = {
 	[TFTPK_EVENT_TYPE_REQUEST] = "request",
 	[TFTPK_EVENT_TYPE_START] = "start",
