@@ -34,12 +34,17 @@ static char *quoted_string(const json_t *event, const char *name)
 	return string;
 }
 
-/* "/srv/tftp/a as a": the file, and what was asked for if that is known. */
+/*
+ * "/srv/tftp/a as a": the file, and what was asked for if that is known; of an upload
+ * after "write".
+ */
 static void print_file(const json_t *event)
 {
 	char *file = quoted_string(event, "file");
 	char *name = quoted_string(event, "name");
 
+	if (is_upload(event))
+		printf(" write");
 	if (strcmp(file, "-") != 0 && strcmp(name, "-") != 0)
 		printf(" %s as %s", file, name);
 	else
@@ -67,8 +72,8 @@ static void print_end(const json_t *event, const char *why)
 	char *reason = string_text(event, "reason");
 	long long code = object_number(event, "error-code");
 
-	if (acknowledged == size)
-		printf(", %lld bytes", size);
+	if (acknowledged == size || size < 0)
+		printf(", %lld bytes", acknowledged);
 	else
 		printf(", %lld of %lld bytes", acknowledged, size);
 	printf(" in %.3f s, %s/s, %lld resent, RTT %s",
@@ -84,6 +89,30 @@ static void print_end(const json_t *event, const char *why)
 	free(reason);
 	free(rtt);
 	free(speed);
+}
+
+static void print_progress(const json_t *event)
+{
+	char *speed = amount_text(transfer_rate(event, "duration"));
+	long long acknowledged = object_number(event, "acknowledged");
+	long long size = object_number(event, "size");
+
+	if (size < 0)
+		printf(", %lld bytes, %s/s", acknowledged, speed);
+	else
+		printf(", %.0f%% of %lld bytes, %s/s", size > 0 ?
+		       100.0 * (double)acknowledged / (double)size : 0.0, size, speed);
+	free(speed);
+}
+
+/* All of it is here, though the last block is acknowledged when it is stored. */
+static void print_received(const json_t *event)
+{
+	long long size = object_number(event, "size");
+
+	printf(", %lld bytes in %.3f s, to be stored",
+	       size >= 0 ? size : object_number(event, "acknowledged"),
+	       (double)object_number(event, "duration") / 1000.0);
 }
 
 /* What the line of an ended transfer begins with. */
@@ -123,17 +152,16 @@ static void print_event(const json_t *event)
 		printf(" #%lld", id);
 	print_file(event);
 	if (!strcmp(type, "start") || !strcmp(type, "probe")) {
-		printf(", %lld bytes", size);
+		/* Not all clients tell how much they will write. */
+		if (size >= 0)
+			printf(", %lld bytes", size);
 		print_options(event);
+	} else if (!strcmp(type, "received")) {
+		print_received(event);
 	} else if (ended) {
 		print_end(event, strcmp(type, "abort") != 0 ? NULL : why);
 	} else if (!strcmp(type, "progress")) {
-		char *speed = amount_text(transfer_rate(event, "duration"));
-
-		printf(", %.0f%% of %lld bytes, %s/s", size > 0 ?
-		       100.0 * (double)object_number(event, "acknowledged") /
-		       (double)size : 0.0, size, speed);
-		free(speed);
+		print_progress(event);
 	} else if (!strcmp(type, "refused")) {
 		if (code > 0)
 			printf(": ERROR %lld, %s", code, reason);
@@ -236,6 +264,7 @@ int run_monitor(struct ctl *ctl, int argc, char **argv)
 			for (i = 0; i < json_array_size(events); i++) {
 				json_t *event = json_array_get(events, i);
 
+				complete_direction(event);
 				add_name(event);
 				add_duration(event);
 				print_any_event(ctl, event);

@@ -266,6 +266,10 @@ void print_trusted(const json_t *list);
 int run_transfers(struct ctl *ctl, int argc, char **argv);
 int run_kill(struct ctl *ctl, int argc, char **argv);
 int dump_transfers(struct ctl *ctl, json_t **list);
+void complete_direction(json_t *transfer);
+bool is_upload(const json_t *transfer);
+bool is_stored(const json_t *transfer);
+char *file_column(const json_t *row, const char *name);
 char *rtt_column(const json_t *row, const char *name);
 
 int run_show(struct ctl *ctl, int argc, char **argv);

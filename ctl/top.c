@@ -126,10 +126,16 @@ static char *client_cell(const struct view *view, const json_t *transfer)
 
 static char *file_cell(const struct view *view, const json_t *transfer)
 {
-	return string_text(transfer, "file");
+	return file_column(transfer, "file");
 }
 
-/* The part of the file that the client has, as "######50%......". */
+static char *way_cell(const struct view *view, const json_t *transfer)
+{
+	return is_stored(transfer) ? xasprintf("store") :
+				     string_text(transfer, "direction");
+}
+
+/* The part of the file that was acknowledged, as "######50%......". */
 static char *part_cell(const struct view *view, const json_t *transfer)
 {
 	long long size = object_number(transfer, "size");
@@ -167,6 +173,7 @@ static char *resent_cell(const struct view *view, const json_t *transfer)
 
 static const struct cell cells[] = {
 	{ "CLIENT", 21, false, client_cell },
+	{ "DOES", 5, false, way_cell },
 	{ "FILE", 0, false, file_cell },
 	{ "ACKNOWLEDGED", 12, false, part_cell },
 	{ "RATE", 10, true, rate_cell },

@@ -8,10 +8,48 @@
 #include "spec.h"
 #include "tftpkctl.h"
 
+/* complete_direction() - modules that take no uploads do not tell which way a file goes. */
+void complete_direction(json_t *transfer)
+{
+	if (!json_is_string(object_get(transfer, "direction")))
+		object_put(transfer, "direction",
+			   json_string(direction_words[TFTPK_DIRECTION_READ]));
+}
+
+/* is_upload() - does the client write? */
+bool is_upload(const json_t *transfer)
+{
+	const char *word = json_string_value(object_get(transfer, "direction"));
+
+	return word && !strcmp(word, direction_words[TFTPK_DIRECTION_WRITE]);
+}
+
+/* is_stored() - has the client sent all, and the agent not said yet that it is kept? */
+bool is_stored(const json_t *transfer)
+{
+	const char *word = json_string_value(object_get(transfer, "state"));
+
+	return word && !strcmp(word, state_words[TFTPK_STATE_STORING]);
+}
+
 int dump_transfers(struct ctl *ctl, json_t **list)
 {
-	return nl_dump(ctl, TFTPK_CMD_TRANSFER_GET, transfer_fields,
-		       COUNT(transfer_fields), list);
+	int ret = nl_dump(ctl, TFTPK_CMD_TRANSFER_GET, transfer_fields,
+			  COUNT(transfer_fields), list);
+	json_t *transfer;
+	size_t i;
+
+	if (ret)
+		return ret;
+	json_array_foreach(*list, i, transfer)
+		complete_direction(transfer);
+	return 0;
+}
+
+/* file_column() - the file, or what was asked for where none is open yet. */
+char *file_column(const json_t *row, const char *name)
+{
+	return string_text(row, json_is_string(object_get(row, name)) ? name : "name");
 }
 
 static char *percent_column(const json_t *row, const char *name)
@@ -58,7 +96,8 @@ int run_transfers(struct ctl *ctl, int argc, char **argv)
 	static const struct column columns[] = {
 		{ "ID", true, number_text, "id" },
 		{ "CLIENT", false, endpoint_text, "client-" },
-		{ "FILE", false, string_text, "file" },
+		{ "DIRECTION", false, string_text, "direction" },
+		{ "FILE", false, file_column, "file" },
 		{ "SIZE", true, number_text, "size" },
 		{ "%", true, percent_column, "acknowledged" },
 		{ "RATE", true, rate_column, "acknowledged" },
