@@ -149,7 +149,8 @@ static const struct command commands[] = {
 		.summary = "take requests again after 'drain'",
 		.run = run_undrain,
 	}, {
-		.name = "test", .args = "NAME [--from ADDR] [--no-agent]",
+		.name = "test",
+		.args = "NAME [--from ADDR] [--no-agent] | --write NAME [SIZE]",
 		.summary = "tell what a client would get that asks for NAME",
 		.details =
 "Prints the file, its size and its export, or why NAME would be refused; the exit\n"
@@ -157,9 +158,11 @@ static const struct command commands[] = {
 "--from asks as the client ADDR. It also tells how many requests without options\n"
 "this one may send, and whether it is trusted, on the link, or behind a router.\n"
 "Where requests are questions to an agent (see 'resolve' of 'tftpkctl help set'), so is\n"
-"this, unless --no-agent is given.\n",
-		.options = BIT(OPTION_FROM) | BIT(OPTION_NO_AGENT),
-		.min_args = 1, .max_args = 1, .run = run_test,
+"this, unless --no-agent is given.\n"
+"--write writes a file instead, as a client on this machine: SIZE bytes of text, or 1024.\n"
+"Prints whether it was stored, or why not; the exit status is 1 then. The file stays.\n",
+		.options = BIT(OPTION_FROM) | BIT(OPTION_NO_AGENT) | BIT(OPTION_WRITE),
+		.min_args = 1, .max_args = 2, .run = run_test,
 	}, {
 		.name = "monitor", .args = "[--timestamp]",
 		.summary = "print events as they happen, a line each",
@@ -263,6 +266,7 @@ static const struct option long_options[] = {
 	{ "wait", optional_argument, NULL, 256 + OPTION_WAIT },
 	{ "from", required_argument, NULL, 256 + OPTION_FROM },
 	{ "no-agent", no_argument, NULL, 256 + OPTION_NO_AGENT },
+	{ "write", no_argument, NULL, 256 + OPTION_WRITE },
 	{ "timestamp", no_argument, NULL, 256 + OPTION_TIMESTAMP },
 	{ "openmetrics", no_argument, NULL, 256 + OPTION_OPENMETRICS },
 	{ "list", no_argument, NULL, 256 + OPTION_LIST },

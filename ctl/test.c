@@ -219,6 +219,12 @@ int run_test(struct ctl *ctl, int argc, char **argv)
 	if (!*argv[0] || strlen(argv[0]) > TFTPK_PATH_MAX)
 		return usage_error("test: the name of a file has 1 to %u bytes",
 				   TFTPK_PATH_MAX);
+	if (ctl->option[OPTION_WRITE] && (address || ctl->option[OPTION_NO_AGENT]))
+		return usage_error("test: --write asks as this machine, and the agent: neither --from nor --no-agent");
+	if (ctl->option[OPTION_WRITE])
+		return run_test_write(ctl, argc, argv);
+	if (argc > 1)
+		return usage_error("test: '%s': only --write takes a size", argv[1]);
 	ret = address ? parse_client(address, &from) : 0;
 	if (ret)
 		return ret;

@@ -56,6 +56,7 @@ enum command_option {
 	OPTION_WAIT,
 	OPTION_FROM,
 	OPTION_NO_AGENT,
+	OPTION_WRITE,
 	OPTION_TIMESTAMP,
 	OPTION_OPENMETRICS,
 	OPTION_LIST,
@@ -287,6 +288,7 @@ int look_up_file(struct ctl *ctl, const char *name, const struct endpoint *from,
 		 json_t **reply);
 json_t *make_result(json_t *reply, const json_t *config, const char *name);
 char *result_text(const json_t *result);
+int run_test_write(struct ctl *ctl, int argc, char **argv);
 
 int run_shadow(struct ctl *ctl, int argc, char **argv);
 

@@ -40,6 +40,7 @@ _tftpkctl()
 		'--broadcast[answer requests to a broadcast address, too]' \
 		'--wait=-[wait until no transfer is running]::time:' \
 		'--from[client to judge]:address:' \
+		'--write[write a file, as a client on this machine]' \
 		'--timestamp[begin lines with the time]' \
 		'--openmetrics[print as Prometheus reads it]' \
 		'--out[folder that takes the files]:folder:_files -/' \
