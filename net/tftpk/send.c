@@ -27,8 +27,10 @@
  */
 static void tftpk_send_await(struct tftpk_transfer *t)
 {
+	u32 utimeout = t->peer.near ? t->utimeout : 0;
+
 	tftpk_transfer_arm(t, tftpk_window_wait(&t->window, &t->peer.rtt,
-					    t->peer.near ? t->utimeout : 0));
+						utimeout));
 }
 
 /* The last block that the ring holds completely. */
@@ -142,7 +144,7 @@ static bool tftpk_send_charge(struct tftpk_transfer *t)
 		t->progress = jiffies;
 	tftpk_send_note_bounded(t);
 	tftpk_transfer_arm(t, min_t(u64, div_u64(wait, NSEC_PER_USEC),
-				TFTPK_HOLD_MAX));
+				    TFTPK_HOLD_MAX));
 	return false;
 }
 

@@ -202,10 +202,10 @@ struct tftpk_sink {
 
 #define TFTPK_SIZE_UNKNOWN	U64_MAX
 
-/* Memory of an upload's blocks. ACKs wait above one half of it, which has room for a
+/* Memory of an upload's blocks in bytes. ACKs wait above one half of it, which has room for a
  * window.
  */
-#define TFTPK_SINK_MAX		(1U << 20)
+#define TFTPK_SINK_MAX		BIT(20)
 #define TFTPK_SINK_HIGH		(TFTPK_SINK_MAX / 2)
 #define TFTPK_SINK_TEXT		4096U	/* bytes of room for text */
 
