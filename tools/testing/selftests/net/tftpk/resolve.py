@@ -19,78 +19,20 @@ from lib import (
     command, content, counters, ctl, defer, disk, during, equal, execute, exported, has, inside, listening, load,
     mac, make, raw, request, routed, run, same, served, settings, test, tmpfs, told, unload, wait_for,
 )
+from lib import agent as agents
+from lib.agent import Agent, agent_all
 from lib.forge import Forger, away, crowded
-from lib.genl import TFTPK, NLM_F_ACK, Genl, attribute, attributes, message, messages
+from lib.genl import TFTPK
 
 IP4, IP6 = SERVERS.values()
 FILE = make("file", b"what the root holds\n")
 OTHER = make("folder/other", content(3000))
 make("long", content(400_000))
-GROUPS, NAME, ID = 7, 1, 2
-SOL_NETLINK, ADD_MEMBERSHIP = 270, 1
-
-
-def number(set_name, name):
-    return TFTPK[f"TFTPK_A_{set_name}_{name}".upper()]
-
-
-class Agent(Genl):
-    """Answers as it is told. Its notices come by a socket of their own."""
-
-    def __init__(self):
-        super().__init__("server")
-        self.notices = Genl("server").socket
-        for _, group in attributes(self.described[GROUPS]):
-            fields = dict(attributes(group))
-            if fields[NAME] == b"resolve\0":
-                self.notices.setsockopt(SOL_NETLINK, ADD_MEMBERSHIP, struct.unpack("=I", fields[ID])[0])
-
-    def __exit__(self, *more):
-        self.notices.close()
-        super().__exit__(*more)
-
-    def do(self, command, payload=b""):
-        return self.exchange(message(self.family, TFTPK[f"TFTPK_CMD_RESOLVE_{command}"], payload, NLM_F_ACK))[0]
-
-    def attach(self):
-        equal("errno of attach", 0, self.do("ATTACH"))
-        return self
-
-    def questions(self):
-        """Those that it was not told of yet."""
-        code, entries = self.dump(TFTPK["TFTPK_CMD_RESOLVE_GET"])
-        equal("errno of the dump", 0, code)
-        names = {n: key.removeprefix("TFTPK_A_QUESTION_").lower() for key, n in TFTPK.items() if "_A_QUESTION_" in key}
-        return [{names[n]: value for n, value in entry.items()} for entry in entries]
-
-    def question(self):
-        """The only one that there is, or comes."""
-        found = wait_for("a question", self.questions)
-        equal("questions", 1, len(found))
-        return found[0]
-
-    def answer(self, question, wanted=0, **fields):
-        """What it says: name, fd, error_code and reason, or default; with time_to_live and
-        scope.
-        """
-        payload = attribute(number("answer", "id"), question["id"])
-        for name, value in fields.items():
-            packed = b"" if value is True else struct.pack("=I", value) if isinstance(value, int) else raw(value) + b"\0"
-            payload += attribute(number("answer", name), packed)
-        equal(f"errno of the answer {fields}", wanted, self.do("SET", payload))
-
-    def noticed(self):
-        """Was there a notice?"""
-        self.notices.settimeout(0)
-        with contextlib.suppress(BlockingIOError):
-            return bool(self.notices.recv(1 << 16))
-        return False
 
 
 def attached(resolve="all", **more):
     """An agent for the rest of the test, and the setting."""
-    during(settings(resolve=resolve, **more))
-    return during(Agent()).attach()
+    return agents.attached(resolve=resolve, **more)
 
 
 def asks(server, name, *options, **more):
@@ -137,13 +79,6 @@ def fence_off(agent):
         agent.answer(found[0], error_code=1)
         client.expect(Error)
         client.peer = None
-
-
-def agent_all():
-    """All questions, as others than the agent see them."""
-    with Genl("server") as other:
-        return [{"id": e[number("question", "id")], "name": e[number("question", "name")]}
-                for e in other.dump(TFTPK["TFTPK_CMD_RESOLVE_GET"])[1]]
 
 
 # ---- what is asked ----

@@ -7,8 +7,8 @@
  * Serves the regular files of FOLDER, by the protocol of /dev/fuse, until it is
  * unmounted. Lines on standard input tell it how, each is answered by "ok":
  *
- *   hold [OP]...  keep requests of these kinds (LOOKUP, OPEN, READ, RELEASE) from now
- *                 on, and print a line "OP NAME UID" for each
+ *   hold [OP]...  keep requests of these kinds (LOOKUP, OPEN, READ, WRITE, RELEASE)
+ *                 from now on, and print a line "OP NAME UID" for each
  *   go            answer those that are kept
  *   fail N        answer those by that errno, and others of these kinds from now on
  *   short N       answer reads past the page cache, N bytes at a time, of files that
@@ -56,6 +56,7 @@ static const struct {
 	{ "LOOKUP", FUSE_LOOKUP },
 	{ "OPEN", FUSE_OPEN },
 	{ "READ", FUSE_READ },
+	{ "WRITE", FUSE_WRITE },
 	{ "RELEASE", FUSE_RELEASE },
 };
 
@@ -85,14 +86,14 @@ static void answer(const struct fuse_in_header *in, int error, const void *data,
 		die("answer");
 }
 
-static int open_file(uint64_t node)
+static int open_file(uint64_t node, int flags)
 {
 	char path[4096];
 
 	if (node < FIRST_ID || node >= FIRST_ID + n_files)
 		return -1;
 	snprintf(path, sizeof(path), "%s/%s", folder, files[node - FIRST_ID]);
-	return open(path, O_RDONLY);
+	return open(path, flags);
 }
 
 static bool attributes(uint64_t node, struct fuse_attr *attr)
@@ -105,7 +106,7 @@ static bool attributes(uint64_t node, struct fuse_attr *attr)
 	};
 	if (node == FUSE_ROOT_ID)
 		return true;
-	fd = open_file(node);
+	fd = open_file(node, O_RDONLY);
 	if (fd < 0)
 		return false;
 	if (fstat(fd, &st))
@@ -139,7 +140,7 @@ static void read_file(const struct fuse_in_header *in,
 		      const struct fuse_read_in *read)
 {
 	static char data[MESSAGE_MAX];
-	int fd = open_file(in->nodeid);
+	int fd = open_file(in->nodeid, O_RDONLY);
 	size_t size = read->size;
 	ssize_t got;
 
@@ -151,6 +152,21 @@ static void read_file(const struct fuse_in_header *in,
 		die("read");
 	close(fd);
 	answer(in, 0, data, (size_t)got);
+}
+
+static void write_file(const struct fuse_in_header *in,
+		       const struct fuse_write_in *write)
+{
+	int fd = open_file(in->nodeid, O_WRONLY);
+	struct fuse_write_out out = { 0 };
+	ssize_t put;
+
+	put = pwrite(fd, write + 1, write->size, (off_t)write->offset);
+	if (put < 0)
+		die("write");
+	close(fd);
+	out.size = (uint32_t)put;
+	answer(in, 0, &out, sizeof(out));
 }
 
 static void serve(const struct fuse_in_header *in)
@@ -188,6 +204,9 @@ static void serve(const struct fuse_in_header *in)
 		break;
 	case FUSE_READ:
 		read_file(in, body);
+		break;
+	case FUSE_WRITE:
+		write_file(in, body);
 		break;
 	case FUSE_RELEASE:
 	case FUSE_FLUSH:

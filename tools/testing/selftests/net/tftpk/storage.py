@@ -8,19 +8,19 @@ import contextlib
 import errno
 import os
 import platform
-import select
 import shutil
 import signal
 import subprocess
 import time
 
 from lib import (
-    CLIENTS, HERE, PATIENCE, SERVERS, SRV, VIRTUAL, WORK, Client, Code, Error, Growth, Transfer,
+    CLIENTS, PATIENCE, SERVERS, SRV, VIRTUAL, WORK, Client, Code, Error, Growth, Transfer,
     after, between, command, content, counters, ctl, defer, drop_caches, during, equal, execute,
     fetch, inside, ip, load, loaded, loop_device, make, note, objects, parse, run, same, served,
     settings, start, test, wait_for,
 )
 from lib.genl import TFTPK, Genl, attribute
+from lib.stall import Stall
 
 IP4, IP6 = SERVERS.values()
 FILE = content(1_000_000)
@@ -42,79 +42,19 @@ BACKGROUND = "no longer served, but the storage does not answer: files are close
 # ---- storage that stops ----
 
 
-class Stall:
+class Exported(Stall):
     """stallfs, mounted at WHERE and exported as "stall" meanwhile."""
 
     def __init__(self):
-        WHERE.mkdir(mode=0o755, exist_ok=True)
-        self.process = subprocess.Popen(
-            [str(HERE / "stallfs"), str(WHERE), str(DATA)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        self.text = b""
-        self.oks = 0
-        self.held = []  # of each request that is: kind, name, user
-        self.answered(1)
-
-    def read(self, seconds=0.0):
-        """What it says."""
-        if not select.select([self.process.stdout], [], [], seconds)[0]:
-            return
-        got = os.read(self.process.stdout.fileno(), 1 << 16)
-        assert got, "stallfs has ended"
-        *lines, self.text = (self.text + got).split(b"\n")
-        for line in lines:
-            if line == b"ok":
-                self.oks += 1
-            else:
-                self.held.append(tuple(line.decode().split()))
-
-    def answered(self, oks):
-        end = time.monotonic() + PATIENCE
-        while self.oks < oks:
-            assert time.monotonic() < end, "stallfs does not answer"
-            self.read(1)
-
-    def tell(self, *words):
-        oks = self.oks
-        self.process.stdin.write(" ".join(map(str, words)).encode() + b"\n")
-        self.process.stdin.flush()
-        self.answered(oks + 1)
-
-    def hold(self, *kinds):
-        self.held.clear()
-        self.tell("hold", *kinds)
-
-    def go(self):
-        """Answer all, from now on."""
-        self.tell("hold")
-        self.tell("go")
-
-    def holds(self, n=1):
-        """Are so many held?"""
-        self.read()
-        return len(self.held) >= n
-
-    def wait(self, n=1):
-        wait_for("storage to be asked", lambda: self.holds(n))
+        super().__init__(WHERE, DATA)
 
     def __enter__(self):
         ctl("export", WHERE, "--as", "stall")
         return self
 
-    def __exit__(self, *_):
-        """It answers again, and nothing uses it."""
-        self.go()
+    def release(self):
         if loaded():
             execute("tftpkctl", "-n", "server", "unexport", WHERE)
-        try:
-            wait_for("the file system to be free", lambda: not execute("umount", WHERE).returncode, 5)
-        except AssertionError:
-            command("umount", "--lazy", WHERE)
-            self.process.kill()
-            raise
-        equal("status of stallfs", 0, self.process.wait())
 
 
 stalls = []  # the one of this test
@@ -122,7 +62,7 @@ stalls = []  # the one of this test
 
 @contextlib.contextmanager
 def stalling():
-    stall = Stall()
+    stall = Exported()
     stalls.append(stall)
     with stall:
         yield stall

@@ -14,7 +14,9 @@ NETLINK_GENERIC = 16
 NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP = 1, 4, 0x300
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 GENL_ID_CTRL, CTRL_CMD_GETFAMILY = 16, 3
-CTRL_ATTR_FAMILY_ID, CTRL_ATTR_FAMILY_NAME = 1, 2
+CTRL_ATTR_FAMILY_ID, CTRL_ATTR_FAMILY_NAME, CTRL_ATTR_MCAST_GROUPS = 1, 2, 7
+GROUP_NAME, GROUP_ID = 1, 2
+SOL_NETLINK, ADD_MEMBERSHIP = 270, 1
 
 
 def constants():
@@ -32,6 +34,21 @@ def constants():
 
 
 TFTPK = constants()
+
+
+def named(kind, entry):
+    """The attributes of a set by their names, "client_address" and so on."""
+    start = f"TFTPK_A_{kind.upper()}_"
+    names = {n: key.removeprefix(start).lower() for key, n in TFTPK.items() if key.startswith(start)}
+    return {names[n]: value for n, value in entry.items()}
+
+
+def u32(payload):
+    return struct.unpack("=I", payload)[0]
+
+
+def u64(payload):
+    return struct.unpack("=Q", payload)[0]
 
 
 def attribute(number, payload, length=None):
@@ -110,3 +127,12 @@ class Genl:
 
     def dump(self, command):
         return self.exchange(message(self.family, command, flags=NLM_F_ACK | NLM_F_DUMP))
+
+    def join(self, wanted):
+        """Be told what is sent to a group."""
+        for _, group in attributes(self.described[CTRL_ATTR_MCAST_GROUPS]):
+            fields = dict(attributes(group))
+            if fields[GROUP_NAME] == wanted.encode() + b"\0":
+                self.socket.setsockopt(SOL_NETLINK, ADD_MEMBERSHIP, u32(fields[GROUP_ID]))
+                return
+        raise AssertionError(f"no group {wanted}")
