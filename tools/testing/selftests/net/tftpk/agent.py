@@ -9,20 +9,19 @@ import os
 import random
 import signal
 import socket
-import subprocess
 import threading
 import time
 
 from lib import (
     CLIENTS, SRV, WORK, Client, Code, Data, Error, content, counters, ctl, defer, during, equal, execute,
-    fetch, inside, load, make, matches, run, same, served, settings, test, unload, wait_for,
+    fetch, load, make, matches, run, same, served, test, unload, wait_for,
 )
+from lib.daemon import CONF, Daemon
 
 # How often the agent is disturbed.
 ROUNDS = int(os.environ.get("TFTPK_ROUNDS", "10"))
 FILE = make("file", b"what the root holds\n")
 FOLDED = make("Boot/x64/WDSNBP.com", content(3000))
-CONF = WORK / "tftpkd.conf"
 
 
 def script(name, lines):
@@ -31,53 +30,6 @@ def script(name, lines):
     path.write_text(f"#!/bin/sh\n{lines}\n", encoding="utf-8")
     path.chmod(0o755)
     return path
-
-
-class Daemon:
-    """tftpkd with such a configuration, for the rest of the test."""
-
-    def __init__(self, *lines, resolve="missing", **more):
-        during(settings(resolve=resolve, **more))
-        self.configure(*lines)
-        self.log = WORK / "tftpkd.log"
-        self.begin()
-        defer(self.end)
-
-    def configure(self, *lines):
-        CONF.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-
-    def begin(self):
-        """Start it and wait until it is there."""
-        socket_path = WORK / "notify"
-        socket_path.unlink(missing_ok=True)
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
-            ready.bind(str(socket_path))
-            socket_path.chmod(0o777)
-            ready.settimeout(60)
-            with inside("server"), open(self.log, "ab") as log:
-                self.process = subprocess.Popen(
-                    ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all,+net_admin",
-                     "--ambient-caps=-all,+net_admin", "--bounding-set=-all,+net_admin", "tftpkd", "-f", CONF],
-                    env=os.environ | {"NOTIFY_SOCKET": str(socket_path), "LC_ALL": "C.UTF-8"},
-                    stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-            try:
-                equal("what it tells systemd", b"READY=1", ready.recv(64))
-            except TimeoutError:
-                raise AssertionError(f"it is not ready: {self.log.read_text(encoding='utf-8')[-1000:]}") from None
-
-    def says(self, text):
-        wait_for(f"'{text}'", lambda: text in self.log.read_text(encoding="utf-8", errors="replace"))
-
-    def end(self, number=signal.SIGTERM, status=0):
-        """End it, unless it has ended."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGCONT)
-            self.process.send_signal(number)
-            equal("status", status, self.process.wait(60))
-
-    def reload(self, *lines):
-        self.configure(*lines)
-        self.process.send_signal(signal.SIGHUP)
 
 
 def got(server, name):

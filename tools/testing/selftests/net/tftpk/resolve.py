@@ -17,7 +17,7 @@ import time
 from lib import (
     CLIENTS, SERVERS, SRV, WORK, Client, Code, Data, Error, Growth, Oack, as_user, between,
     command, content, counters, ctl, defer, disk, during, equal, execute, exported, has, inside, listening, load,
-    mac, make, raw, request, routed, run, same, served, settings, test, tmpfs, told, unload, wait_for,
+    mac, make, request, routed, run, same, served, settings, test, tmpfs, told, unload, wait_for,
 )
 from lib import agent as agents
 from lib.agent import Agent, agent_all

@@ -23,11 +23,13 @@ import threading
 import time
 
 from lib import (
-    CLIENTS, DEBUG_KERNEL, SERVERS, SRV, Client, Code, Error, Growth, Op, ack, cached, command, ctl,
+    CLIENTS, DEBUG_KERNEL, SERVERS, SRV, Ack, Client, Code, Error, Growth, Op, ack, cached, command, ctl,
     defer, drop_caches, during, equal, error, fetch, gone, idle, ip, libc, load, loaded,
     loop_device, make, note, objects, request, run, same, test, topology, transfers, unload,
     wait_for,
 )
+from lib.agent import Inbox
+from lib.upload import Upload
 
 ROUNDS = int(os.environ.get("TFTPK_ROUNDS", "3"))
 FILE = random.Random(1).randbytes(1_000_000)
@@ -435,11 +437,15 @@ def _(swarm):
         serve(listen=next(LISTENERS))
 
 
+def kill():
+    for address in CLIENTS.values():
+        ctl("kill", address)
+
+
 @under_fire("they are killed")
 def _(swarm):
     with swarm.all_told():
-        for address in CLIENTS.values():
-            ctl("kill", address)
+        kill()
 
 
 # The address of IPv6 goes when the interface is down.
@@ -459,8 +465,7 @@ def _(swarm):
 @under_fire("routes change, and lead nowhere")
 def _(swarm):
     ip("server", *(f"route replace prohibit {address}" for address in CLIENTS.values()))
-    for address in CLIENTS.values():
-        ctl("kill", address)
+    kill()
     # Blocks that were negotiated before do not fit any more.
     ip("server", *(f"route replace {address} dev to-client mtu 1300" for address in CLIENTS.values()))
     swarm.begin()
@@ -470,27 +475,32 @@ PASSING = ("198.51.100.1", "2001:db8:1::1")
 GUESTS = ("198.51.100.2", "2001:db8:1::2")
 
 
+def passing():
+    """A namespace of its own for guests of the client."""
+    command("ip", "netns", "add", "passing")
+    ip(
+        "client",
+        "link add to-passing type veth peer name to-client netns passing",
+        f"addr add {GUESTS[0]}/24 dev to-passing",
+        f"addr add {GUESTS[1]}/64 dev to-passing nodad",
+        "link set to-passing up",
+    )
+    ip(
+        "passing",
+        f"addr add {PASSING[0]}/24 dev to-client",
+        f"addr add {PASSING[1]}/64 dev to-client nodad",
+        "link set to-client up",
+    )
+    serve("passing")
+
+
 @test(f"{N} transfers under way: their namespace is deleted, another stays", ())
 def _():
     begin()
     unexport()
     ctl("export", SRV / "stays")
     for _ in rounds():
-        command("ip", "netns", "add", "passing")
-        ip(
-            "client",
-            "link add to-passing type veth peer name to-client netns passing",
-            f"addr add {GUESTS[0]}/24 dev to-passing",
-            f"addr add {GUESTS[1]}/64 dev to-passing nodad",
-            "link set to-passing up",
-        )
-        ip(
-            "passing",
-            f"addr add {PASSING[0]}/24 dev to-client",
-            f"addr add {PASSING[1]}/64 dev to-client nodad",
-            "link set to-client up",
-        )
-        serve("passing")
+        passing()
         with Swarm(PASSING) as swarm:
             swarm.under_way()
             command("ip", "netns", "delete", "passing")
@@ -499,6 +509,73 @@ def _():
         with Client(IP4) as client:
             same(STAYS, fetch(client, "file"))
         mount()
+    idle()
+    nothing_left()
+
+
+# ---- uploads ----
+
+
+def writing(servers):
+    """N uploads under way, each with blocks that were not acknowledged yet."""
+    for number, server in zip(range(N), itertools.cycle(servers)):
+        one = Upload(during(Client(server)), FILE).ask(f"n{number}", ("blksize", 1400), ("windowsize", 8))
+        one.begin()
+        while one.acked < 16:
+            one.flight(5, False)
+        yield one
+
+
+def last_word(one):
+    """Acknowledged or not, it is told that it is over."""
+    while isinstance(packet := one.client.receive(), Ack):
+        pass
+    equal("the end", (Error, Code.UNDEFINED), (type(packet), packet.code))
+    one.client.peer = None
+
+
+def unlisten():
+    serve(listen=next(LISTENERS))
+
+
+def delete():
+    command("ip", "netns", "delete", "passing")
+
+
+UPLOADS_END = {
+    "the module is unloaded": unload,
+    "the listeners go, others come": unlisten,
+    "they are killed": kill,
+    "their namespace is deleted": delete,
+}
+
+
+@test(f"{N} uploads under way: {{0}}", (), UPLOADS_END.items())
+def _(_, end):
+    begin()
+    netns, servers = ("passing", PASSING) if end is delete else ("server", SERVERS.values())
+    for _ in rounds():
+        if end is delete:
+            passing()
+        ctl("set", "uploads", "on", netns=netns)
+        # Their files are on the disk, which has to be free in the end.
+        with Inbox(DISK, netns).attach():
+            ones = list(writing(servers))
+            for one in ones:
+                one.send(one.acked + 1, one.acked + 5)
+            end()
+            for one in ones:
+                if end is delete:
+                    one.client.peer = None
+                else:
+                    last_word(one)
+        if loaded():
+            ctl("sync", "/dev/null")
+        wait_for("the disk to be free", unmounted)
+        mount()
+        if not loaded():
+            load()
+        serve()
     idle()
     nothing_left()
 

@@ -35,9 +35,9 @@ def operation(question):
 class Agent(Genl):
     """Answers as it is told. Its notices come by a socket of their own."""
 
-    def __init__(self):
-        super().__init__("server")
-        self.group = Genl("server")
+    def __init__(self, netns="server"):
+        super().__init__(netns)
+        self.group = Genl(netns)
         self.group.join("resolve")
         self.notices = self.group.socket
 
@@ -108,8 +108,8 @@ class Inbox(Agent):
     question that return an answer's fields, or None for no answer.
     """
 
-    def __init__(self, folder, **how):
-        super().__init__()
+    def __init__(self, folder, netns="server", **how):
+        super().__init__(netns)
         self.folder = folder
         self.how = {kind: getattr(self, kind) for kind in OPERATIONS[1:]} | how
         self.files = {}  # descriptors by the transfer

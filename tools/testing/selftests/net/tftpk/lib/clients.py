@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """Clients that people use, and the load generator. Each fetches a file and returns its
-content, or fails with what the program said.
+content, or puts a local one there, or fails with what the program said.
 """
 
 import json
@@ -16,14 +16,20 @@ def url(server, name):
     return f"tftp://{host}/{name}"
 
 
-def got(words, local, netns):
-    """What a program leaves in a file."""
-    local.unlink(missing_ok=True)
+def did(words, netns):
+    """Run a client to its end, which must be a good one."""
     done = execute(*words, netns=netns)
     # tftp-hpa's status tells nothing, its output does.
     said = (done.stdout + done.stderr).strip()
-    if done.returncode or (words[0] == "tftp" and said) or not local.exists():
+    if done.returncode or (words[0] == "tftp" and said):
         raise AssertionError(f"{' '.join(map(str, words))}: status {done.returncode}: {said}")
+
+
+def got(words, local, netns):
+    """What a program leaves in a file."""
+    local.unlink(missing_ok=True)
+    did(words, netns)
+    assert local.exists(), f"{' '.join(map(str, words))}: no file"
     content = local.read_bytes()
     local.unlink()
     return content
@@ -54,6 +60,23 @@ def busybox(server, name, *options, netns="client"):
     """Options as for busybox."""
     local = WORK / "got.busybox"
     return got(("busybox", "tftp", "-g", "-r", name, "-l", local, *options, server), local, netns)
+
+
+def put_curl(server, name, local, *options, netns="client"):
+    did(("curl", "-gsSf", "-T", local, *options, url(server, name)), netns)
+
+
+def put_atftp(server, name, local, *pairs, netns="client"):
+    options = [word for pair in pairs for word in ("--option", pair)]
+    did(("atftp", *options, "-p", "-r", name, "-l", local, server), netns)
+
+
+def put_hpa(server, name, local, mode="binary", netns="client"):
+    did(("tftp", "-m", mode, server, "-c", "put", local, name), netns)
+
+
+def put_busybox(server, name, local, *options, netns="client"):
+    did(("busybox", "tftp", "-p", "-r", name, "-l", local, *options, server), netns)
 
 
 def tftpload(server, name, *options, netns="client"):
