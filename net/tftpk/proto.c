@@ -214,7 +214,7 @@ bool tftpk_parse_tsize(const u8 *data, size_t len, u64 *size)
  *
  * Never grants more than the client asked for. There is no tsize of an empty file,
  * since curl takes 0 for a failure. There is none of a text: its size is unknown before
- * it is converted.
+ * it is converted. That of an upload is the client's own.
  */
 void tftpk_negotiate(const struct tftpk_request *req,
 		     const struct tftpk_limits *limits,
@@ -242,8 +242,9 @@ void tftpk_negotiate(const struct tftpk_request *req,
 			opt->rollover = req->rollover;
 			break;
 		case TFTPK_OPT_TSIZE:
-			if (!limits->size || limits->no_tsize ||
-			    req->mode != TFTPK_MODE_OCTET)
+			if (!limits->writes &&
+			    (!limits->size || limits->no_tsize ||
+			     req->mode != TFTPK_MODE_OCTET))
 				continue;
 			break;
 		case TFTPK_OPT_WINDOWSIZE:

@@ -90,11 +90,12 @@ struct tftpk_request {
 
 /**
  * struct tftpk_limits - what a server grants
- * @size: size of the file in bytes
+ * @size: size of the file in bytes; of an upload as the client says it, or 0
  * @blksize: largest block in bytes
  * @windowsize: largest window in blocks
  * @rollover: number of the block after 65535 if the client does not say
  * @no_tsize: the size is not told
+ * @writes: an upload
  */
 struct tftpk_limits {
 	u64 size;
@@ -102,6 +103,7 @@ struct tftpk_limits {
 	u32 windowsize;
 	u8 rollover;
 	bool no_tsize;
+	bool writes;
 };
 
 /**

@@ -66,7 +66,7 @@ static void tftpk_recv_await(struct tftpk_transfer *t)
 		return;
 	if (!wait || !tftpk_recv_may_ack(t))
 		wait = TFTPK_RTO_FIRST;
-	tftpk_transfer_arm(t, min_t(u32, wait, TFTPK_RTO_FIRST));
+	tftpk_transfer_arm(t, wait);
 }
 
 /* Have the work write what is there. */
@@ -129,7 +129,8 @@ static bool tftpk_recv_take(struct tftpk_transfer *t, struct sk_buff *skb,
 	tftpk_stats_inc(t->tn, TFTPK_A_STATS_DATA_RECEIVED);
 	sink->received += skb->len;
 	t->progress = jiffies;
-	if (sink->received > sink->max_size) {
+	/* Text gets shorter when it is written. */
+	if (sink->received > sink->max_size && !t->netascii) {
 		tftpk_transfer_fail(t, TFTPK_OUTCOME_DENIED, TFTPK_ERR_FULL,
 				    "file too large", out);
 		return true;

@@ -349,12 +349,12 @@ static int tftpk_request_grant(struct tftpk_transfer *t)
 	struct tftpk_sink *sink = &t->source.sink;
 	struct tftpk_limits limits = {
 		.blksize = READ_ONCE(t->tn->settings.max_blksize),
+		.writes = true,
 	};
 	int err = tftpk_request_bound(t, req, &limits);
 
 	if (err)
 		return err;
-	/* Who does not know it says 0. */
 	if (sink->size != TFTPK_SIZE_UNKNOWN) {
 		limits.size = sink->size;
 		if (sink->size > sink->max_size)

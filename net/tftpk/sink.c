@@ -219,6 +219,8 @@ static int tftpk_gather_write(struct tftpk_gather *gather)
 	struct iov_iter iter;
 	int n;
 
+	if (source->sink.written + gather->bytes > source->sink.max_size)
+		return -EFBIG;
 	iov_iter_kvec(&iter, ITER_SOURCE, gather->pieces, gather->n,
 		      gather->bytes);
 	while (iov_iter_count(&iter)) {

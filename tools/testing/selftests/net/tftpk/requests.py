@@ -488,7 +488,6 @@ MALFORMED = {
     "nothing but zeros": b"\0" * 512,
     "a request that never ends": RRQ + b"a" * 1400 + b"\0octet\0",
     "a request with too many options": RRQ + b"file\0octet\0" + b"blksize\0" b"512\0" * 200,
-    "DATA": data(1, b"x" * 512),
     "an OACK": struct.pack("!H", Op.OACK) + b"tsize\0" b"5\0",
 }
 
@@ -534,12 +533,15 @@ def _(server):
     growth.expect(packets_malformed=1, requests=2, transfers_completed=1)
 
 
-@test("an ACK that belongs to no transfer gets ERROR 5")
-def _(server):
+@test(
+    "{0} that belongs to no transfer gets ERROR 5",
+    cases=[("an ACK", ack), ("DATA", lambda block: data(block, b"x" * 512))],
+)
+def _(server, _, packet):
     growth = Growth()
     with Client(server) as client:
         for block in (1, 0):
-            client.send(ack(block))
+            client.send(packet(block))
             client.expect(Error, code=Code.TID)
             client.peer = None
     growth.expect(packets_unknown=2, packets_malformed=0, requests=0)
