@@ -111,6 +111,14 @@ class Upload:
         self.client.peer = None
         return self
 
+    def rest(self, word=None):
+        """The ACK of the last window may have come again during a pause, before the word."""
+        again = Ack(self.wire(self.acked))
+        packets = [packet for _, packet in self.client.arrived() if packet != again]
+        if packets != ([word] if word else []):
+            raise Unexpected(f"wanted {again}, then {word or 'nothing'}, got {packets}")
+        return self
+
     # -- other ways to the end
 
     def hurry(self, upto=None):
