@@ -136,6 +136,12 @@ static const struct oack_case oack_cases[] = {
 	  "blksize|512|", { 1000000, 1428, 64, .no_tsize = true } },
 	{ "only tsize, which is not to be told", "f|octet|tsize|0|", "",
 	  { 1000000, 1428, 64, .no_tsize = true } },
+	{ "tsize of an upload", "f|octet|tsize|17|", "tsize|17|",
+	  { 17, 1428, 64, .writes = true } },
+	{ "tsize of an upload that is unknown, or nothing", "f|octet|tsize|0|",
+	  "tsize|0|", { 0, 1428, 64, .writes = true } },
+	{ "tsize of a text that is written", "f|netascii|tsize|17|",
+	  "tsize|17|", { 17, 1428, 64, .writes = true } },
 	{ "rollover as asked", "f|octet|rollover|0|", "rollover|0|",
 	  { 1000000, 1428, 64, .rollover = 1 } },
 	{ "rollover is not told to who did not ask", "f|octet|blksize|512|",
@@ -247,6 +253,40 @@ static void proto_defaults_test(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, opt.windowsize, 1);
 		KUNIT_EXPECT_EQ(test, opt.rollover, 0);
 		KUNIT_EXPECT_EQ(test, opt.size, usual.size);
+	}
+}
+
+/* What an upload says that it has. */
+static void proto_tsize_test(struct kunit *test)
+{
+	static const struct {
+		const char *request;
+		u64 size;	/* 0 for none */
+	} cases[] = {
+		{ "f|octet|tsize|17|", 17 },
+		{ "f|octet|blksize|512|TSIZE|1099511627776|", 1099511627776 },
+		{ "f|octet|tsize|1152921504606846976|", U64_MAX / 16 + 1 },
+		{ "f|octet|tsize|99999999999999999999|", U64_MAX / 16 + 1 },
+		{ "f|octet|tsize|17|tsize|18|", 17 },
+		{ "f|octet|tsize|x|tsize|18|", 0 },
+		{ "f|octet|tsize|0|", 0 },
+		{ "f|octet|tsize||", 0 },
+		{ "f|octet|tsize|", 0 },
+		{ "f|octet|blksize|512|", 0 },
+		{ "f|octet|", 0 },
+		{ "tsize|17|", 0 },
+	};
+	const u8 *data;
+	size_t len;
+	u64 size;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		data = packet(test, cases[i].request, &len);
+		size = 0;
+		KUNIT_EXPECT_EQ(test, tftpk_parse_tsize(data, len, &size),
+				cases[i].size != 0);
+		KUNIT_EXPECT_EQ(test, size, cases[i].size);
 	}
 }
 
@@ -467,6 +507,7 @@ static void proto_error_test(struct kunit *test)
 static struct kunit_case proto_cases[] = {
 	KUNIT_CASE_PARAM(proto_oack_test, oack_gen_params),
 	KUNIT_CASE(proto_defaults_test),
+	KUNIT_CASE(proto_tsize_test),
 	KUNIT_CASE_PARAM(proto_request_test, request_gen_params),
 	KUNIT_CASE(proto_truncated_test),
 	KUNIT_CASE(proto_oack_longest_test),

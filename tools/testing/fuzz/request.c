@@ -204,8 +204,9 @@ static void check_oack(const struct wish *wish, const struct tftpk_limits *lim,
 			break;
 		case TFTPK_OPT_TSIZE:
 			/* curl takes 0 for a failure; a text is converted. */
-			CHECK(v && v == lim->size && !wish->mode &&
-			      !lim->no_tsize);
+			CHECK(v == lim->size);
+			CHECK(lim->writes ||
+			      (v && !wish->mode && !lim->no_tsize));
 			break;
 		}
 	}
@@ -214,6 +215,23 @@ static void check_oack(const struct wish *wish, const struct tftpk_limits *lim,
 	CHECK(opt->blksize == blksize);
 	CHECK(opt->windowsize == windowsize);
 	CHECK(opt->size == lim->size);
+}
+
+/* The size is that of the option, if one was to be had. */
+static void check_tsize(const struct wish *wish, const u8 *data, size_t len)
+{
+	u64 size = 0, wanted = 0;
+	bool found = tftpk_parse_tsize(data, len, &size);
+	int i;
+
+	if (wish->mode >= MODE_UNKNOWN)
+		return;
+	for (i = 0; i < wish->n; i++)
+		if (wish->order[i] == TFTPK_OPT_TSIZE)
+			wanted = wish->value[TFTPK_OPT_TSIZE];
+	CHECK(found == !!wanted);
+	/* What fits no file counts as large. */
+	CHECK(size == wanted || (wanted > size && size > UINT64_MAX / 16));
 }
 
 /* An ERROR is cut to its room and ends with a NUL, whatever its text. */
@@ -267,6 +285,7 @@ int LLVMFuzzerTestOneInput(const u8 *input, size_t size)
 	/* What exports can: by bits that nobody needs. */
 	limits.no_tsize = limits.size >> 63;
 	limits.rollover = limits.size >> 62 & 1;
+	limits.writes = limits.size >> 61 & 1;
 
 	/* Just as large as the packet: any byte beyond is found. */
 	data = malloc(len ?: 1);
@@ -277,6 +296,7 @@ int LLVMFuzzerTestOneInput(const u8 *input, size_t size)
 	CHECK(!err == read_wish(data, len, &wish));
 	if (!err) {
 		check_request(&wish, &req);
+		check_tsize(&wish, data, len);
 		memset(&opt, 0xa5, sizeof(opt));
 		tftpk_negotiate(&req, &limits, &opt);
 		oack = malloc(TFTPK_OACK_MAX);
