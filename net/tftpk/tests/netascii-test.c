@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Unit tests of netascii: what a text becomes, and that neither the pieces it
- * comes in nor the blocks it goes out in matter.
+ * Unit tests of netascii: what a text becomes and what becomes of a stream, and that
+ * neither the pieces it comes in nor the blocks it goes out in matter.
  */
 #include <kunit/test.h>
 
@@ -84,9 +84,57 @@ static void netascii_pending_test(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tftpk_netascii_encode(&at, NULL, 0, wire, 4), 0);
 }
 
+/* Decode a stream, @piece bytes at a time. */
+static u32 netascii_decode(struct kunit *test, const char *wire, u32 len,
+			   u32 piece, u8 *text)
+{
+	u32 i, n, part, done = 0;
+	bool cr = false;
+	u8 buf[16];
+
+	for (i = 0; i < len; i += part) {
+		part = min(piece, len - i);
+		n = tftpk_netascii_decode(&cr, wire + i, part, buf);
+		KUNIT_EXPECT_LE(test, n, part + 1);
+		memcpy(text + done, buf, n);
+		done += n;
+	}
+	done += tftpk_netascii_decode_end(&cr, text + done);
+	KUNIT_EXPECT_FALSE(test, cr);
+	return done;
+}
+
+static void netascii_decode_test(struct kunit *test)
+{
+	const struct netascii_case *c = test->param_value;
+	u8 text[16];
+	u32 piece;
+
+	for (piece = 1; piece < 8; piece++) {
+		KUNIT_ASSERT_EQ(test, netascii_decode(test, c->wire, c->wire_len,
+						      piece, text), c->len);
+		KUNIT_EXPECT_MEMEQ(test, text, c->text, c->len);
+	}
+}
+
+/* What no encoder makes */
+static const struct netascii_case foreign_cases[] = {
+	{ "bare line feeds", TEXT("a\n\n"), TEXT("a\n\n") },
+	{ "a CR before another byte", TEXT("a\rb"), TEXT("a\rb") },
+	{ "a CR at the end", TEXT("ab\r"), TEXT("ab\r") },
+	{ "nothing but a CR", TEXT("\r"), TEXT("\r") },
+	{ "CRs before the end of a line", TEXT("\r\r\n"), TEXT("\r\r\r\n") },
+	{ "CRs before CR NUL", TEXT("\r\r"), TEXT("\r\r\0") },
+	{ "bare NULs", TEXT("\0a\r\0"), TEXT("\0a\r\0\0") },
+};
+
+KUNIT_ARRAY_PARAM_DESC(foreign, foreign_cases, desc);
+
 static struct kunit_case netascii_test_cases[] = {
 	KUNIT_CASE_PARAM(netascii_encode_test, netascii_gen_params),
 	KUNIT_CASE(netascii_pending_test),
+	KUNIT_CASE_PARAM(netascii_decode_test, netascii_gen_params),
+	KUNIT_CASE_PARAM(netascii_decode_test, foreign_gen_params),
 	{}
 };
 

@@ -6,6 +6,8 @@
  * for the server), and a text. The text is encoded twice: into blocks, from pieces,
  * and at one go. Both must be the same stream, each block but the last one full,
  * and a decoder that shares nothing with the encoder must read the text from it.
+ * So must the decoder of uploads, from pieces. The text itself, taken for a stream,
+ * becomes the same from pieces as at one go.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,6 +81,50 @@ static u32 encode_block(struct tftpk_netascii *at, const u8 *text, size_t len,
 	return done;
 }
 
+/* All of a stream by the decoder of uploads; returns a copy of what it made. */
+static u8 *decode_pieces(const u8 *wire, size_t len, u32 piece, size_t *size)
+{
+	u8 *text = malloc(len + 1);
+	size_t i, part, done = 0;
+	bool cr = false;
+
+	for (i = 0; i < len; i += part) {
+		u8 *from, *to;
+		u32 n;
+
+		part = min_t(size_t, piece, len - i);
+		from = copy(wire + i, part);
+		to = malloc(part + 1);
+		n = tftpk_netascii_decode(&cr, from, part, to);
+		CHECK(n <= part + 1 && done + n <= i + part);
+		memcpy(text + done, to, n);
+		done += n;
+		free(from);
+		free(to);
+	}
+	done += tftpk_netascii_decode_end(&cr, text + done);
+	CHECK(!cr && done <= len);
+	*size = done;
+	return text;
+}
+
+static void check_decoder(const u8 *input, size_t len, const u8 *wire,
+			  size_t wire_len, u32 piece)
+{
+	size_t n, again;
+	u8 *text, *other;
+
+	text = decode_pieces(wire, wire_len, piece, &n);
+	CHECK(n == len && !memcmp(text, input, len));
+	free(text);
+
+	text = decode_pieces(input, len, piece, &n);
+	other = decode_pieces(input, len, len ?: 1, &again);
+	CHECK(n == again && !memcmp(text, other, n));
+	free(other);
+	free(text);
+}
+
 int LLVMFuzzerTestOneInput(const u8 *input, size_t size);
 
 int LLVMFuzzerTestOneInput(const u8 *input, size_t size)
@@ -121,6 +167,8 @@ int LLVMFuzzerTestOneInput(const u8 *input, size_t size)
 
 	text = malloc(len ?: 1);
 	CHECK(decode(wire, done, text) == len && !memcmp(text, input, len));
+
+	check_decoder(input, len, wire, done, piece);
 
 	free(text);
 	free(block);
