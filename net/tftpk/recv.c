@@ -60,11 +60,12 @@ static void tftpk_recv_unhold(struct tftpk_transfer *t, struct sk_buff_head *out
 /* Wait for the client. Its questions have times of their own. */
 static void tftpk_recv_await(struct tftpk_transfer *t)
 {
-	u32 wait = tftpk_rwindow_wait(&t->source.sink.window, &t->peer.rtt);
+	u32 wait = tftpk_rwindow_wait(&t->source.sink.window, &t->peer.rtt,
+				      ktime_get_ns());
 
 	if (TFTPK_WAITING(t->request_skb)->question)
 		return;
-	if (!wait || !tftpk_recv_may_ack(t))
+	if (!wait || !tftpk_recv_may_ack(t) || t->source.sink.held)
 		wait = TFTPK_RTO_FIRST;
 	tftpk_transfer_arm(t, wait);
 }
@@ -167,15 +168,22 @@ static bool tftpk_recv_react(struct tftpk_transfer *t, struct sk_buff *skb,
 	trace_tftpk_data(t, block, what);
 	switch (what) {
 	case TFTPK_DATA_STALE:
+		tftpk_rwindow_note_stale(&sink->window, &t->peer.rtt, now_ns);
 		break;
 	case TFTPK_DATA_GAP:
-		tftpk_rwindow_note_gap(&sink->window, block);
-		fallthrough;
 	case TFTPK_DATA_REPEATED:
-		if (tftpk_recv_may_ack(t) && !sink->held) {
-			tftpk_recv_ack(t, now_ns, out);
-			tftpk_recv_await(t);
+		if (!tftpk_recv_may_ack(t) || sink->held) {
+			tftpk_rwindow_note_stale(&sink->window, &t->peer.rtt,
+						 now_ns);
+			break;
 		}
+		if (what == TFTPK_DATA_GAP)
+			tftpk_rwindow_note_gap(&sink->window, block, now_ns);
+		else
+			tftpk_rwindow_note_stale(&sink->window, &t->peer.rtt,
+						 now_ns);
+		tftpk_recv_ack(t, now_ns, out);
+		tftpk_recv_await(t);
 		break;
 	default:
 		return tftpk_recv_take(t, skb, block, what, now_ns, out);
@@ -249,6 +257,7 @@ static void tftpk_recv_recover(struct tftpk_transfer *t,
 			       struct sk_buff_head *out)
 {
 	struct tftpk_sink *sink = &t->source.sink;
+	u64 now_ns = ktime_get_ns();
 
 	switch (t->phase) {
 	case TFTPK_PHASE_OACK:
@@ -261,12 +270,9 @@ static void tftpk_recv_recover(struct tftpk_transfer *t,
 	case TFTPK_PHASE_RECEIVING:
 		if (!skb_queue_empty(&sink->blocks))
 			tftpk_recv_flush(t);
-		/* In lock step nobody but the client repeats. */
-		if (sink->window.size > 1 && tftpk_recv_may_ack(t) &&
-		    !sink->held) {
-			tftpk_rwindow_timeout(&sink->window);
-			tftpk_recv_ack(t, ktime_get_ns(), out);
-		}
+		if (tftpk_recv_may_ack(t) && !sink->held &&
+		    tftpk_rwindow_timeout(&sink->window, &t->peer.rtt, now_ns))
+			tftpk_recv_ack(t, now_ns, out);
 		tftpk_recv_await(t);
 		return;
 	}

@@ -29,6 +29,7 @@ void tftpk_rwindow_init(struct tftpk_rwindow *w, u16 windowsize, u8 rollover,
 	w->rollover = rollover_known ? rollover : 0;
 	w->rollover_known = rollover_known;
 	w->acked_ns = now_ns;
+	w->heard_ns = now_ns;
 	w->timed = true;
 }
 
@@ -63,13 +64,57 @@ static bool tftpk_rwindow_shows_1(const struct tftpk_rwindow *w, u16 block)
 	       w->acked + w->size == 65535 + (u64)block;
 }
 
-/* Is the answer to the last ACK still to come? Then another ACK tells the client nothing,
- * but some clients send a window, or in lock step a block, for each.
- */
-static bool tftpk_rwindow_answer_is_due(const struct tftpk_rwindow *w,
-					const struct tftpk_rtt *rtt, u64 now_ns)
+/* How long silence means nothing, but for the backoff. */
+static u32 tftpk_rwindow_due(const struct tftpk_rwindow *w,
+			     const struct tftpk_rtt *rtt)
 {
-	return now_ns - w->acked_ns < rtt->min * (u64)NSEC_PER_USEC / 2;
+	return rtt->srtt ? tftpk_rtt_due(rtt, w->size) : TFTPK_RTO_FIRST;
+}
+
+/*
+ * Is the last ACK to be repeated for a packet that brings nothing? If it was lost, yes.
+ * But tftp-hpa sends a block again for each ACK that repeats: if the network copied one
+ * packet, all that follow would be sent twice, the Sorcerer's Apprentice Syndrome. What
+ * comes soon after the ACK is such a copy, and no client misses an ACK as soon as that.
+ *
+ * Within windows nothing tells a copy of a window from one that is sent for want of the
+ * ACK, but that it comes after silence, so the timer repeats the ACK. Only a client that
+ * sends again sooner than the timer expires is answered at once, from time to time.
+ */
+static bool tftpk_rwindow_wants_ack(const struct tftpk_rwindow *w,
+				    const struct tftpk_rtt *rtt, bool newest,
+				    u64 now_ns)
+{
+	u64 since_ns = now_ns - w->acked_ns;
+
+	if (w->size == 1 || w->last)
+		return newest && w->taken && w->taken == w->acked &&
+		       since_ns >= max_t(u32, rtt->min / 2, TFTPK_PROBE_LONE) *
+				   (u64)NSEC_PER_USEC;
+	return w->taken != w->acked + w->size &&
+	       since_ns >= max_t(u32, tftpk_rwindow_due(w, rtt), TFTPK_RTO_FIRST) *
+			   (u64)NSEC_PER_USEC;
+}
+
+/* What does a DATA packet bring? */
+static enum tftpk_data tftpk_rwindow_judge(const struct tftpk_rwindow *w,
+					   u16 block, bool final)
+{
+	u32 ahead = tftpk_rwindow_ahead(w, block);
+	u64 number = w->taken + ahead;
+
+	if (!ahead || w->last)
+		return TFTPK_DATA_STALE;
+	if (tftpk_rwindow_shows_1(w, block))
+		return TFTPK_DATA_GAP;
+	if (number > w->acked + w->size)
+		return TFTPK_DATA_STALE;
+	if (ahead > 1)
+		return w->gap ? TFTPK_DATA_STALE : TFTPK_DATA_GAP;
+	if (final)
+		return TFTPK_DATA_LAST;
+	return number == w->acked + w->size ? TFTPK_DATA_WINDOW :
+					      TFTPK_DATA_TAKEN;
 }
 
 /**
@@ -86,29 +131,13 @@ enum tftpk_data tftpk_rwindow_look(const struct tftpk_rwindow *w,
 				   const struct tftpk_rtt *rtt, u16 block,
 				   bool final, u64 now_ns)
 {
-	u32 ahead = tftpk_rwindow_ahead(w, block);
-	u64 number = w->taken + ahead;
+	enum tftpk_data data = tftpk_rwindow_judge(w, block, final);
+	bool newest = !tftpk_rwindow_ahead(w, block);
 
-	if (!ahead) {
-		if (!w->taken || w->taken != w->acked ||
-		    (w->size > 1 && !w->last) ||
-		    tftpk_rwindow_answer_is_due(w, rtt, now_ns))
-			return TFTPK_DATA_STALE;
+	if (data == TFTPK_DATA_STALE &&
+	    tftpk_rwindow_wants_ack(w, rtt, newest, now_ns))
 		return TFTPK_DATA_REPEATED;
-	}
-	if (w->last)
-		return TFTPK_DATA_STALE;
-	if (tftpk_rwindow_shows_1(w, block))
-		return TFTPK_DATA_GAP;
-	if (number > w->acked + w->size)
-		return TFTPK_DATA_STALE;
-	if (ahead > 1)
-		return w->gap || tftpk_rwindow_answer_is_due(w, rtt, now_ns) ?
-		       TFTPK_DATA_STALE : TFTPK_DATA_GAP;
-	if (final)
-		return TFTPK_DATA_LAST;
-	return number == w->acked + w->size ? TFTPK_DATA_WINDOW :
-					      TFTPK_DATA_TAKEN;
+	return data;
 }
 
 /**
@@ -137,6 +166,7 @@ void tftpk_rwindow_take(struct tftpk_rwindow *w, struct tftpk_rtt *rtt,
 		w->rollover = block;
 		w->rollover_known = true;
 	}
+	w->heard_ns = now_ns;
 	w->taken++;
 	w->gap = false;
 	if (final)
@@ -144,14 +174,34 @@ void tftpk_rwindow_take(struct tftpk_rwindow *w, struct tftpk_rtt *rtt,
 }
 
 /**
+ * tftpk_rwindow_note_stale() - note that the client sent what is of no use
+ * @w: window
+ * @rtt: round-trip estimate
+ * @now_ns: time of its arrival
+ *
+ * It is not silent. If this ends its silence, it did not pause, but lacks an ACK: this
+ * ends the backoff.
+ */
+void tftpk_rwindow_note_stale(struct tftpk_rwindow *w,
+			      const struct tftpk_rtt *rtt, u64 now_ns)
+{
+	if (now_ns - w->heard_ns >=
+	    tftpk_rwindow_due(w, rtt) * (u64)NSEC_PER_USEC)
+		w->backoff = 0;
+	w->heard_ns = now_ns;
+}
+
+/**
  * tftpk_rwindow_note_gap() - note that a loss is reported by the next ACK
  * @w: window, before tftpk_rwindow_note_acked()
  * @block: number of the packet that showed the loss
+ * @now_ns: time of its arrival
  *
  * So the path is lossy, and the client is not slow: this ends the backoff.
  */
-void tftpk_rwindow_note_gap(struct tftpk_rwindow *w, u16 block)
+void tftpk_rwindow_note_gap(struct tftpk_rwindow *w, u16 block, u64 now_ns)
 {
+	w->heard_ns = now_ns;
 	if (tftpk_rwindow_shows_1(w, block)) {
 		w->rollover = 1;
 		w->rollover_known = true;
@@ -175,35 +225,61 @@ void tftpk_rwindow_note_acked(struct tftpk_rwindow *w, u64 now_ns)
 	w->acked_ns = now_ns;
 }
 
-/**
- * tftpk_rwindow_wait() - how long to wait for the client
- * @w: window
- * @rtt: round-trip estimate
- *
- * Return: microseconds, from when a block was last taken or acknowledged. If they pass,
- *	call tftpk_rwindow_timeout(), and acknowledge. 0 for never: in lock step, where
- *	the client's timer suffices, and after the final block.
+/* How long the client may be silent now, in microseconds; 0 for ever. In lock step its own
+ * timer suffices, and after the final block there is nothing to wait for.
  */
-u32 tftpk_rwindow_wait(const struct tftpk_rwindow *w,
-		       const struct tftpk_rtt *rtt)
+static u32 tftpk_rwindow_patience(const struct tftpk_rwindow *w,
+				  const struct tftpk_rtt *rtt)
 {
-	u64 us = TFTPK_RTO_FIRST;
+	u64 us = (u64)tftpk_rwindow_due(w, rtt) << w->backoff;
 
 	if (w->size == 1 || w->last)
 		return 0;
-	if (rtt->srtt)
-		us = tftpk_rtt_due(rtt, w->size);
-	us = min_t(u64, us << w->backoff, TFTPK_RTO_MAX);
-	return max_t(u32, us, rtt->floor);
+	return max_t(u32, min_t(u64, us, TFTPK_RTO_MAX), rtt->floor);
+}
+
+/* How long the client has been silent. */
+static u64 tftpk_rwindow_silence(const struct tftpk_rwindow *w, u64 now_ns)
+{
+	return div_u64(now_ns - max(w->heard_ns, w->acked_ns), NSEC_PER_USEC);
 }
 
 /**
- * tftpk_rwindow_timeout() - the client was silent for tftpk_rwindow_wait()
- * @w: window; backs off, and reports the next loss once more
+ * tftpk_rwindow_wait() - how much longer to wait for the client
+ * @w: window
+ * @rtt: round-trip estimate
+ * @now_ns: the time
+ *
+ * Return: microseconds. If they pass, call tftpk_rwindow_timeout(). 0 for ever.
  */
-void tftpk_rwindow_timeout(struct tftpk_rwindow *w)
+u32 tftpk_rwindow_wait(const struct tftpk_rwindow *w,
+		       const struct tftpk_rtt *rtt, u64 now_ns)
 {
+	u32 patience = tftpk_rwindow_patience(w, rtt);
+	u64 silence = tftpk_rwindow_silence(w, now_ns);
+
+	if (!patience)
+		return 0;
+	return silence < patience ? patience - silence : 1;
+}
+
+/**
+ * tftpk_rwindow_timeout() - time has passed; is the client silent for too long?
+ * @w: window; backs off if so, and reports the next loss once more
+ * @rtt: round-trip estimate
+ * @now_ns: the time
+ *
+ * Return: true if an ACK is to go out for that.
+ */
+bool tftpk_rwindow_timeout(struct tftpk_rwindow *w, const struct tftpk_rtt *rtt,
+			   u64 now_ns)
+{
+	u32 patience = tftpk_rwindow_patience(w, rtt);
+
+	if (!patience || tftpk_rwindow_silence(w, now_ns) < patience)
+		return false;
 	w->gap = false;
 	if (w->backoff < TFTPK_BACKOFF_MAX)
 		w->backoff++;
+	return true;
 }

@@ -5,9 +5,6 @@
  *
  * Blocks are counted from 1 in 64 bits and are 16-bit numbers on the wire only. All
  * functions are pure, as those of window.h.
- *
- * A repeated block is acknowledged in lock step, and at the end. Elsewhere, where some
- * clients send a window twice for an ACK that repeats, only the timer repeats it.
  */
 #ifndef _TFTPK_RWINDOW_H
 #define _TFTPK_RWINDOW_H
@@ -24,6 +21,7 @@ struct tftpk_rtt;
  * @last: number of the final block, the only one below the block size; 0 until it
  *	is here
  * @acked_ns: when that was last acknowledged, or what stands for block 0 was sent
+ * @heard_ns: when a DATA packet last came
  * @size: blocks that were granted
  * @rollover: number on the wire of the block after 65535, 0 or 1
  * @rollover_known: the client said so, or did it
@@ -37,6 +35,7 @@ struct tftpk_rwindow {
 	u64 acked;
 	u64 last;
 	u64 acked_ns;
+	u64 heard_ns;
 	u16 size;
 	u8 rollover;
 	bool rollover_known;
@@ -47,11 +46,12 @@ struct tftpk_rwindow {
 
 /**
  * enum tftpk_data - what a DATA packet means
- * @TFTPK_DATA_STALE: taken before, beyond the window, or the loss was reported already;
- *	nothing to do, and nothing that ends the client's silence
- * @TFTPK_DATA_REPEATED: taken and acknowledged before: acknowledge again
+ * @TFTPK_DATA_STALE: taken before, beyond the window, or the loss was reported already:
+ *	tftpk_rwindow_note_stale()
+ * @TFTPK_DATA_REPEATED: the same, but the client seems to lack the ACK of what was taken:
+ *	acknowledge again
  * @TFTPK_DATA_GAP: blocks before it are missing: tftpk_rwindow_note_gap(), and
- *	acknowledge, which reports that
+ *	acknowledge, which reports that; if no ACK may go out, the same as for STALE
  * @TFTPK_DATA_TAKEN: tftpk_rwindow_take()
  * @TFTPK_DATA_WINDOW: the same, and acknowledge: it completes a window
  * @TFTPK_DATA_LAST: the same as for TAKEN; it is the final block
@@ -72,11 +72,14 @@ enum tftpk_data tftpk_rwindow_look(const struct tftpk_rwindow *w,
 				   bool final, u64 now_ns);
 void tftpk_rwindow_take(struct tftpk_rwindow *w, struct tftpk_rtt *rtt,
 			u16 block, bool final, u64 now_ns);
-void tftpk_rwindow_note_gap(struct tftpk_rwindow *w, u16 block);
+void tftpk_rwindow_note_stale(struct tftpk_rwindow *w,
+			      const struct tftpk_rtt *rtt, u64 now_ns);
+void tftpk_rwindow_note_gap(struct tftpk_rwindow *w, u16 block, u64 now_ns);
 void tftpk_rwindow_note_acked(struct tftpk_rwindow *w, u64 now_ns);
 u16 tftpk_rwindow_wire(const struct tftpk_rwindow *w, u64 block);
 u32 tftpk_rwindow_wait(const struct tftpk_rwindow *w,
-		       const struct tftpk_rtt *rtt);
-void tftpk_rwindow_timeout(struct tftpk_rwindow *w);
+		       const struct tftpk_rtt *rtt, u64 now_ns);
+bool tftpk_rwindow_timeout(struct tftpk_rwindow *w, const struct tftpk_rtt *rtt,
+			   u64 now_ns);
 
 #endif /* _TFTPK_RWINDOW_H */
