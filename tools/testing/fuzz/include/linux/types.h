@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What net/tftpk/proto.c, netascii.c and window.c take from the kernel's headers. */
+/* What net/tftpk/proto.c, netascii.c, window.c and rwindow.c take from the kernel's headers. */
 #ifndef _FUZZ_LINUX_TYPES_H
 #define _FUZZ_LINUX_TYPES_H
 
