@@ -6,6 +6,10 @@
  *	paced USEC tftp ADDRESS PORT FILE BLKSIZE WINDOW BYTES
  *						a request, and the ACKs for a
  *						file of that size
+ *	paced USEC upload ADDRESS PORT FILE BLKSIZE WINDOW BYTES
+ *						a request, unless FILE is -, and
+ *						DATA, a window at a time
+ *	paced USEC file FILE BYTES		the same into a file, at once
  *	paced USEC write FILE TEXT N		a text into a file
  *
  * One packet each USEC, whatever comes back. So it takes the same instructions
@@ -24,10 +28,13 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { RRQ = 1, ACK = 4 };
+enum { RRQ = 1, WRQ, DATA, ACK };
+
+#define PIECE	65536
 
 static struct timespec pace;
 
@@ -121,6 +128,83 @@ static void tftp(char **arg)
 	transmit(fd, ack, sizeof(ack), &to);
 }
 
+/* What is uploaded: no two blocks are alike. */
+static uint8_t *make_content(size_t size)
+{
+	uint32_t *words = malloc(size + sizeof(*words));
+	size_t i;
+
+	if (!words)
+		die("content");
+	for (i = 0; i <= size / sizeof(*words); i++)
+		words[i] = i * 2654435761U;
+	return (uint8_t *)words;
+}
+
+static void transmit_block(int fd, uint16_t block, const uint8_t *data, size_t len,
+			   const struct sockaddr_in *to)
+{
+	uint16_t header[2] = { htons(DATA), htons(block) };
+	struct iovec iov[2] = {
+		{ header, sizeof(header) }, { (void *)data, len },
+	};
+	struct msghdr msg = {
+		.msg_name = (void *)to, .msg_namelen = sizeof(*to),
+		.msg_iov = iov, .msg_iovlen = 2,
+	};
+
+	if (sendmsg(fd, &msg, 0) < 0)
+		die("send");
+}
+
+static void upload(char **arg)
+{
+	struct sockaddr_in to = address(arg[0], "69");
+	size_t blksize = atoi(arg[3]), window = atoi(arg[4]), size = atol(arg[5]);
+	size_t blocks = size / blksize + 1, block;
+	const uint8_t *content = make_content(size);
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	uint8_t request[512] = { 0, WRQ };
+	size_t len;
+
+	if (fd < 0)
+		die("socket");
+	len = 2 + snprintf((char *)request + 2, sizeof(request) - 2,
+			   "%s%coctet%cblksize%c%zu%cwindowsize%c%zu", arg[2],
+			   0, 0, 0, blksize, 0, 0, window) + 1;
+	mark();
+	/* An agent is asked here, and at the first block. */
+	if (strcmp(arg[2], "-"))
+		transmit(fd, request, len, &to);
+	wait_for(1000);
+	to.sin_port = htons(atoi(arg[1]));
+	for (block = 1; block <= blocks; block++) {
+		transmit_block(fd, block, content + (block - 1) * blksize,
+			       block < blocks ? blksize : size % blksize, &to);
+		if (block == window)
+			wait_for(1000);
+		else if (block % window == 0)
+			wait_for(1);
+	}
+	wait_for(900);
+}
+
+static void write_file(char **arg)
+{
+	size_t size = atol(arg[1]), at, n;
+	const uint8_t *content = make_content(size);
+	int fd = open(arg[0], O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+	if (fd < 0)
+		die(arg[0]);
+	mark();
+	for (at = 0; at < size; at += n) {
+		n = size - at < PIECE ? size - at : PIECE;
+		if (write(fd, content + at, n) != (ssize_t)n)
+			die(arg[0]);
+	}
+}
+
 static void write_times(char **arg)
 {
 	unsigned int n, count = atoi(arg[2]);
@@ -146,11 +230,13 @@ int main(int argc, char **argv)
 	} loads[] = {
 		{ "echo", 3, echo },
 		{ "tftp", 6, tftp },
+		{ "upload", 6, upload },
+		{ "file", 2, write_file },
 		{ "write", 3, write_times },
 	}, *load;
 
 	prctl(PR_SET_TIMERSLACK, 1);
-	for (load = loads; load < loads + 3; load++) {
+	for (load = loads; load < loads + sizeof(loads) / sizeof(*loads); load++) {
 		if (argc != 3 + load->words || strcmp(argv[2], load->name))
 			continue;
 		pace.tv_nsec = atol(argv[1]) * 1000;
