@@ -358,6 +358,16 @@ def closed(kernel, add, lines):
         return counter.between_marks(), link["stats64"]["rx"]["packets"]
 
 
+def paced(usec, *words):
+    """A line for closed()."""
+    return f"/bench/paced {usec} {' '.join(map(str, words))}"
+
+
+def client(*words):
+    """The same by the client there."""
+    return f"ip netns exec client {paced(*words)}"
+
+
 def build_load():
     run("make", "-s", "-C", LOAD.parent, LOAD.name)
 

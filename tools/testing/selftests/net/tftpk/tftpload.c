@@ -10,6 +10,10 @@
  * A client acknowledges a window's last block (RFC 7440). It tells of a gap
  * once, acknowledges again upon each block that it has already, and upon
  * silence once its patience is over.
+ *
+ * With --write clients send the file. A window is sent when the one before it is
+ * acknowledged; an ACK within it means that the next block was lost, and the window goes
+ * back to it (RFC 7440), as it does for silence. The last ACK says that it is stored.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -33,7 +37,7 @@
 
 #include "histogram.h"
 
-enum { RRQ = 1, DATA = 3, ACK = 4, ERROR = 5, OACK = 6 };
+enum { RRQ = 1, WRQ, DATA, ACK, ERROR, OACK };
 
 #define BATCH		64		/* packets taken from a socket at once */
 #define PACKET_MAX	65536
@@ -60,7 +64,9 @@ struct client {
 	uint16_t window;
 	uint16_t unacked;		/* blocks since the last ACK */
 	uint16_t tries;
-	uint64_t next;			/* block that is waited for */
+	uint64_t next;			/* block that is waited for; the first not acknowledged */
+	uint64_t top;			/* the first block that was never sent, of writers */
+	unsigned int number;
 	size_t offset;			/* bytes that have arrived */
 	uint64_t began;
 	uint64_t sent;			/* when it last sent something */
@@ -84,6 +90,7 @@ static struct {
 	double patience;
 	double deadline;
 	bool lossy;
+	bool write;
 } opt = {
 	.port = "69", .spread = 1, .clients = 1, .starting = 64,
 	.patience = 2, .deadline = 600,
@@ -169,6 +176,40 @@ static union address source_address(unsigned int n)
 	return a;
 }
 
+static void add_option(const char *name, unsigned int value)
+{
+	if (value)
+		request_len += 1 + sprintf((char *)request + request_len,
+					   "%s%c%u", name, 0, value);
+}
+
+/* Of a writer each % in the name is its number. */
+static void make_request(unsigned int number)
+{
+	char name[1100];
+	const char *from;
+	size_t len = 0;
+
+	for (from = opt.file; *from && len < 1024; from++) {
+		if (opt.write && *from == '%')
+			len += sprintf(name + len, "%u", number);
+		else
+			name[len++] = *from;
+	}
+	name[len] = 0;
+	request[1] = opt.write ? WRQ : RRQ;
+	request_len = 3 + sprintf((char *)request + 2, "%s%coctet", name, 0);
+	add_option("blksize", opt.blksize);
+	add_option("windowsize", opt.windowsize);
+	add_option("timeout", opt.timeout);
+}
+
+static void send_request(struct client *c)
+{
+	make_request(c->number);
+	transmit(c, request, request_len);
+}
+
 /* Every transfer has a port of its own, as with a real client. */
 static void start(struct client *c)
 {
@@ -194,12 +235,13 @@ static void start(struct client *c)
 	c->blksize = 512;
 	c->window = 1;
 	c->next = 1;
+	c->top = 1;
 	c->began = now;
 	c->sampled = false;
-	started++;
+	c->number = started++;
 	opening++;
 	TAILQ_INSERT_TAIL(&waiting, c, list);
-	transmit(c, request, request_len);
+	send_request(c);
 }
 
 static void leave(struct client *c)
@@ -318,6 +360,77 @@ static void on_data(struct client *c, uint16_t block, const uint8_t *data,
 		complete(c);
 }
 
+/* ---- writing ---- */
+
+/* Send the window from the first block that was not acknowledged. */
+static void send_window(struct client *c)
+{
+	uint64_t blocks = size / c->blksize + 1, block;
+	static uint8_t packet[4 + 65464] = { 0, DATA };
+
+	for (block = c->next; block < c->next + c->window && block <= blocks; block++) {
+		size_t at = (block - 1) * c->blksize;
+		size_t len = size - at < c->blksize ? size - at : c->blksize;
+
+		packet[2] = block >> 8;
+		packet[3] = block;
+		memcpy(packet + 4, content + at, len);
+		transmit(c, packet, 4 + len);
+		count.blocks++;
+		count.bytes += len;
+		if (block < c->top)
+			count.duplicates++;
+		else
+			c->top = block + 1;
+	}
+	c->sampled = true;
+}
+
+static void on_ack(struct client *c, uint16_t block)
+{
+	uint64_t blocks = size / c->blksize + 1;
+	uint16_t ahead = block - (uint16_t)(c->next - 1);
+	uint64_t acked = c->next - 1 + ahead;
+
+	count.acks++;
+	/* The answer to a request without options begins it. */
+	if (c->opening && block)
+		return fail(c, "an ACK of no block");
+	if (!c->opening && !ahead) {
+		/* The first of the window was lost, or this is an echo. */
+		count.out_of_order++;
+		if (c->window > 1 && !c->gap && opt.lossy) {
+			c->gap = true;
+			send_window(c);
+		}
+		return;
+	}
+	if (acked >= c->top)
+		/* Older than what is acknowledged already. */
+		return;
+	if (c->opening) {
+		histogram_add(&count.first_data, now - c->began);
+		c->opening = false;
+		opening--;
+	} else if (c->sampled) {
+		histogram_add(&count.ack_data, now - c->sent);
+	}
+	/* Within the window it tells of a loss. */
+	if (acked + 1 != c->top)
+		count.out_of_order++;
+	c->gap = false;
+	c->tries = 0;
+	c->next = acked + 1;
+	if (acked == blocks) {
+		complete(c);
+		/* Nothing more is to come. */
+		if (c->fd >= 0)
+			leave(c);
+		return;
+	}
+	send_window(c);
+}
+
 static void on_oack(struct client *c, const char *text, size_t len)
 {
 	unsigned int blksize = 0, window = 0, timeout = 0;
@@ -350,7 +463,10 @@ static void on_oack(struct client *c, const char *text, size_t len)
 		return fail(c, "an option was not granted as asked");
 	c->blksize = blksize ?: 512;
 	c->window = window ?: 1;
-	acknowledge(c);
+	if (!opt.write)
+		return acknowledge(c);
+	if (c->opening)
+		on_ack(c, 0);
 }
 
 /* The first answer tells the server's port; its address must be the one asked. */
@@ -389,17 +505,19 @@ static void on_packet(struct client *c, const uint8_t *packet, size_t len,
 		return fail(c, "ERROR from the server");
 	}
 	if (!c->connected) {
-		if (op == DATA && (opt.blksize || opt.windowsize))
+		if ((op == DATA || op == ACK) && (opt.blksize || opt.windowsize))
 			return fail(c, "options were ignored");
 		if (!answered(c, from))
 			return;
 	}
 	if (op == OACK)
 		on_oack(c, (const char *)packet + 2, len - 2);
-	else if (op == DATA)
+	else if (op == ACK && opt.write)
+		on_ack(c, packet[2] << 8 | packet[3]);
+	else if (op == DATA && !opt.write)
 		on_data(c, packet[2] << 8 | packet[3], packet + 4, len - 4);
 	else
-		fail(c, "not DATA");
+		fail(c, opt.write ? "not an ACK" : "not DATA");
 }
 
 static void receive(struct client *c)
@@ -442,7 +560,9 @@ static void expire(struct client *c)
 		return fail(c, "no answer");
 	c->sampled = false;
 	if (c->next == 1 && !c->connected)
-		transmit(c, request, request_len);
+		send_request(c);
+	else if (opt.write)
+		send_window(c);
 	else
 		acknowledge(c);
 }
@@ -544,11 +664,13 @@ static void report(double seconds, double done)
 static void usage(void)
 {
 	fputs("usage: tftpload [option...] --data FILE HOST FILE\n"
+	      "       tftpload --write [option...] --data FILE HOST NAME\n"
 	      "       tftpload --make SIZE FILE\n"
 	      "\n"
 	      "Fetch FILE from HOST with many clients at once and compare every byte with\n"
 	      "the local copy that --data names. Prints JSON; fails where anything went\n"
-	      "wrong, a timeout included. --make writes data that never repeats.\n"
+	      "wrong, a timeout included. --write sends the local copy instead; each % in NAME is\n"
+	      "the number of the transfer. --make writes data that never repeats.\n"
 	      "\n"
 	      "  --clients N      clients at one time; 1\n"
 	      "  --transfers N    in all; as many as clients\n"
@@ -625,25 +747,6 @@ static void resolve(const char *host, const char *port, union address *to)
 	freeaddrinfo(ai);
 }
 
-static void add_option(const char *name, unsigned int value)
-{
-	if (value)
-		request_len += 1 + sprintf((char *)request + request_len,
-					   "%s%c%u", name, 0, value);
-}
-
-static void make_request(void)
-{
-	if (strlen(opt.file) > 1024)
-		usage();
-	request[1] = RRQ;
-	request_len = 3 + sprintf((char *)request + 2, "%s%coctet",
-				  opt.file, 0);
-	add_option("blksize", opt.blksize);
-	add_option("windowsize", opt.windowsize);
-	add_option("timeout", opt.timeout);
-}
-
 static void parse(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -661,6 +764,7 @@ static void parse(int argc, char **argv)
 		{ "deadline",	required_argument, NULL, 'd' },
 		{ "hold",	required_argument, NULL, 'h' },
 		{ "lossy",	no_argument,	   NULL, 'l' },
+		{ "write",	no_argument,	   NULL, 'W' },
 		{ "make",	required_argument, NULL, 'm' },
 		{ }
 	};
@@ -683,6 +787,7 @@ static void parse(int argc, char **argv)
 		case 'd': opt.deadline = atof(optarg); break;
 		case 'h': opt.hold = optarg; break;
 		case 'l': opt.lossy = true; break;
+		case 'W': opt.write = true; break;
 		case 'm': bytes = optarg; break;
 		default: usage();
 		}
@@ -695,6 +800,8 @@ static void parse(int argc, char **argv)
 	if (!opt.transfers)
 		opt.transfers = opt.clients;
 	opt.file = argv[optind + 1];
+	if (strlen(opt.file) > 1024 || (opt.write && opt.hold))
+		usage();
 	resolve(argv[optind], opt.port, &server);
 	if (opt.bind)
 		resolve(opt.bind, "0", &source);
@@ -707,7 +814,6 @@ int main(int argc, char **argv)
 
 	parse(argc, argv);
 	map(opt.data);
-	make_request();
 	getrlimit(RLIMIT_NOFILE, &files);
 	files.rlim_cur = files.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &files);

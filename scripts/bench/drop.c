@@ -11,20 +11,20 @@
 #include <net/sock.h>
 #include <net/udp.h>
 
-static ulong tftpk_drop_packets;
-module_param_named(packets, tftpk_drop_packets, ulong, 0444);
+static ulong drop_packets;
+module_param_named(packets, drop_packets, ulong, 0444);
 MODULE_PARM_DESC(packets, "how many were dropped");
 
-static struct socket *tftpk_drop_socket;
+static struct socket *drop_socket;
 
-static int tftpk_drop_rcv(struct sock *sk, struct sk_buff *skb)
+static int drop_rcv(struct sock *sk, struct sk_buff *skb)
 {
-	tftpk_drop_packets++;
+	drop_packets++;
 	consume_skb(skb);
 	return 0;
 }
 
-static int __init tftpk_drop_init(void)
+static int __init drop_init(void)
 {
 	struct sockaddr_in any = {
 		.sin_family	= AF_INET,
@@ -34,29 +34,29 @@ static int __init tftpk_drop_init(void)
 	int err;
 
 	err = sock_create_kern(&init_net, AF_INET, SOCK_DGRAM, IPPROTO_UDP,
-			       &tftpk_drop_socket);
+			       &drop_socket);
 	if (err)
 		return err;
-	err = kernel_bind(tftpk_drop_socket, (struct sockaddr *)&any, sizeof(any));
+	err = kernel_bind(drop_socket, (struct sockaddr *)&any, sizeof(any));
 	if (err) {
-		sock_release(tftpk_drop_socket);
+		sock_release(drop_socket);
 		return err;
 	}
-	sk = tftpk_drop_socket->sk;
-	WRITE_ONCE(udp_sk(sk)->encap_rcv, tftpk_drop_rcv);
+	sk = drop_socket->sk;
+	WRITE_ONCE(udp_sk(sk)->encap_rcv, drop_rcv);
 	WRITE_ONCE(udp_sk(sk)->encap_type, 1);
 	udp_encap_enable();
 	return 0;
 }
-module_init(tftpk_drop_init);
+module_init(drop_init);
 
-static void __exit tftpk_drop_exit(void)
+static void __exit drop_exit(void)
 {
 	/* No packet is in the function any more when this returns. */
-	sock_release(tftpk_drop_socket);
+	sock_release(drop_socket);
 	synchronize_net();
 }
-module_exit(tftpk_drop_exit);
+module_exit(drop_exit);
 
 MODULE_DESCRIPTION("Drops packets for the benchmark of tftpk");
 MODULE_LICENSE("GPL");
