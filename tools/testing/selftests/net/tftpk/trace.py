@@ -11,11 +11,12 @@ from lib import (
     CLIENTS, HERE, SERVERS, SRV, Client, Data, Error, ctl, during, equal, execute, idle, make, note,
     run, served, settings, test,
 )
+from lib.agent import inbox
 
 # In the VM, where the tests lie in /tests, this is below the root, too.
 EVIDENCE = HERE / "../../../../../scripts/trace/evidence"
 SERVER = SERVERS["IPv4"]
-KINDS = ("allocations", "copies", "switches", "slab", "cpu")
+KINDS = ("allocations", "copies", "switches", "slab", "cpu", "kept", "written")
 # Transfers of some slabs
 HELD = 100
 # Seconds for which silent clients are kept, however long gathering evidence takes
@@ -26,6 +27,12 @@ def load(window, file="file", *options):
     """A client that compares every byte."""
     options += ("--blksize", 1428, "--windowsize", window, "--patience", 10)
     return HERE / "tftpload", "--data", SRV / file, *options, SERVER, file
+
+
+def write(window, *options):
+    """A client that writes the file."""
+    options += ("--blksize", 1428, "--windowsize", window, "--patience", 10)
+    return HERE / "tftpload", "--write", "--data", SRV / "file", *options, SERVER, "written-%"
 
 
 def begin(client):
@@ -50,6 +57,19 @@ def verdict(wanted, what, *words):
 )
 def _(what, window):
     verdict("PASS", what, *load(window))
+
+
+@test("{0}, an upload by windows of {1}: as it should be", (), [("kept", 16), ("written", 16), ("written", 64)])
+def _(what, window):
+    with inbox():
+        verdict("PASS", what, *write(window))
+
+
+@test("allocations beyond an upload's own are seen", ())
+def _():
+    lookups = "for i in $(seq 100); do tftpkctl -n server test --no-agent 'no\\such' || :; done"
+    with inbox():
+        verdict("FAIL", "kept", "sh", "-c", f'{lookups} >/dev/null 2>&1; exec "$@"', "sh", *write(16))
 
 
 @test("a node of the table of ids is for 64 transfers, one after the other", ())
