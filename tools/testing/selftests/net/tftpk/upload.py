@@ -221,8 +221,7 @@ def _(server):
         ((("timeout", 256),), Ack(0)),
         ((("utimeout", 500_000),), {"utimeout": "500000"}),
         ((("tsize", 12345),), {"tsize": "12345"}),
-        # Who does not know it says 0.
-        ((("tsize", 0),), Ack(0)),
+        ((("tsize", 0),), {"tsize": "0"}),
         ((("rollover", 1),), {"rollover": "1"}),
         ((("unknown", 1), ("tsize", 5), ("windowsize", 2), ("blksize", 512)),
          {"tsize": "5", "windowsize": "2", "blksize": "512"}),
