@@ -12,7 +12,8 @@ import time
 
 from lib import (
     WORK, Ack, Client, Code, Error, Growth, Oack, Op, Transfer, Unexpected, between, content, data,
-    during, equal, headers, idle, make, netem, note, raw, run, same, served, settings, test,
+    during, equal, headers, idle, inside, listening, make, netem, note, raw, run, same, served, settings,
+    test,
 )
 from lib.agent import attached, inbox
 from lib.genl import u32, u64
@@ -105,6 +106,27 @@ def _(server):
             done = puts(server, "large", wanted, ("blksize", blksize), ("windowsize", windowsize))
             equal("granted", (blksize, windowsize), (done.blksize, done.window))
     growth.expect(data_ignored=0, uploads_stored=3)
+
+
+@test("a single port, several uploads of one client by it")
+def _(server):
+    during(inbox())
+    during(listening("* --single-port"))
+    growth = Growth()
+    ones = [Upload(during(Client(server)), DATA[: 20_000 + n]).ask(f"n{n}", *WINDOW).begin() for n in range(3)]
+    for one in ones:
+        equal("port", 69, one.client.peer[1])
+        one.step()
+    for n, one in enumerate(ones):
+        one.finish()
+        same(one.content, (INBOX / f"n{n}").read_bytes())
+        # Its last ACK was lost.
+        time.sleep(0.05)
+        one.client.peer = one.client.listener
+        one.send(one.last)
+        one.confirm(one.last)
+        one.client.peer = None
+    growth.expect(uploads_stored=3, transfers_failed=0, data_ignored=0)
 
 
 @test("what the kernel cuts up on its way arrives whole")
@@ -456,8 +478,13 @@ def _(server):
             client.expect(Error, code=Code.TID)
             client.peer = None
         other.send(error(0, "stop"), to=one.client.peer)
+        # The same from another address.
+        with inside("server"), Client(server, source_port=one.client.port) as away:
+            away.send(data(one.acked + 1, b"x" * 1024), to=one.client.peer)
+            away.expect(Error, code=Code.TID)
+            away.peer = None
         ends(one)
-    growth.expect(packets_strange=2, transfers_aborted=0)
+    growth.expect(packets_strange=3, transfers_aborted=0)
 
 
 @test("DATA of no upload gets ERROR 5, or nothing")
