@@ -5,6 +5,7 @@ forged and broken headers, ICMP errors, clients that lie. Each test ends with tr
 as they should be, and with a server that has forgotten all the others.
 """
 
+import collections
 import contextlib
 import itertools
 import os
@@ -12,11 +13,13 @@ import socket
 import struct
 
 from lib import (
-    CLIENTS, SRV, Client, Op, ack, content, ctl, data, error, family, fetch_anyway, idle, mac, make,
+    CLIENTS, SRV, WORK, Client, Op, ack, content, ctl, data, error, family, fetch_anyway, idle, mac, make,
     note, request, run, same, served, settings, test, wants_debug_kernel,
 )
+from lib.agent import inbox
 from lib.forge import checksum
 from lib.fuzz import SECONDS, Fuzz, seed_told, until
+from lib.upload import Upload
 
 wants_debug_kernel()
 FILES = {name: make(name, content(size)) for name, size in (("file", 300_000), ("small", 2000), ("empty", 0))}
@@ -176,6 +179,51 @@ def _(server):
             client.close()
     for client in clients:
         client.close()
+    recover(server, sent)
+
+
+@test("clients that write, and lie")
+def _(server):
+    f, sent = Packets(server, "writers"), 0
+    wanted, fds = content(50_000), collections.deque()
+
+    def opens(_):
+        # The server has what it writes to open by itself.
+        fds.append(os.open(WORK / "inbox", os.O_TMPFILE | os.O_WRONLY))
+        if len(fds) > 50:
+            os.close(fds.popleft())
+        return {"fd": fds[-1]}
+
+    with inbox(open=opens, commit=lambda _: {"welcome": True}):
+        clients = [Client(server) for _ in range(8)]
+        following, blksize = dict.fromkeys(clients, 1), dict.fromkeys(clients, 512)
+        for _ in until(SECONDS):
+            client = f.choice(clients)
+            if client.peer is None or f.one_in(30):
+                size = f.randrange(8, 1400)
+                options = [("windowsize", f.randrange(1, 70)), f.option()][f.randrange(3) :]
+                options += [("blksize", size)] * (size > 700)
+                client.request("file", options, f.choice(("octet", "netascii")), Op.WRQ)
+                following[client], blksize[client] = 1, size if size > 700 else 512
+            while (packet := client.poll()) is not None:
+                if len(packet) >= 4 and packet[1] == Op.ACK and not f.one_in(8):
+                    following[client] = struct.unpack_from("!H", packet, 2)[0] + 1
+            size = f.randrange(1600) if f.one_in(20) else blksize[client]
+            for _ in range(f.randrange(20)):
+                number = following[client] + (f.randrange(-70, 70) if f.one_in(8) else 0)
+                packet = data(number, f.choice((b"\r", b"x", b"\n")) * size)
+                client.send(f.bend(packet) if f.one_in(8) else packet)
+                following[client] = number + 1 & 0xFFFF
+                sent += 1
+            if f.one_in(20):
+                client.send(f.packet()[:1400])
+        for client in clients:
+            client.close()
+    while fds:
+        os.close(fds.popleft())
+    with inbox(), Client(server) as client:
+        Upload(client, wanted).ask("written", *WINDOWS).insist(2)
+        same(wanted, (WORK / "inbox/written").read_bytes())
     recover(server, sent)
 
 
