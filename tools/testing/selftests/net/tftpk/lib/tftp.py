@@ -218,7 +218,7 @@ class Client:
     By virtual time every packet is handed over. In real time a client may stand
     still for as long as it takes the server to ask again, and what two processors
     send may overtake. There a client does as RFC 1350 wants it: DATA comes in order
-    and once, an OACK once, and nothing of a transfer before.
+    and once, an OACK or ACK once, and nothing of a transfer before.
     """
 
     def __init__(self, server, port=69, source=None, source_port=0, device=None, patience=PATIENCE):
@@ -228,10 +228,11 @@ class Client:
         self.peer = self.sender = self.at = None
         self.begun = 0.0  # when it asked last
         # In real time: the block that is to come, by sender; those that came too
-        # early; OACKs; the senders of transfers before.
+        # early; OACKs; the last ACKs; the senders of transfers before.
         self.next = {}
         self.early = {}
         self.oacks = set()
+        self.acks = {}
         self.former = set()
         self.socket = socket.socket(self.family, socket.SOCK_DGRAM)
         try:
@@ -288,7 +289,7 @@ class Client:
             self.former.add(self.peer)
         self.peer = None
         self.begun = time.time()
-        for forgotten in self.next, self.early, self.oacks:
+        for forgotten in self.next, self.early, self.oacks, self.acks:
             forgotten.clear()
         self.send(request(name, options, mode, op))
 
@@ -311,6 +312,10 @@ class Client:
         if packet[:2] == b"\0\6":
             known = (sender, packet) in self.oacks
             self.oacks.add((sender, packet))
+            return not known
+        if packet[:2] == b"\0\4":
+            known = self.acks.get(sender) == packet
+            self.acks[sender] = packet
             return not known
         if packet[:2] != b"\0\3":
             return True
