@@ -243,10 +243,12 @@ static int tftpk_gather_add(struct tftpk_gather *gather, void *data, u32 len)
 		return 0;
 	if (gather->n == TFTPK_SINK_PIECES)
 		err = tftpk_gather_write(gather);
+	if (err)
+		return err;
 	gather->pieces[gather->n].iov_base = data;
 	gather->pieces[gather->n++].iov_len = len;
 	gather->bytes += len;
-	return err;
+	return 0;
 }
 
 /* Text has room of its own to be converted in: others may see the packet's bytes. */
