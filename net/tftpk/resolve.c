@@ -126,6 +126,11 @@ static void tftpk_resolve_write(struct tftpk_transfer *t,
 {
 	lockdep_assert_held(&t->lock);
 
+	/* Without an agent nobody is welcome. */
+	if (answer->kind == TFTPK_ANSWER_DEFAULT) {
+		tftpk_answer_put(answer);
+		answer = tftpk_answer_get(&tftpk_unaccepted);
+	}
 	TFTPK_WAITING(t->request_skb)->answer = answer;
 	t->progress = jiffies;
 	tftpk_transfer_arm(t, TFTPK_RTO_FIRST);
