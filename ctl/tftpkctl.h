@@ -147,6 +147,12 @@ struct endpoint {
 	uint16_t port;
 };
 
+struct network {
+	struct in6_addr address;	/* of an IPv4 address the first 4 bytes */
+	size_t len;			/* 4 or 16 */
+	uint8_t prefix;			/* leading bits; the others are clear */
+};
+
 struct column {
 	const char *title;
 	bool right;
@@ -210,6 +216,11 @@ void print_table(const struct column *columns, size_t count,
 int print_json(json_t *value);
 void print_json_line(json_t *value);
 const char *nearest_word(const char *word, const char *(*name)(size_t index));
+
+/* network.c */
+int read_network(const char *string, struct network *network);
+bool network_has(const struct network *network, const struct in6_addr *address,
+		 size_t len);
 
 /* names.c: the names that ended transfers were asked for. */
 void add_name(json_t *event);

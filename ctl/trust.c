@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Networks; trust, untrust: those that are treated as if they were on the link. */
-#include <arpa/inet.h>
-#include <errno.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "tftpkctl.h"
 
@@ -12,12 +9,6 @@ const char *const network_name[] = { "address", "prefix-length", NULL };
 static const struct field trust_fields[] = {
 	FIELD(TFTPK_A_TRUST_ADDRESS, FIELD_ADDRESS, "address"),
 	FIELD(TFTPK_A_TRUST_PREFIX_LENGTH, FIELD_NUMBER, "prefix-length"),
-};
-
-struct network {
-	struct in6_addr address;	/* of an IPv4 address the first 4 bytes */
-	size_t len;			/* 4 or 16 */
-	uint8_t prefix;			/* leading bits; the others are clear */
 };
 
 int dump_trusted(struct ctl *ctl, json_t **list)
@@ -49,47 +40,6 @@ void print_trusted(const json_t *list)
 	print_table(columns, COUNT(columns), list);
 }
 
-/* Read NETWORK or NETWORK/LEN. Returns 0 or an exit code. */
-static int parse_prefix(const char *string, struct network *network)
-{
-	auto_free char *copy = check_alloc(strdup(string));
-	char *slash = strchr(copy, '/');
-	uint64_t prefix = 0;
-	const char *rest;
-	size_t i;
-
-	if (slash)
-		*slash = '\0';
-	if (inet_pton(AF_INET, copy, &network->address) == 1)
-		network->len = sizeof(struct in_addr);
-	else if (inet_pton(AF_INET6, copy, &network->address) == 1 &&
-		 !IN6_IS_ADDR_V4MAPPED(&network->address))
-		network->len = sizeof(struct in6_addr);
-	if (!network->len)
-		return usage_error("'%s' is not a network: give 192.0.2.0/24 or 2001:db8::/32",
-				   string);
-
-	network->prefix = (uint8_t)(network->len * 8);
-	if (slash) {
-		string = strchr(string, '/') + 1;
-		if (!parse_number(string, &rest, &prefix) || *rest ||
-		    prefix > network->prefix)
-			return usage_error("prefix length '%s': must be 0 to %u",
-					   string, network->prefix);
-		network->prefix = (uint8_t)prefix;
-	}
-
-	for (i = 0; i < network->len; i++) {
-		size_t kept = network->prefix > i * 8 ?
-				      network->prefix - i * 8 : 0;
-
-		if (kept < 8)
-			network->address.s6_addr[i] &=
-				(uint8_t)(0xff00 >> kept);
-	}
-	return 0;
-}
-
 /**
  * parse_network() - read a network
  * @string: NETWORK or NETWORK/LEN
@@ -104,8 +54,7 @@ int parse_network(const char *string, json_t **object)
 	struct network network = { 0 };
 	int ret;
 
-	set_error_word(string);
-	ret = parse_prefix(string, &network);
+	ret = read_network(string, &network);
 	if (ret)
 		return ret;
 	*object = check_alloc(json_object());
