@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "../spec.h"
-#include "tftpkd.h"
+#include "inbox.h"
 
 /* Bytes of notices and events that wait. */
 #define ROOM		(4 << 20)
@@ -28,14 +28,6 @@
 /* The longest text of an ERROR. */
 #define REASON_MAX	59
 
-static const char *const operations[] = {
-	[TFTPK_OPERATION_READ] = "read",
-	[TFTPK_OPERATION_ACCEPT] = "accept",
-	[TFTPK_OPERATION_OPEN] = "open",
-	[TFTPK_OPERATION_COMMIT] = "commit",
-	NULL
-};
-
 static const char *const modes[] = {
 	[TFTPK_TRANSFER_MODE_OCTET] = "octet",
 	[TFTPK_TRANSFER_MODE_NETASCII] = "netascii",
@@ -45,7 +37,7 @@ static const char *const modes[] = {
 static const struct field question_fields[] = {
 	FIELD(TFTPK_A_QUESTION_ID, FIELD_NUMBER, "id"),
 	{ .attr = TFTPK_A_QUESTION_OPERATION, .type = FIELD_WORD,
-	  .name = "operation", .words = operations },
+	  .name = "operation", .words = operation_words },
 	FIELD(TFTPK_A_QUESTION_NAME, FIELD_STRING, "name"),
 	{ .attr = TFTPK_A_QUESTION_MODE, .type = FIELD_WORD, .name = "mode",
 	  .words = modes },
@@ -59,11 +51,18 @@ static const struct field question_fields[] = {
 	FIELD(TFTPK_A_QUESTION_WINDOW_SIZE, FIELD_NUMBER, "window-size"),
 	FIELD(TFTPK_A_QUESTION_TIMEOUT, FIELD_NUMBER, "timeout"),
 	FIELD(TFTPK_A_QUESTION_AGE, FIELD_NUMBER, "age"),
+	FIELD(TFTPK_A_QUESTION_TRANSFER, FIELD_NUMBER, "transfer"),
+	FIELD(TFTPK_A_QUESTION_SIZE, FIELD_NUMBER, "size"),
 };
 
-static const struct field resolve_field[] = {
+static const struct field asked_fields[] = {
 	{ .attr = TFTPK_A_SETTINGS_RESOLVE, .type = FIELD_WORD,
 	  .name = "resolve", .words = resolve_words },
+	FIELD(TFTPK_A_SETTINGS_UPLOADS, FIELD_BOOLEAN, "uploads"),
+};
+
+static const struct field number_field[] = {
+	FIELD(TFTPK_A_TRANSFER_ID, FIELD_NUMBER, "id"),
 };
 
 /* The socket for requests is the agent's. */
@@ -84,7 +83,8 @@ static void stop(int code)
 	event_base_loopbreak(loop);
 }
 
-static void put_answer(struct nlmsghdr *nlh, const struct answer *answer)
+static void put_answer(struct nlmsghdr *nlh, const struct answer *answer,
+		       enum tftpk_operation operation)
 {
 	switch (answer->kind) {
 	case ANSWER_NAME:
@@ -101,13 +101,19 @@ static void put_answer(struct nlmsghdr *nlh, const struct answer *answer)
 		mnl_attr_put_strz(nlh, TFTPK_A_ANSWER_REASON, reason);
 		break;
 	}
+	case ANSWER_WELCOME:
+		mnl_attr_put(nlh, TFTPK_A_ANSWER_WELCOME, 0, NULL);
+		if (operation == TFTPK_OPERATION_ACCEPT)
+			mnl_attr_put_u64(nlh, TFTPK_A_ANSWER_MAX_SIZE,
+					 answer->max_size);
+		break;
 	case ANSWER_DEFAULT:
 		mnl_attr_put(nlh, TFTPK_A_ANSWER_DEFAULT, 0, NULL);
 		break;
 	}
 }
 
-static void answer_kernel(const struct question *question,
+static bool answer_kernel(const struct question *question,
 			  const struct answer *answer)
 {
 	static const struct answer none = { .kind = ANSWER_DEFAULT };
@@ -118,7 +124,7 @@ static void answer_kernel(const struct question *question,
 		answer = &none;
 	nlh = nl_request(&ctl, TFTPK_CMD_RESOLVE_SET);
 	mnl_attr_put_u32(nlh, TFTPK_A_ANSWER_ID, question->id);
-	put_answer(nlh, answer);
+	put_answer(nlh, answer, question->operation);
 	/* Of rules that are gone, the flush came already. */
 	if (answer->ttl && question->config == current) {
 		mnl_attr_put_u32(nlh, TFTPK_A_ANSWER_TIME_TO_LIVE,
@@ -127,9 +133,12 @@ static void answer_kernel(const struct question *question,
 				 answer->for_all ? TFTPK_SCOPE_ALL :
 						   TFTPK_SCOPE_CLIENT);
 	}
+	if (!nl_do(&ctl, NULL, 0, NULL))
+		return true;
 	/* It may have waited for too long. */
-	if (nl_do(&ctl, NULL, 0, NULL) && ctl.error != ENOENT)
+	if (ctl.error != ENOENT)
 		nl_fail(&ctl, "answer to %s", name);
+	return false;
 }
 
 /* Would the client get that file? */
@@ -218,7 +227,8 @@ static void ask_told(evutil_socket_t fd, short what, void *data)
 	while (next_told < count && monotonic_seconds() < end) {
 		json_t *facts = json_array_get(told, next_told++);
 
-		if (!is_asked((uint32_t)object_number(facts, "id")))
+		if (!is_asked((uint32_t)object_number(facts, "id")) &&
+		    !ask_upload(current, facts))
 			ask_question(current, facts);
 	}
 	if (next_told < count && end - told_at < STALE) {
@@ -261,10 +271,25 @@ static void take_messages(const json_t *list)
 		/* A notice tells nothing but that it is one. */
 		notice |= !json_is_string(object_get(event, "type"));
 		add_name(event);
+		tell_upload(event);
 		run_hooks(current, event);
 	}
 	if (notice)
 		take_questions();
+}
+
+/* Ends of uploads may be among what was lost. */
+static void look_for_uploads(void)
+{
+	json_auto_t *transfers = NULL;
+
+	if (!takes_uploads(current))
+		return;
+	if (nl_dump(&ctl, TFTPK_CMD_TRANSFER_GET, number_field, COUNT(number_field),
+		    &transfers))
+		nl_fail(&ctl, "transfers");
+	else
+		keep_uploads(transfers);
 }
 
 static void on_messages(evutil_socket_t fd, short what, void *data)
@@ -280,6 +305,7 @@ static void on_messages(evutil_socket_t fd, short what, void *data)
 	} else if (ctl.error == ENOBUFS) {
 		if (claim_line(&lost))
 			print_error("events were lost, and maybe notices");
+		look_for_uploads();
 		if (attach())
 			stop(EXIT_FAILURE);
 		else
@@ -290,10 +316,10 @@ static void on_messages(evutil_socket_t fd, short what, void *data)
 	}
 }
 
-/* Hooks want events, which cost something. */
+/* Hooks and uploads want events, which cost something. */
 static int want_events(const struct config *config)
 {
-	if (!config->hooks || !nl_join(&ctl, TFTPK_MCGRP_EVENTS))
+	if ((!config->hooks && !takes_uploads(config)) || !nl_join(&ctl, TFTPK_MCGRP_EVENTS))
 		return 0;
 	nl_fail(&ctl, "events");
 	return -1;
@@ -311,6 +337,7 @@ static void on_reload(evutil_socket_t fd, short what, void *data)
 	}
 	release_config(current);
 	current = config;
+	start_config(config);
 	want_events(config);
 	nl_request(&ctl, TFTPK_CMD_RESOLVE_FLUSH);
 	if (nl_do(&ctl, NULL, 0, NULL))
@@ -352,11 +379,13 @@ static void warn_off(void)
 	const char *resolve;
 
 	nl_request(&ctl, TFTPK_CMD_SETTINGS_GET);
-	if (nl_do(&ctl, resolve_field, COUNT(resolve_field), &settings))
+	if (nl_do(&ctl, asked_fields, COUNT(asked_fields), &settings))
 		return;
 	resolve = json_string_value(object_get(settings, "resolve"));
-	if (current->count && resolve && !strcmp(resolve, "off"))
+	if (answers_reads(current) && resolve && !strcmp(resolve, "off"))
 		print_warning("no questions come while resolve is off: tftpkctl set resolve missing, or all");
+	if (takes_uploads(current) && json_is_false(object_get(settings, "uploads")))
+		print_warning("no uploads come while uploads is off: tftpkctl set uploads on");
 }
 
 static void watch_signal(int number, event_callback_fn fn)
@@ -382,6 +411,7 @@ int run_agent(struct config *config, const char *file)
 	config_file = file;
 	if (nl_subscribe(&ctl, TFTPK_MCGRP_RESOLVE, ROOM))
 		return nl_fail(&ctl, "questions");
+	start_config(config);
 	if (want_events(config) || attach())
 		return EXIT_FAILURE;
 	warn_off();
@@ -394,6 +424,8 @@ int run_agent(struct config *config, const char *file)
 	tell_ready();
 	take_questions();
 	event_base_dispatch(loop);
+	event_del(messages);
+	finish_uploads();
 	/* Those who asked are the next agent's, or follow resolve-policy. */
 	nl_close(&ctl);
 	return exit_code;

@@ -18,6 +18,27 @@ const struct source *source;
 static struct question *questions;
 static size_t question_count;
 
+const char *const operation_words[] = {
+	[TFTPK_OPERATION_READ] = "read",
+	[TFTPK_OPERATION_ACCEPT] = "accept",
+	[TFTPK_OPERATION_OPEN] = "open",
+	[TFTPK_OPERATION_COMMIT] = "commit",
+	NULL
+};
+
+/* get_operation() - what a question is about; of any other word, a read. */
+enum tftpk_operation get_operation(const json_t *facts)
+{
+	const char *word = json_string_value(object_get(facts, "operation"));
+	size_t i;
+
+	for (i = 0; word && operation_words[i]; i++) {
+		if (!strcmp(operation_words[i], word))
+			return (enum tftpk_operation)i;
+	}
+	return TFTPK_OPERATION_READ;
+}
+
 /* is_asked() - is a question of that number without an answer yet? */
 bool is_asked(uint32_t id)
 {
@@ -64,6 +85,37 @@ static void ask_directives(struct question *question)
 }
 
 /**
+ * make_question() - a question that nobody was asked yet
+ * @config: who is to answer
+ * @facts: what is known of the request; the caller's
+ *
+ * Return: the question, for which answer_question() is to be called.
+ */
+struct question *make_question(struct config *config, json_t *facts)
+{
+	struct question *question = check_alloc(calloc(1, sizeof(*question)));
+	long long transfer = object_number(facts, "transfer");
+	const char *address =
+		json_string_value(object_get(facts, "client-address"));
+	bool v6 = address && strchr(address, ':');
+
+	question->config = hold_config(config);
+	question->facts = json_incref(facts);
+	question->name = raw_text(facts, "name");
+	question->id = (uint32_t)object_number(facts, "id");
+	question->transfer = transfer < 0 ? 0 : (uint32_t)transfer;
+	question->operation = get_operation(facts);
+	question->address_len = v6 ? sizeof(struct in6_addr) :
+				     sizeof(struct in_addr);
+	if (address)
+		inet_pton(v6 ? AF_INET6 : AF_INET, address, &question->address);
+	question->next = questions;
+	questions = question;
+	question_count++;
+	return question;
+}
+
+/**
  * ask_question() - have a question answered, now or later
  * @config: who answers
  * @facts: what is known of the request; the caller's
@@ -72,26 +124,10 @@ static void ask_directives(struct question *question)
  */
 void ask_question(struct config *config, json_t *facts)
 {
-	struct question *question = check_alloc(calloc(1, sizeof(*question)));
-	const char *operation =
-		json_string_value(object_get(facts, "operation"));
-	const char *address =
-		json_string_value(object_get(facts, "client-address"));
-	bool v6 = address && strchr(address, ':');
+	struct question *question = make_question(config, facts);
 	const struct answer none = { .kind = ANSWER_DEFAULT };
 
-	question->config = hold_config(config);
-	question->facts = json_incref(facts);
-	question->name = raw_text(facts, "name");
-	question->id = (uint32_t)object_number(facts, "id");
-	question->write = operation && strcmp(operation, "read") != 0;
-	question->address_len = v6 ? sizeof(struct in6_addr) :
-				     sizeof(struct in_addr);
-	if (address)
-		inet_pton(v6 ? AF_INET6 : AF_INET, address, &question->address);
-	question->next = questions;
-	questions = question;
-	if (++question_count > MAX_QUESTIONS) {
+	if (question_count > MAX_QUESTIONS) {
 		question->unsure = true;
 		answer_question(question, &none);
 		return;
@@ -99,16 +135,38 @@ void ask_question(struct config *config, json_t *facts)
 	ask_directives(question);
 }
 
-/* answer_question() - a directive has an answer; the question is gone then. */
-void answer_question(struct question *question, const struct answer *answer)
+/* Those that come next are to know the upload by its new name. */
+static void rename_upload(struct question *question, const char *name)
+{
+	char *copy = check_alloc(strdup(name));
+
+	free(question->name);
+	question->name = copy;
+	pass_question(question);
+}
+
+/**
+ * answer_question() - a directive has an answer; the question is gone then
+ * @question: what was asked
+ * @answer: the answer; a name for an upload is one for the next directives
+ *
+ * Return: whether somebody still waited for it.
+ */
+bool answer_question(struct question *question, const struct answer *answer)
 {
 	struct answer told = *answer;
+	bool waited;
 
+	if (is_write(question) && answer->kind == ANSWER_NAME) {
+		rename_upload(question, answer->text);
+		return true;
+	}
 	/* Another time it may be another one. */
-	if (question->unsure)
+	if (question->unsure || is_write(question))
 		told.ttl = 0;
-	source->answer(question, &told);
+	waited = source->answer(question, &told);
 	free_question(question);
+	return waited;
 }
 
 /* pass_question() - a directive that took the question has no answer to it. */

@@ -8,9 +8,10 @@
 
 static const struct directive_type *const types[] = {
 	&map_directive, &rewrite_directive, &fold_directive, &generate_directive,
+	&inbox_directive,
 };
 
-static const char hook_args[] = "end|refused COMMAND [ARG]...";
+static const char hook_args[] = "end|refused|received COMMAND [ARG]...";
 
 /* All words that a line may begin with. */
 static const char *line_name(size_t index)

@@ -82,6 +82,38 @@ struct config *hold_config(struct config *config)
 	return config;
 }
 
+/* start_config() - have the directives get ready for questions. */
+void start_config(struct config *config)
+{
+	size_t i;
+
+	for (i = 0; i < config->count; i++) {
+		if (config->directives[i].type->start)
+			config->directives[i].type->start(config->directives[i].state);
+	}
+}
+
+static bool has_directive(const struct config *config, bool takes_uploads)
+{
+	size_t i;
+
+	for (i = 0; i < config->count; i++) {
+		if (config->directives[i].type->takes_uploads == takes_uploads)
+			return true;
+	}
+	return false;
+}
+
+bool takes_uploads(const struct config *config)
+{
+	return has_directive(config, true);
+}
+
+bool answers_reads(const struct config *config)
+{
+	return has_directive(config, false);
+}
+
 /* release_config() - drop a reference; the last one takes all with it. */
 void release_config(struct config *config)
 {

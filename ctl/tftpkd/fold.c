@@ -178,7 +178,7 @@ static bool ask_fold(void *directive, struct question *question)
 	auto_free char *found = NULL;
 	bool hidden = false;
 
-	if (!name || question->write || is_remembered(memory, name))
+	if (!name || is_write(question) || is_remembered(memory, name))
 		return false;
 	found = find_folded(question, name, &hidden);
 	/* Another client may get what is hidden from this one. */

@@ -261,7 +261,7 @@ static bool ask_generate(void *directive, struct question *question)
 	struct job *job;
 
 	name += strspn(name, "/");
-	if (question->write || fnmatch(generator->pattern, name, 0))
+	if (is_write(question) || fnmatch(generator->pattern, name, 0))
 		return false;
 	key = make_key(generator, question);
 	if (is_remembered(generator->failures, key))

@@ -11,8 +11,10 @@ int read_hook(struct config *config, int argc, char **argv)
 	struct hook *hook, **link;
 
 	set_error_word(argv[1]);
-	if (strcmp(argv[1], "end") != 0 && strcmp(argv[1], "refused") != 0) {
-		print_error("no event '%s': there are end and refused", argv[1]);
+	if (strcmp(argv[1], "end") != 0 && strcmp(argv[1], "refused") != 0 &&
+	    strcmp(argv[1], "received") != 0) {
+		print_error("no event '%s': there are end, refused and received",
+			    argv[1]);
 		return -1;
 	}
 	if (check_program(argv[2]))

@@ -246,7 +246,7 @@ static bool ask_rewriter(void *directive, struct question *question)
 	request->since = monotonic_seconds();
 	rewriter->timeout = question->config->bounds[BOUND_REWRITE_TIMEOUT];
 	if (evbuffer_add_printf(output, "%s %s %s\n", client,
-				question->write ? "write" : "read",
+				is_write(question) ? "write" : "read",
 				request->name) < 0)
 		check_alloc(NULL);
 	*rewriter->last = request;

@@ -27,7 +27,7 @@ static bool ask_map(void *directive, struct question *question)
 	struct map_asker asker = {
 		.address = &question->address,
 		.len = question->address_len,
-		.write = question->write,
+		.write = is_write(question),
 		.steps = question->config->bounds[BOUND_MAP_STEPS],
 		.probe = probe,
 		.data = question,

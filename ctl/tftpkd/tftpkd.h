@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* tftpkd: answer the kernel's questions about names. */
+/* tftpkd: answer the kernel's questions about names and uploads. */
 #ifndef TFTPKD_H
 #define TFTPKD_H
 
@@ -19,6 +19,7 @@ enum answer_kind {
 	ANSWER_NAME,		/* another name */
 	ANSWER_FILE,		/* a descriptor */
 	ANSWER_ERROR,
+	ANSWER_WELCOME,		/* to what an upload asks but its file */
 };
 
 struct answer {
@@ -26,6 +27,7 @@ struct answer {
 	const char *text;	/* the name, or what an ERROR says */
 	unsigned int code;	/* of an ERROR */
 	int fd;			/* the caller's */
+	uint64_t max_size;	/* with a welcome to "accept" */
 	unsigned int ttl;	/* seconds that the kernel is to remember it */
 	bool for_all;		/* else for this client */
 };
@@ -41,14 +43,22 @@ struct question {
 	struct in6_addr address;	/* of the client */
 	size_t address_len;	/* 4 or 16 */
 	uint32_t id;
+	uint32_t transfer;	/* of an upload */
+	enum tftpk_operation operation;
 	size_t directive;	/* that is asked */
-	bool write;
 	bool unsure;		/* somebody had no time for it: do not remember */
 };
 
+/* Is it about an upload? */
+static inline bool is_write(const struct question *question)
+{
+	return question->operation != TFTPK_OPERATION_READ;
+}
+
 /* Where questions come from: the kernel, or somebody who tries things out. */
 struct source {
-	void (*answer)(const struct question *question,
+	/* Returns whether somebody still waited for it. */
+	bool (*answer)(const struct question *question,
 		       const struct answer *answer);
 	/* Would the client get that file, if it asked for it? */
 	bool (*probe)(struct question *question, const char *name);
@@ -58,8 +68,11 @@ struct source {
 
 /* ask.c: questions go from one directive to the next. */
 extern const struct source *source;
+extern const char *const operation_words[];
+enum tftpk_operation get_operation(const json_t *facts);
+struct question *make_question(struct config *config, json_t *facts);
 void ask_question(struct config *config, json_t *facts);
-void answer_question(struct question *question, const struct answer *answer);
+bool answer_question(struct question *question, const struct answer *answer);
 void pass_question(struct question *question);
 bool is_asked(uint32_t id);
 
@@ -86,12 +99,15 @@ struct directive_type {
 	int min_args, max_args;
 	/* Prints an error by itself, and returns NULL then. */
 	void *(*read)(struct config *config, int argc, char **argv);
+	/* Before it is asked for the first time; or NULL. */
+	void (*start)(void *directive);
 	/*
 	 * Whether the question is taken: it is to be answered or passed on, now
 	 * or later.
 	 */
 	bool (*ask)(void *directive, struct question *question);
 	void (*free)(void *directive);
+	bool takes_uploads;
 };
 
 struct directive {
@@ -124,6 +140,9 @@ void list_words(void);
 struct config *make_config(void);
 struct config *hold_config(struct config *config);
 void release_config(struct config *config);
+void start_config(struct config *config);
+bool takes_uploads(const struct config *config);
+bool answers_reads(const struct config *config);
 const char *bound_name(size_t index);
 int parse_bound(enum bound bound, const char *string, uint32_t *value);
 
@@ -165,7 +184,7 @@ void remember(struct memory *memory, const char *key, unsigned int seconds);
 
 /* One file for each directive. */
 extern const struct directive_type map_directive, rewrite_directive,
-	fold_directive, generate_directive;
+	fold_directive, generate_directive, inbox_directive;
 
 int read_hook(struct config *config, int argc, char **argv);
 void run_hooks(struct config *config, const json_t *event);

@@ -9,7 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "tftpkd.h"
+#include "inbox.h"
 
 /* So much of a file's content is shown. */
 #define SHOWN	4096
@@ -28,10 +28,20 @@ static void put_file(json_t *object, int fd)
 	object_put(object, "content", json_bytes(content, got > 0 ? (size_t)got : 0));
 }
 
-static void print_answer(const struct question *question,
+/* Write what stands in the question, as the kernel does what the client sent. */
+static void write_content(const struct question *question, int fd)
+{
+	auto_free char *content = raw_text(question->facts, "content");
+
+	if (pwrite(fd, content, strlen(content), 0) < 0)
+		print_error("cannot write: %s", strerror(errno));
+}
+
+static bool print_answer(const struct question *question,
 			 const struct answer *answer)
 {
-	static const char *const kinds[] = { "default", "name", "file", "error" };
+	static const char *const kinds[] = { "default", "name", "file", "error",
+					     "welcome" };
 	json_t *object = check_alloc(json_object());
 
 	object_put(object, "id", json_integer(question->id));
@@ -44,6 +54,12 @@ static void print_answer(const struct question *question,
 		object_put(object, "reason",
 			   json_bytes(answer->text, strlen(answer->text)));
 	}
+	if (answer->kind == ANSWER_WELCOME &&
+	    question->operation == TFTPK_OPERATION_ACCEPT)
+		object_put(object, "max-size",
+			   json_integer((json_int_t)answer->max_size));
+	if (answer->kind == ANSWER_FILE && is_write(question))
+		write_content(question, answer->fd);
 	if (answer->kind == ANSWER_FILE)
 		put_file(object, answer->fd);
 	object_put(object, "ttl", json_integer(answer->ttl));
@@ -51,6 +67,7 @@ static void print_answer(const struct question *question,
 		   json_string(answer->for_all ? "all" : "client"));
 	print_json_line(object);
 	fflush(stdout);
+	return true;
 }
 
 /* A file below the folder that stands for the export? */
@@ -110,10 +127,12 @@ static int take_line(struct config *config, const char *line, unsigned int numbe
 			    object ? 1 : error.column, object ? "" : error.text);
 		return -1;
 	}
-	if (json_is_string(object_get(object, "type")))
+	if (json_is_string(object_get(object, "type"))) {
+		tell_upload(object);
 		run_hooks(config, object);
-	else
+	} else if (!ask_upload(config, object)) {
 		ask_question(config, object);
+	}
 	return 0;
 }
 
@@ -135,6 +154,7 @@ int run_try(struct config *config, const char *root)
 
 	source = &tries;
 	root_path = root;
+	start_config(config);
 	while (!ret && getline(&line, &size, stdin) > 0) {
 		number++;
 		if (*line == '\n')
@@ -143,5 +163,6 @@ int run_try(struct config *config, const char *root)
 			ret = take_line(config, line, number);
 	}
 	wait_for_answers(config);
+	finish_uploads();
 	return ret ? EXIT_FAILURE : EXIT_SUCCESS;
 }

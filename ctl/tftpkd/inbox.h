@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Inboxes: folders that take uploads. */
+#ifndef INBOX_H
+#define INBOX_H
+
+#include <stdatomic.h>
+#include <sys/types.h>
+
+#include "tftpkd.h"
+
+struct account;
+
+/* What becomes of a file that is there by the name of an upload. */
+enum existing {
+	EXISTING_REFUSE,
+	EXISTING_VERSION,
+	EXISTING_REPLACE,
+};
+
+/* What is on the disk before the client is told that all is done. */
+enum sync_kind {
+	SYNC_NONE,
+	SYNC_DATA,
+	SYNC_FULL,
+};
+
+/* Stays as it is while anybody holds it. */
+struct inbox {
+	unsigned int references;
+	char *dir;
+	dev_t device;		/* that the folder was on */
+	char *prefix;		/* without slashes at its ends */
+	struct network *networks;	/* of clients; without any, all */
+	size_t network_count;
+	char *names;		/* a pattern, or NULL */
+	uint64_t max_size, quota;
+	uint32_t per_client;
+	enum existing existing;
+	enum sync_kind sync;
+	mode_t mode;
+	uid_t uid;		/* -1: as it comes */
+	gid_t gid;
+	struct account *account;
+};
+
+/* store.c: files of uploads. What it does may take long, and prints nothing. */
+#define HIDDEN_PREFIX	".tftpkd."
+#define HIDDEN_RANDOM	8
+#define HIDDEN_ROOM	(sizeof(HIDDEN_PREFIX) + HIDDEN_RANDOM)
+
+struct target {
+	const struct inbox *inbox;
+	char *path;		/* below the inbox */
+	const char *name;	/* the last part of that */
+	uint64_t size;		/* that the client told; 0 if it did not */
+	int dir, fd;		/* -1 while there is none */
+	char hidden[HIDDEN_ROOM];	/* its name, or empty */
+	atomic_bool abandoned;	/* not to be stored any more */
+	uint64_t stored;	/* bytes that it has */
+	uint64_t replaced;	/* bytes of a file that is gone for it */
+	bool named;		/* it has its name, whatever failed then */
+	int error;		/* errno of what was done last */
+};
+
+bool is_hidden(const char *name);
+int open_inbox(const char *dir);
+void check_target(struct target *target);
+void open_target(struct target *target);
+void store_target(struct target *target);
+void flush_target(struct target *target);
+void close_target(struct target *target);
+
+/* quota.c: inboxes in memory, and the bytes of their folders. */
+struct inbox *hold_inbox(struct inbox *inbox);
+void release_inbox(struct inbox *inbox);
+struct account *get_account(const char *dir);
+void put_account(struct account *account);
+void count_account(struct account *account, const struct inbox *inbox);
+uint64_t account_room(struct account *account, const struct inbox *inbox);
+void reserve(struct account *account, uint64_t bytes);
+void unreserve(struct account *account, uint64_t bytes);
+void add_stored(struct account *account, uint64_t stored, uint64_t replaced);
+
+/* upload.c: uploads that are going on. */
+void begin_upload(struct question *question, struct inbox *inbox,
+		  const char *path);
+bool ask_upload(struct config *config, json_t *facts);
+void tell_upload(json_t *event);
+void keep_uploads(const json_t *transfers);
+void finish_uploads(void);
+
+#endif /* INBOX_H */

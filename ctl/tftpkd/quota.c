@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Who holds inboxes, and what lies in their folders: it is counted at the start, and
+ * again when it matters, because others remove files.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "inbox.h"
+#include "workers.h"
+
+/* Bounds of a count: entries, seconds and folders deep; of one in a thread, more. */
+#define MAX_ENTRIES	100000
+#define MAX_SECONDS	1
+#define MAX_DEPTH	32
+#define PATIENCE	20
+
+/* Seconds between counts. */
+#define PAUSE		30
+
+struct account {
+	struct account *next;
+	unsigned int references;
+	char *dir;
+	uint64_t used, reserved;
+	uint64_t added;		/* since the count began that runs */
+	double counted;		/* when */
+	bool counting;
+	struct job job;
+	struct count {
+		const char *dir;
+		bool sweep;	/* remove what uploads left */
+		uint64_t bytes;
+		unsigned long left;	/* entries */
+		double end;
+		bool given_up;	/* at a bound */
+		bool partial;	/* a folder could not be read */
+	} count;
+};
+
+/* All of them: they stay while a new configuration takes the place of an old one. */
+static struct account *accounts;
+
+/* get_account() - a reference to that of a folder. */
+struct account *get_account(const char *dir)
+{
+	struct account *account;
+
+	for (account = accounts; account; account = account->next) {
+		if (!strcmp(account->dir, dir)) {
+			account->references++;
+			return account;
+		}
+	}
+	account = check_alloc(calloc(1, sizeof(*account)));
+	account->references = 1;
+	account->dir = check_alloc(strdup(dir));
+	account->next = accounts;
+	accounts = account;
+	return account;
+}
+
+void put_account(struct account *account)
+{
+	struct account **link = &accounts;
+
+	if (--account->references)
+		return;
+	while (*link != account)
+		link = &(*link)->next;
+	*link = account->next;
+	free(account->dir);
+	free(account);
+}
+
+/* hold_inbox() - another reference. */
+struct inbox *hold_inbox(struct inbox *inbox)
+{
+	inbox->references++;
+	return inbox;
+}
+
+/* release_inbox() - drop a reference. */
+void release_inbox(struct inbox *inbox)
+{
+	if (--inbox->references)
+		return;
+	put_account(inbox->account);
+	free(inbox->networks);
+	free(inbox->names);
+	free(inbox->prefix);
+	free(inbox->dir);
+	free(inbox);
+}
+
+/* An upload that goes on holds its file's lock, in whatever process. */
+static void remove_left(int dir, const char *name)
+{
+	int fd = openat(dir, name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	if (!flock(fd, LOCK_EX | LOCK_NB))
+		unlinkat(dir, name, 0);
+	close(fd);
+}
+
+static void count_folder(struct count *count, int fd, dev_t device,
+			 unsigned int depth);
+
+static void count_entry(struct count *count, int dir, const char *name,
+			dev_t device, unsigned int depth)
+{
+	struct stat stat;
+
+	if (fstatat(dir, name, &stat, AT_SYMLINK_NOFOLLOW) || stat.st_dev != device)
+		return;
+	if (S_ISREG(stat.st_mode) && is_hidden(name)) {
+		if (count->sweep)
+			remove_left(dir, name);
+	} else if (S_ISREG(stat.st_mode)) {
+		count->bytes += (uint64_t)stat.st_size;
+	} else if (S_ISDIR(stat.st_mode)) {
+		count_folder(count, openat(dir, name, O_RDONLY | O_DIRECTORY |
+					   O_NOFOLLOW | O_CLOEXEC),
+			     device, depth + 1);
+	}
+}
+
+static void count_folder(struct count *count, int fd, dev_t device,
+			 unsigned int depth)
+{
+	DIR *dir = fd >= 0 && depth < MAX_DEPTH ? fdopendir(fd) : NULL;
+	struct dirent *entry;
+
+	if (!dir) {
+		count->partial = true;
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	while (!count->given_up && (entry = readdir(dir))) {
+		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
+			continue;
+		count_entry(count, fd, entry->d_name, device, depth);
+		if (!--count->left || monotonic_seconds() > count->end)
+			count->given_up = true;
+	}
+	closedir(dir);
+}
+
+static void count_all(void *data)
+{
+	struct count *count = data;
+	int fd = open_inbox(count->dir);
+	struct stat stat;
+
+	if (fd >= 0 && fstat(fd, &stat)) {
+		close(fd);
+		fd = -1;
+	}
+	count_folder(count, fd, fd >= 0 ? stat.st_dev : 0, 0);
+}
+
+static void begin_count(struct account *account, unsigned int patience, bool sweep)
+{
+	account->added = 0;
+	account->counted = monotonic_seconds();
+	account->count = (struct count){
+		.dir = account->dir, .sweep = sweep,
+		.left = (unsigned long)MAX_ENTRIES * patience,
+		.end = account->counted + MAX_SECONDS * patience,
+	};
+}
+
+/**
+ * count_account() - count what lies in a folder, and remove what uploads left there
+ * @account: the folder's
+ * @inbox: one of its inboxes
+ */
+void count_account(struct account *account, const struct inbox *inbox)
+{
+	/* A thread does so already. */
+	if (account->counting)
+		return;
+	begin_count(account, 1, true);
+	count_all(&account->count);
+	account->used = account->count.bytes;
+	if (account->count.given_up || account->count.partial)
+		print_warning("inbox %s: not all that lies there could be counted: its quota is of what was, and of what comes",
+			      inbox->dir);
+}
+
+static void on_counted(void *data)
+{
+	struct account *account = data;
+
+	account->counting = false;
+	if (!account->count.given_up)
+		account->used = account->count.bytes + account->added;
+	put_account(account);
+}
+
+/* In a thread: whoever asks meanwhile goes by what is known. */
+static void count_again(struct account *account)
+{
+	if (account->counting || monotonic_seconds() - account->counted < PAUSE)
+		return;
+	account->references++;
+	account->counting = true;
+	begin_count(account, PATIENCE, false);
+	account->job = (struct job){
+		.work = count_all, .done = on_counted, .data = account,
+	};
+	run_job(CREW_BACKGROUND, &account->job);
+}
+
+/* account_room() - bytes that an inbox still takes. */
+uint64_t account_room(struct account *account, const struct inbox *inbox)
+{
+	uint64_t taken = account->used + account->reserved;
+
+	if (taken > inbox->quota / 2)
+		count_again(account);
+	return taken < inbox->quota ? inbox->quota - taken : 0;
+}
+
+/* reserve() - bytes that uploads will have. */
+void reserve(struct account *account, uint64_t bytes)
+{
+	account->reserved += bytes;
+}
+
+void unreserve(struct account *account, uint64_t bytes)
+{
+	account->reserved -= bytes;
+}
+
+/* add_stored() - a file is there, and maybe another one is not any more. */
+void add_stored(struct account *account, uint64_t stored, uint64_t replaced)
+{
+	account->used += stored;
+	account->added += stored;
+	account->used -= replaced < account->used ? replaced : account->used;
+}

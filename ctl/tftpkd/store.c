@@ -1,0 +1,416 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Files of uploads. They have no name, or a hidden one, until all of them is there;
+ * so nobody sees half of one. Called in threads.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "inbox.h"
+
+/* Others may take the same name at the same time. */
+#define TRIES		100
+
+static const char letters[] =
+	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+
+/* is_hidden() - is it a name that make_hidden() makes? */
+bool is_hidden(const char *name)
+{
+	const size_t prefix = strlen(HIDDEN_PREFIX);
+
+	return !strncmp(name, HIDDEN_PREFIX, prefix) &&
+	       strlen(name + prefix) == HIDDEN_RANDOM &&
+	       strspn(name + prefix, letters) == HIDDEN_RANDOM;
+}
+
+static void make_hidden(char hidden[HIDDEN_ROOM])
+{
+	unsigned char bytes[HIDDEN_RANDOM] = { 0 };
+	size_t i, prefix = strlen(HIDDEN_PREFIX);
+
+	/* Without, the first name that is free will do. */
+	if (getrandom(bytes, sizeof(bytes), 0) < 0)
+		memset(bytes, 0, sizeof(bytes));
+	memcpy(hidden, HIDDEN_PREFIX, prefix);
+	for (i = 0; i < HIDDEN_RANDOM; i++)
+		hidden[prefix + i] = letters[bytes[i] % strlen(letters)];
+	hidden[prefix + i] = '\0';
+}
+
+/* open_inbox() - the folder of an inbox, or -1 with errno set. */
+int open_inbox(const char *dir)
+{
+	return open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK);
+}
+
+/* The next part of a path, which is no link; @dir is closed. */
+static int open_part(int dir, const char *part, size_t len)
+{
+	auto_free char *name = check_alloc(strndup(part, len));
+	int next = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW |
+			  O_CLOEXEC | O_NONBLOCK);
+	int error = errno;
+
+	close(dir);
+	errno = error;
+	return next;
+}
+
+/*
+ * The folder of the target, or -1 with errno set. A path has no part that leads up,
+ * see inbox.c.
+ */
+static int open_folder(const struct target *target)
+{
+	const char *part = target->path;
+	struct stat stat = { 0 };
+	int dir = open_inbox(target->inbox->dir);
+
+	/* A disk that is not mounted would have its files beneath it. */
+	if (dir < 0 || fstat(dir, &stat) || stat.st_dev != target->inbox->device) {
+		if (dir >= 0)
+			close(dir);
+		errno = ENODEV;
+		return -1;
+	}
+	while (dir >= 0 && part != target->name) {
+		size_t len = strcspn(part, "/");
+
+		dir = open_part(dir, part, len);
+		part += len + 1;
+	}
+	return dir;
+}
+
+/* May the file be there, and has it room? Returns an errno. */
+static int look_at(const struct target *target, int dir)
+{
+	struct statvfs room;
+	struct stat stat;
+
+	if (!fstatat(dir, target->name, &stat, AT_SYMLINK_NOFOLLOW)) {
+		if (target->inbox->existing == EXISTING_REFUSE)
+			return EEXIST;
+		if (!S_ISREG(stat.st_mode))
+			return EISDIR;
+	} else if (errno != ENOENT) {
+		return errno;
+	}
+	if (faccessat(dir, ".", W_OK | X_OK, AT_EACCESS))
+		return errno;
+	if (target->size && !fstatvfs(dir, &room) &&
+	    target->size / room.f_frsize > room.f_bavail)
+		return ENOSPC;
+	return 0;
+}
+
+/* check_target() - could the upload be stored? */
+void check_target(struct target *target)
+{
+	int dir = open_folder(target);
+
+	target->error = dir < 0 ? errno : look_at(target, dir);
+	if (dir >= 0)
+		close(dir);
+}
+
+/* A file with a hidden name, locked so that nobody takes it for a left one. */
+static int open_hidden(struct target *target)
+{
+	unsigned int i;
+
+	for (i = 0; i < TRIES; i++) {
+		int fd;
+
+		make_hidden(target->hidden);
+		fd = openat(target->dir, target->hidden,
+			    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
+		if (fd < 0 && errno == EEXIST)
+			continue;
+		if (fd < 0)
+			target->hidden[0] = '\0';
+		else
+			flock(fd, LOCK_EX | LOCK_NB);
+		return fd;
+	}
+	target->hidden[0] = '\0';
+	return -1;
+}
+
+/* File systems without O_TMPFILE say so in several ways. */
+static int open_file(struct target *target)
+{
+	int fd = openat(target->dir, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC,
+			S_IRUSR | S_IWUSR);
+
+	if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == ENOENT ||
+		       errno == EINVAL || errno == ENOSYS))
+		fd = open_hidden(target);
+	return fd;
+}
+
+/* Returns an errno. */
+static int prepare_file(const struct target *target)
+{
+	if (fchmod(target->fd, target->inbox->mode) && errno != EPERM)
+		return errno;
+	if (target->size &&
+	    fallocate(target->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)target->size) &&
+	    (errno == ENOSPC || errno == EDQUOT || errno == EFBIG || errno == EIO))
+		return errno;
+	return 0;
+}
+
+/* open_target() - make the file that the upload is written to. */
+void open_target(struct target *target)
+{
+	target->dir = open_folder(target);
+	target->error = target->dir < 0 ? errno : look_at(target, target->dir);
+	if (target->error)
+		return;
+	target->fd = open_file(target);
+	target->error = target->fd < 0 ? errno : prepare_file(target);
+}
+
+/* flush_target() - have written what is there, so that the last sync is short. */
+void flush_target(struct target *target)
+{
+	sync_file_range(target->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
+/* close_target() - give up what the upload holds. */
+void close_target(struct target *target)
+{
+	if (target->hidden[0])
+		unlinkat(target->dir, target->hidden, 0);
+	target->hidden[0] = '\0';
+	if (target->fd >= 0)
+		close(target->fd);
+	if (target->dir >= 0)
+		close(target->dir);
+	target->fd = target->dir = -1;
+}
+
+static int link_file(const struct target *target, const char *name)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", target->fd);
+	return linkat(AT_FDCWD, path, target->dir, name, AT_SYMLINK_FOLLOW);
+}
+
+/* Returns an errno. */
+static int link_hidden(struct target *target)
+{
+	unsigned int i;
+
+	if (target->hidden[0])
+		return 0;
+	/* No start is to take it for a left one. */
+	flock(target->fd, LOCK_EX | LOCK_NB);
+	for (i = 0; i < TRIES; i++) {
+		make_hidden(target->hidden);
+		if (!link_file(target, target->hidden))
+			return 0;
+		if (errno != EEXIST)
+			break;
+	}
+	target->hidden[0] = '\0';
+	return errno;
+}
+
+/* Returns an errno, EEXIST where the name is taken. */
+static int rename_free(int dir, const char *from, const char *to)
+{
+	if (!renameat2(dir, from, dir, to, RENAME_NOREPLACE))
+		return 0;
+	if (errno != EINVAL && errno != ENOSYS)
+		return errno;
+	/* Not all file systems can do that at once. */
+	if (linkat(dir, from, dir, to, 0))
+		return errno;
+	return unlinkat(dir, from, 0) ? errno : 0;
+}
+
+/* The number of name.~N~, or 0. */
+static unsigned long version_of(const char *entry, const char *name, size_t len)
+{
+	unsigned long n;
+	char *end;
+
+	if (strncmp(entry, name, len) != 0 || entry[len] != '.' ||
+	    entry[len + 1] != '~' || entry[len + 2] < '1' || entry[len + 2] > '9')
+		return 0;
+	errno = 0;
+	n = strtoul(entry + len + 2, &end, 10);
+	return errno || strcmp(end, "~") != 0 ? 0 : n;
+}
+
+/* The highest number of those that are kept. */
+static unsigned long last_version(const struct target *target)
+{
+	int fd = openat(target->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	size_t len = strlen(target->name);
+	unsigned long last = 0;
+	struct dirent *entry;
+
+	if (fd >= 0 && !dir)
+		close(fd);
+	while (dir && (entry = readdir(dir))) {
+		unsigned long n = version_of(entry->d_name, target->name, len);
+
+		last = n > last ? n : last;
+	}
+	if (dir)
+		closedir(dir);
+	return last;
+}
+
+/*
+ * Keep the file that is there as name.~N~. It keeps its name, too, until the new one
+ * takes it; but not where there are no hard links, or none to files of others.
+ * Returns an errno.
+ */
+static int keep_version(const struct target *target)
+{
+	unsigned long n = last_version(target);
+	unsigned int i;
+	int error = EEXIST;
+
+	for (i = 0; error == EEXIST && i < TRIES; i++) {
+		auto_free char *kept = xasprintf("%s.~%lu~", target->name, ++n);
+
+		error = linkat(target->dir, target->name, target->dir, kept, 0) ?
+				errno : 0;
+		if (error == EPERM || error == EOPNOTSUPP || error == EMLINK)
+			error = rename_free(target->dir, target->name, kept);
+	}
+	return error == ENOENT ? 0 : error;
+}
+
+/* Bytes that will be given back with the name. */
+static uint64_t size_of_name(const struct target *target)
+{
+	struct stat stat;
+
+	if (fstatat(target->dir, target->name, &stat, AT_SYMLINK_NOFOLLOW) ||
+	    !S_ISREG(stat.st_mode) || stat.st_nlink > 1)
+		return 0;
+	return (uint64_t)stat.st_size;
+}
+
+/* Let the hidden file take the name. Returns an errno. */
+static int rename_hidden(struct target *target)
+{
+	enum existing existing = target->inbox->existing;
+	int error = 0;
+
+	if (existing == EXISTING_REFUSE)
+		error = rename_free(target->dir, target->hidden, target->name);
+	else if (existing == EXISTING_VERSION)
+		error = keep_version(target);
+	else
+		target->replaced = size_of_name(target);
+	if (!error && existing != EXISTING_REFUSE &&
+	    renameat(target->dir, target->hidden, target->dir, target->name))
+		error = errno;
+	if (!error) {
+		target->hidden[0] = '\0';
+		target->named = true;
+	}
+	return error;
+}
+
+static bool wants_owner(const struct inbox *inbox)
+{
+	return inbox->uid != (uid_t)-1 || inbox->gid != (gid_t)-1;
+}
+
+/* Give the file its name. Returns an errno. */
+static int name_file(struct target *target)
+{
+	const struct inbox *inbox = target->inbox;
+	int error;
+
+	if (!target->hidden[0] && !wants_owner(inbox)) {
+		target->named = !link_file(target, target->name);
+		if (target->named)
+			return 0;
+		if (errno != EEXIST || inbox->existing == EXISTING_REFUSE)
+			return errno;
+	}
+	error = link_hidden(target);
+	if (error)
+		return error;
+	/* Only now: a file of somebody else may not be linked. */
+	if (wants_owner(inbox) && fchown(target->fd, inbox->uid, inbox->gid))
+		return errno;
+	if (wants_owner(inbox) && inbox->sync == SYNC_FULL && fsync(target->fd))
+		return errno;
+	return rename_hidden(target);
+}
+
+/* Returns an errno. */
+static int sync_file(const struct target *target)
+{
+	switch (target->inbox->sync) {
+	case SYNC_DATA:
+		return fdatasync(target->fd) ? errno : 0;
+	case SYNC_FULL:
+		return fsync(target->fd) ? errno : 0;
+	default:
+		return 0;
+	}
+}
+
+/* One at a time in a folder where names are looked for, then taken. Returns an errno. */
+static int name_in_turn(struct target *target)
+{
+	int error;
+
+	if (target->inbox->existing == EXISTING_VERSION)
+		while (flock(target->dir, LOCK_EX) && errno == EINTR)
+			;
+	error = atomic_load(&target->abandoned) ? ECANCELED : name_file(target);
+	if (target->inbox->existing == EXISTING_VERSION)
+		flock(target->dir, LOCK_UN);
+	return error;
+}
+
+/* Is all there, and nothing reserved beyond it? Returns an errno. */
+static int trim_file(const struct target *target)
+{
+	struct stat stat;
+
+	if (atomic_load(&target->abandoned))
+		return ECANCELED;
+	if (fstat(target->fd, &stat))
+		return errno;
+	if ((uint64_t)stat.st_size != target->stored)
+		return EPROTO;
+	if (target->size > target->stored && ftruncate(target->fd, stat.st_size))
+		return errno;
+	return 0;
+}
+
+/* store_target() - sync the file, and give it its name. */
+void store_target(struct target *target)
+{
+	target->error = trim_file(target);
+	if (!target->error)
+		target->error = sync_file(target);
+	if (!target->error)
+		target->error = name_in_turn(target);
+	if (!target->error && target->inbox->sync == SYNC_FULL && fsync(target->dir))
+		target->error = errno;
+}

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Threads for what may wait for storage: all questions would wait with it. */
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "tftpkd.h"
+#include "workers.h"
+
+/* A list that ends at its @last. */
+struct jobs {
+	struct job *first, **last;
+};
+
+static struct {
+	const unsigned int max_threads;
+	unsigned int threads, idle, queued;
+	struct jobs jobs;
+	pthread_cond_t wanted;
+} crews[CREW_COUNT] = {
+	[CREW_OPEN] = { .max_threads = 4, .wanted = PTHREAD_COND_INITIALIZER },
+	[CREW_STORE] = { .max_threads = 8, .wanted = PTHREAD_COND_INITIALIZER },
+	[CREW_BACKGROUND] = { .max_threads = 2,
+			      .wanted = PTHREAD_COND_INITIALIZER },
+};
+
+/* Protects all of the above but for the numbers of threads to be, and finished. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct jobs finished;
+
+/* Wakes the event loop. */
+static int wake_fd = -1;
+
+static void push_job(struct jobs *jobs, struct job *job)
+{
+	job->next = NULL;
+	if (!jobs->first)
+		jobs->last = &jobs->first;
+	*jobs->last = job;
+	jobs->last = &job->next;
+}
+
+static struct job *pop_job(struct jobs *jobs)
+{
+	struct job *job = jobs->first;
+
+	if (job)
+		jobs->first = job->next;
+	return job;
+}
+
+static void *run_thread(void *data)
+{
+	enum crew crew = (enum crew)(uintptr_t)data;
+	struct job *job;
+
+	pthread_mutex_lock(&lock);
+	for (;;) {
+		while (!(job = pop_job(&crews[crew].jobs))) {
+			crews[crew].idle++;
+			pthread_cond_wait(&crews[crew].wanted, &lock);
+			crews[crew].idle--;
+		}
+		crews[crew].queued--;
+		pthread_mutex_unlock(&lock);
+		job->work(job->data);
+		pthread_mutex_lock(&lock);
+		push_job(&finished, job);
+		eventfd_write(wake_fd, 1);
+	}
+	return NULL;
+}
+
+static void on_finished(evutil_socket_t fd, short what, void *data)
+{
+	struct job *job;
+	eventfd_t count;
+
+	eventfd_read(fd, &count);
+	for (;;) {
+		pthread_mutex_lock(&lock);
+		job = pop_job(&finished);
+		pthread_mutex_unlock(&lock);
+		if (!job)
+			break;
+		job->done(job->data);
+	}
+}
+
+static void watch_finished(void)
+{
+	struct event *event;
+
+	if (wake_fd >= 0)
+		return;
+	wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (wake_fd < 0)
+		check_alloc(NULL);
+	event = check_alloc(event_new(loop, wake_fd, EV_READ | EV_PERSIST,
+				      on_finished, NULL));
+	event_add(event, NULL);
+}
+
+/* Signals are for the event loop. */
+static void add_thread(enum crew crew)
+{
+	sigset_t all, before;
+	pthread_t thread;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	if (!pthread_create(&thread, NULL, run_thread, (void *)(uintptr_t)crew)) {
+		pthread_detach(thread);
+		crews[crew].threads++;
+	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+/**
+ * run_job() - have something done by a thread
+ * @crew: whose threads
+ * @job: what; it must stay until its done() is called
+ *
+ * Jobs of a crew begin in order.
+ */
+void run_job(enum crew crew, struct job *job)
+{
+	watch_finished();
+	pthread_mutex_lock(&lock);
+	push_job(&crews[crew].jobs, job);
+	crews[crew].queued++;
+	if (crews[crew].queued > crews[crew].idle &&
+	    crews[crew].threads < crews[crew].max_threads)
+		add_thread(crew);
+	if (!crews[crew].threads) {
+		print_error("no thread can be started");
+		exit(EXIT_FAILURE);
+	}
+	pthread_cond_signal(&crews[crew].wanted);
+	pthread_mutex_unlock(&lock);
+}
