@@ -14,9 +14,12 @@
 
 #include "inbox.h"
 
-/* What holds where the line does not say otherwise. */
-#define MAX_SIZE	(64ULL << 20)
-#define QUOTA		(1ULL << 30)
+/*
+ * What holds where the line does not say otherwise. 128 uploads that do not tell
+ * their size have room at once.
+ */
+#define MAX_SIZE	(16ULL << 20)
+#define QUOTA		(2ULL << 30)
 #define PER_CLIENT	4
 #define MODE		0640
 
