@@ -217,6 +217,7 @@ static void free_import(struct import *import)
 	free(import->clients);
 	free(import->prefix);
 	free(import->user);
+	free(import->umask);
 	free(import->group);
 	free(import->command);
 	free(import->device);

@@ -118,6 +118,8 @@ struct import {
 	/* tftpd-hpa and atftpd */
 	bool secure;
 	bool permissive;
+	bool create;
+	char *umask;
 	char *prefix, *user, *group;
 	json_t *user_item;	/* its note */
 

@@ -8,7 +8,9 @@
 static const char no_process[] = "there is no process";
 static const char log[] =
 	"tftpk-log.service logs, or 'tftpkctl monitor --timestamp' into a file";
-static const char no_uploads[] = "there are no uploads";
+static const char no_uploads[] = "nothing is taken without an inbox";
+static const char inbox_line[] =
+	"a word of 'inbox' in tftpkd.conf: write 'max-size BYTES' or 'quota BYTES' there";
 
 static void take_secure(struct import *import, const struct use *use)
 {
@@ -139,6 +141,28 @@ static void take_folder(struct import *import, const struct use *use)
 	note(import, use, BECOMES, "export %s", word);
 }
 
+/* Where what is put goes is known at the end. */
+static void take_create(struct import *import, const struct use *use)
+{
+	import->create = true;
+	note(import, use, BECOMES, "inbox");
+}
+
+/* The mode of files that are put, in octal. */
+static void take_umask(struct import *import, const struct use *use)
+{
+	size_t digits = strspn(use->value, "01234567");
+
+	if (!digits || use->value[digits]) {
+		note(import, use, LACKING,
+		     "no octal number: write 'mode MODE' at 'inbox' in tftpkd.conf");
+		return;
+	}
+	free(import->umask);
+	import->umask = xasprintf("%s", use->value);
+	note(import, use, NEEDLESS, "'inbox' has a mode instead, if there is --create");
+}
+
 static const struct old_option options[] = {
 	TAKES("ipv4", '4', NO_VALUE, take_ipv4),
 	TAKES("ipv6", '6', NO_VALUE, take_ipv6),
@@ -162,14 +186,13 @@ static const struct old_option options[] = {
 	TAKES("window-bytes", 0, A_VALUE, take_window_bytes),
 	TAKES("port-range", 'R', A_VALUE, take_ports),
 	TAKES("ports", 0, A_VALUE, take_ports),
-	HAS_NONE("create", 'c', NO_VALUE,
-		 "there are no uploads: keep the old server on another address or port for clients that write"),
+	TAKES("create", 'c', NO_VALUE, take_create),
 	HAS_NONE("map-steps", 0, A_VALUE, "tftpkd has a bound of its own, see tftpkd.conf(5)"),
-	NEEDS_NONE("umask", 'U', A_VALUE, no_uploads),
+	TAKES("umask", 'U', A_VALUE, take_umask),
 	NEEDS_NONE("read-only", 0, NO_VALUE, no_uploads),
 	NEEDS_NONE("ro", 0, NO_VALUE, no_uploads),
-	NEEDS_NONE("max-upload", 0, A_VALUE, no_uploads),
-	NEEDS_NONE("max-size", 0, A_VALUE, no_uploads),
+	HAS_NONE("max-upload", 0, A_VALUE, inbox_line),
+	HAS_NONE("max-size", 0, A_VALUE, inbox_line),
 	NEEDS_NONE("validate", 0, NO_VALUE, "no name leads out of a folder"),
 	NEEDS_NONE("normalize", 0, MAYBE_VALUE,
 		   "slashes and dots of names count as in a chroot"),
@@ -232,6 +255,21 @@ static const struct old_option variables[] = {
 	{ 0 }
 };
 
+/* What clients put goes into the first folder, under the names that they give. */
+static void add_inbox(struct import *import, const char *path, const char *as)
+{
+	unsigned long mask = import->umask ? strtoul(import->umask, NULL, 8) : 022;
+	auto_free char *word = quote_word(path);
+	auto_free char *prefix = as ? xasprintf(" as %s", as) : xasprintf("%s", "");
+
+	put_setting(import, "uploads", "on");
+	array_append(import->agent_lines,
+		     json_sprintf("# tftpkd must be able to write there, see tftpkd(8)."));
+	array_append(import->agent_lines,
+		     json_sprintf("inbox %s%s existing replace mode 0%lo", word, prefix,
+				  0666 & ~mask));
+}
+
 /* Without --secure clients give the whole path. */
 static void finish_folders(struct import *import)
 {
@@ -255,6 +293,9 @@ static void finish_folders(struct import *import)
 		if (!import->secure && strspn(raw, "/") < strlen(raw))
 			as = xasprintf(" --as %s", word);
 		add_folder(import, path, as ? as : "");
+		/* With --secure, all of them would be for the same names. */
+		if (import->create && (as || !i))
+			add_inbox(import, path, as ? word : NULL);
 	}
 }
 

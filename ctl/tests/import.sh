@@ -60,8 +60,8 @@ becomes -a [2001:db8::1]
 needless -a :69
 lacking -a tftp.example.org:69
 lacking -a 192.0.2.1:no-such-service
-lacking --create
-lacking -c
+becomes --create
+becomes -c
 needless --secure
 needless -s
 needless --user nobody
@@ -97,8 +97,8 @@ becomes --port 6969
 needless -S 69
 needless --read-only
 needless --ro
-needless --max-upload 10
-needless --max-size 10
+lacking --max-upload 10
+lacking --max-size 10
 needless --chroot
 needless --jail
 needless -j
@@ -249,6 +249,23 @@ export /srv/b --as /srv/b --uid root --gid root' &&
 			'export /srv/a --as /a'
 }
 
+takes_uploads()
+{
+	becomes tftpd-hpa 'TFTP_DIRECTORY="/srv/a"\nTFTP_OPTIONS="-s -c -U 027 -m /etc/map"' \
+		'set resolve all
+set uploads on
+export /srv/a
+map /etc/map
+inbox /srv/a existing replace mode 0640' &&
+		becomes tftpd-hpa 'TFTP_DIRECTORY="/srv/a /srv/b"\nTFTP_OPTIONS="--create"' \
+			'set uploads on
+export /srv/a --as /srv/a
+export /srv/b --as /srv/b
+inbox /srv/a as /srv/a existing replace mode 0644
+inbox /srv/b as /srv/b existing replace mode 0644' &&
+		same 'lacking -U x' "$(echo '/usr/sbin/in.tftpd -s -U x /a' >"$work/old" && told tftpd-hpa "$work/old" | grep -e '-U')"
+}
+
 reads_patterns()
 {
 	printf '%s\n' '# x' '^(\w+)\.cfg$ $1/default#' 'a++ b' '(?i)x y' '[^/]x\d z' \
@@ -295,7 +312,7 @@ tells_by_status()
 	local status=0
 
 	printf '%b\n' "$hpa_file" | "$tool" import tftpd-hpa - >/dev/null
-	printf '%b\n' "${hpa_file/--secure/--create}" |
+	printf '%b\n' "${hpa_file/--secure/--map-steps 9}" |
 		"$tool" import tftpd-hpa - >/dev/null || status=$?
 	((status == 1))
 }
@@ -372,6 +389,7 @@ check 'import: quotes, comments and variables' reads_quotes
 check 'import: xinetd, inetd, units and command lines' reads_starters
 check 'import: a unit and what changes it' reads_drop_in
 check 'import: whole paths and users' without_secure
+check 'import: uploads' takes_uploads
 check "import: atftpd's patterns" reads_patterns
 check "import: dnsmasq's files, and those that they name" reads_dnsmasq
 check 'import: other lines are counted' counts_other_lines
