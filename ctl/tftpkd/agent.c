@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -388,6 +389,17 @@ static void warn_off(void)
 		print_warning("no uploads come while uploads is off: tftpkctl set uploads on");
 }
 
+/* Each upload has two descriptors; commands get a limit of their own. */
+static void raise_limit(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files))
+		return;
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+}
+
 static void watch_signal(int number, event_callback_fn fn)
 {
 	struct event *event = check_alloc(evsignal_new(loop, number, fn, NULL));
@@ -409,6 +421,7 @@ int run_agent(struct config *config, const char *file)
 	source = &kernel;
 	current = config;
 	config_file = file;
+	raise_limit();
 	if (nl_subscribe(&ctl, TFTPK_MCGRP_RESOLVE, ROOM))
 		return nl_fail(&ctl, "questions");
 	start_config(config);

@@ -54,7 +54,7 @@ static void explain(void)
 {
 	puts("Usage: tftpkd [--config FILE] [--check | --answer [--root DIR]]\n"
 	     "       tftpkd [-46c] [-m RULES] [--map-steps N] --map-test NAMES\n\n"
-	     "Answer the questions of the in-kernel TFTP server about names.\n\n"
+	     "Answer the questions of the in-kernel TFTP server about names and uploads.\n\n"
 	     "Options:\n"
 	     "  -f, --config FILE  read FILE instead of " CONFIG_FILE "\n"
 	     "      --check        only tell what is wrong with the configuration\n"

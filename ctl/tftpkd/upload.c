@@ -201,9 +201,9 @@ static struct refusal failure_of(const struct upload *upload)
 		{ EISDIR, false, { TFTP_ACCESS, "no uploads by such a name" } },
 		{ ENAMETOOLONG, false, { TFTP_ACCESS, "no uploads by such a name" } },
 		{ ECANCELED, false, { TFTP_OTHER, "too late" } },
-		{ ENOSPC, true, { TFTP_FULL, "disk full" } },
-		{ EDQUOT, true, { TFTP_FULL, "disk full" } },
-		{ EFBIG, true, { TFTP_FULL, "file is too large" } },
+		{ ENOSPC, true, { TFTP_FULL, "no space left" } },
+		{ EDQUOT, true, { TFTP_FULL, "no space left" } },
+		{ EFBIG, true, { TFTP_FULL, "file too large" } },
 		{ EROFS, true, { TFTP_ACCESS, "the server's storage is read-only" } },
 		{ EACCES, true, { TFTP_ACCESS, "the server may not write there" } },
 		{ EPERM, true, { TFTP_ACCESS, "the server may not write there" } },
@@ -274,7 +274,7 @@ static struct refusal check_limits(const struct upload *upload)
 	if (count >= inbox->per_client)
 		return (struct refusal){ TFTP_OTHER, "too many uploads of this client" };
 	if (upload->target.size > inbox->max_size)
-		return (struct refusal){ TFTP_FULL, "file is too large" };
+		return (struct refusal){ TFTP_FULL, "file too large" };
 	return (struct refusal){ 0 };
 }
 
