@@ -223,7 +223,9 @@ int tftpk_client_ask(struct tftpk_transfer *t)
 	rcu_read_lock();
 	spin_lock(&tn->clients_lock);
 	first = tftpk_client_first(t);
-	admitted = first->questions < TFTPK_CLIENT_QUESTIONS;
+	admitted = first->questions < TFTPK_CLIENT_QUESTIONS ||
+		   (tftpk_trust_of(tn, &t->peer.request.key.client) &&
+		    first->questions < U16_MAX);
 	first->questions += admitted;
 	spin_unlock(&tn->clients_lock);
 	rcu_read_unlock();

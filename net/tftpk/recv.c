@@ -103,16 +103,21 @@ void tftpk_recv_answer(struct tftpk_transfer *t, struct sk_buff_head *out)
 	tftpk_transfer_arm(t, TFTPK_RTO_FIRST);
 }
 
-/* The first block is here. Ask for a file. */
-static void tftpk_recv_begin(struct tftpk_transfer *t, struct sk_buff_head *out)
+/* The first block is here: ask for a file. Where that is one question too many, the
+ * client sends the block again.
+ */
+static bool tftpk_recv_begin(struct tftpk_transfer *t, struct sk_buff *skb)
 {
+	if (tftpk_resolve_ask(t, TFTPK_OPERATION_OPEN, t->source.sink.size))
+		return false;
+	if (!tftpk_sink_put(t, skb)) {
+		tftpk_question_drop(t);
+		return false;
+	}
 	tftpk_transfer_validate(t);
 	t->phase = TFTPK_PHASE_RECEIVING;
-	if (tftpk_resolve_ask(t, TFTPK_OPERATION_OPEN, t->source.sink.size))
-		tftpk_transfer_fail(t, TFTPK_OUTCOME_DENIED,
-				    TFTPK_ERR_UNDEFINED, "server busy", out);
-	else
-		tftpk_transfer_arm(t, tftpk_resolve_wait(t->tn));
+	tftpk_transfer_arm(t, tftpk_resolve_wait(t->tn));
+	return true;
 }
 
 /* Take the next block. Returns whether there was room for it. */
@@ -121,9 +126,13 @@ static bool tftpk_recv_take(struct tftpk_transfer *t, struct sk_buff *skb,
 			    struct sk_buff_head *out)
 {
 	struct tftpk_sink *sink = &t->source.sink;
-	bool first = !sink->window.taken;
+	bool kept;
 
-	if (!tftpk_sink_put(t, skb))
+	if (t->phase == TFTPK_PHASE_RECEIVING)
+		kept = tftpk_sink_put(t, skb);
+	else
+		kept = tftpk_recv_begin(t, skb);
+	if (!kept)
 		return false;
 	tftpk_rwindow_take(&sink->window, &t->peer.rtt, block,
 			   what == TFTPK_DATA_LAST, now_ns);
@@ -141,10 +150,6 @@ static bool tftpk_recv_take(struct tftpk_transfer *t, struct sk_buff *skb,
 		tftpk_recv_unhold(t, out);
 		if (sink->held && t->source.file)
 			tftpk_stats_inc(t->tn, TFTPK_A_STATS_ACKS_HELD);
-	}
-	if (first) {
-		tftpk_recv_begin(t, out);
-		return true;
 	}
 	if (what == TFTPK_DATA_LAST || sink->held ||
 	    skb_queue_len(&sink->blocks) >= TFTPK_RECV_BATCH)

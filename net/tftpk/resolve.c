@@ -36,6 +36,13 @@ static struct tftpk_answer tftpk_unaccepted = {
 	.text	= TFTPK_READ_ONLY,
 };
 
+static struct tftpk_answer tftpk_busy = {
+	.ref	= REFCOUNT_INIT(1),
+	.kind	= TFTPK_ANSWER_ERROR,
+	.code	= TFTPK_ERR_UNDEFINED,
+	.text	= "server busy",
+};
+
 static struct tftpk_answer tftpk_unstored = {
 	.ref	= REFCOUNT_INIT(1),
 	.kind	= TFTPK_ANSWER_ERROR,
@@ -236,7 +243,7 @@ bool tftpk_resolve_begin(struct tftpk_transfer *t)
 		if (!tftpk_resolve_ask(t, TFTPK_OPERATION_ACCEPT,
 				       t->source.sink.size))
 			return true;
-		answer = tftpk_resolve_unanswered(t);
+		answer = tftpk_answer_get(&tftpk_busy);
 	} else if (unlikely(READ_ONCE(tn->settings.resolve) ==
 			    TFTPK_RESOLVE_ALL)) {
 		answer = tftpk_resolve_remembered(t);

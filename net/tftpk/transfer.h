@@ -127,7 +127,7 @@ struct tftpk_client {
 	u32 n;			/* how many there are, kept in that one */
 	u32 pages;		/* that they have reserved, likewise */
 	bool counted;
-	u8 questions;		/* to the agent, likewise */
+	u16 questions;		/* to the agent, likewise */
 };
 
 /* Who is sent to, and how to reach it. Of the transfer's lock where it does not say

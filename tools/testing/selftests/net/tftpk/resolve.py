@@ -396,6 +396,21 @@ def _(server):
     refused(client)
 
 
+@test("a client that is trusted has as many questions as max-pending allows", ("IPv4",))
+def _(server):
+    ctl("trust", CLIENTS["IPv4"])
+    defer(ctl, "untrust", CLIENTS["IPv4"])
+    growth = Growth()
+    agent = attached()
+    clients = [asks(server, f"n{i}") for i in range(40)]
+    wait_for("40 questions", lambda: len(agent_all()) == 40)
+    for question in agent.questions():
+        agent.answer(question, name="file")
+    for client in clients:
+        gets(client)
+    growth.expect(questions=40, questions_unanswered=0)
+
+
 @test("max-pending: half is for those who are near", ())
 def _():
     with routed():
