@@ -533,6 +533,32 @@ def hears(one, code):
         one.acked += (packet.block - one.acked) & 0xFFFF
 
 
+@test("blocks above the MTU, of many fragments")
+def _(server):
+    during(inbox())
+    growth = Growth()
+    with settings(clamp_mtu=False):
+        wanted = content(300_000)
+        # A sender may use what was granted to the last byte.
+        for blksize, windowsize in ((8192, 4), (65464, 2), (5000, 1)):
+            with Client(server) as client:
+                done = upload(client, "large", wanted, ("blksize", blksize), ("windowsize", windowsize))
+            equal("granted", (blksize, windowsize), (done.blksize, done.window))
+            same(wanted, (INBOX / "large").read_bytes())
+    growth.expect(data_ignored=0, uploads_stored=3)
+
+
+@test("what the kernel cuts up on its way arrives whole")
+def _(server):
+    """Such blocks lie in pages of the sender."""
+    during(inbox())
+    wanted = random.Random(3).randbytes(500_000)
+    with Client(server) as client:
+        Upload(client, wanted).ask("trains", ("blksize", 1400), ("windowsize", 40)).begin().hurry()
+        client.peer = None
+    same(wanted, (INBOX / "trains").read_bytes())
+
+
 @test("the disk is full: the client is told so, and nothing is left")
 def _(server):
     full = during(tmpfs(WORK / "full", "size=64k"))

@@ -95,19 +95,6 @@ def _(server):
     same(wanted, (INBOX / "long").read_bytes())
 
 
-@test("blocks above the MTU, of many fragments")
-def _(server):
-    during(inbox())
-    growth = Growth()
-    with settings(clamp_mtu=False):
-        wanted = content(300_000)
-        # A sender may use what was granted to the last byte.
-        for blksize, windowsize in ((8192, 4), (65464, 2), (5000, 1)):
-            done = puts(server, "large", wanted, ("blksize", blksize), ("windowsize", windowsize))
-            equal("granted", (blksize, windowsize), (done.blksize, done.window))
-    growth.expect(data_ignored=0, uploads_stored=3)
-
-
 @test("a single port, several uploads of one client by it")
 def _(server):
     during(inbox())
@@ -127,17 +114,6 @@ def _(server):
         one.confirm(one.last)
         one.client.peer = None
     growth.expect(uploads_stored=3, transfers_failed=0, data_ignored=0)
-
-
-@test("what the kernel cuts up on its way arrives whole")
-def _(server):
-    """Such blocks lie in pages of the sender."""
-    during(inbox())
-    wanted = random.Random(3).randbytes(500_000)
-    with Client(server) as client:
-        Upload(client, wanted).ask("trains", ("blksize", 1400), ("windowsize", 40)).begin().hurry()
-        client.peer = None
-    same(wanted, (INBOX / "trains").read_bytes())
 
 
 TEXTS = {
