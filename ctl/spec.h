@@ -262,7 +262,7 @@ static const struct field counters[] = {
 	  .doc = "requests that were dropped" },
 	{ .attr = TFTPK_A_STATS_WRITES_REFUSED, .type = FIELD_NUMBER,
 	  .name = "writes-refused",
-	  .doc = "write requests, which are all refused" },
+	  .doc = "write requests refused without a question" },
 	{ .attr = TFTPK_A_STATS_PACKETS_MALFORMED, .type = FIELD_NUMBER,
 	  .name = "packets-malformed",
 	  .doc = "packets that are not TFTP, or come from nobody's address" },

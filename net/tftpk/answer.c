@@ -86,6 +86,8 @@ static int tftpk_answer_check(const struct file *file, bool writing)
 
 	if ((file->f_mode & mode) != mode || file->f_flags & flags)
 		return -EBADF;
+	if (writing && !file->f_op->write_iter)
+		return -EACCES;
 	if (!S_ISREG(file_inode(file)->i_mode))
 		return -EACCES;
 	/* /proc and its like. */

@@ -74,6 +74,11 @@ int vfs_path_lookup(struct dentry *dentry, struct vfsmount *mnt,
 #define GENL_MCAST_CAP_NET_ADMIN	GENL_UNS_ADMIN_PERM
 #endif
 
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
+/* Packets could not be in memory of devices yet. */
+#define skb_frags_readable(skb)	true
+#endif
+
 /* Mainline has it since 6.10, Debian's 6.1 since 6.1.187. */
 #include <net/ip6_fib.h>
 #ifndef dst_rt6_info

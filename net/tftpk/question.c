@@ -44,12 +44,28 @@ struct tftpk_question *tftpk_question_new(const struct tftpk_net *tn,
 	return question;
 }
 
-/* One half is for those who are near. */
-static bool tftpk_question_fits(const struct tftpk_net *tn, bool near)
+/* One half is for those who are near. Who writes has proved itself: forgers shall not
+ * keep what it wrote from being stored. It has one question at a time.
+ */
+static bool tftpk_question_fits(const struct tftpk_net *tn,
+				const struct tftpk_question *question)
 {
 	u32 max = READ_ONCE(tn->settings.max_pending);
 
-	return tn->n_questions < max && (near || tn->n_far < max - max / 2);
+	return question->proved ||
+	       (tn->n_questions < max &&
+		(question->near || tn->n_far < max - max / 2));
+}
+
+/* Count it, or count it no longer. */
+static void tftpk_question_count(struct tftpk_net *tn,
+				 const struct tftpk_question *question, int n)
+{
+	if (question->proved)
+		return;
+	tn->n_questions += n;
+	if (!question->near)
+		tn->n_far += n;
 }
 
 /**
@@ -65,13 +81,12 @@ int tftpk_question_add(struct tftpk_net *tn, struct tftpk_question *question)
 	int err = -EDQUOT;
 
 	xa_lock_bh(&tn->questions);
-	if (tftpk_question_fits(tn, question->near))
+	if (tftpk_question_fits(tn, question))
 		err = __xa_alloc_cyclic(&tn->questions, &question->id, question,
 					xa_limit_32b, &tn->next_question,
 					GFP_ATOMIC | __GFP_NOWARN);
 	if (err >= 0) {
-		tn->n_questions++;
-		tn->n_far += !question->near;
+		tftpk_question_count(tn, question, 1);
 		err = 0;
 	}
 	xa_unlock_bh(&tn->questions);
@@ -114,8 +129,7 @@ struct tftpk_question *tftpk_question_take(struct tftpk_net *tn, u32 id)
 	xa_lock_bh(&tn->questions);
 	question = __xa_erase(&tn->questions, id);
 	if (question) {
-		tn->n_questions--;
-		tn->n_far -= !question->near;
+		tftpk_question_count(tn, question, -1);
 		/* It drops its question before its own reference. */
 		if (question->t)
 			refcount_inc(&question->t->ref);
@@ -140,7 +154,8 @@ void tftpk_question_drop(struct tftpk_transfer *t)
 	waiting = TFTPK_WAITING(t->request_skb);
 	if (!waiting->question)
 		return;
-	tftpk_client_forget(t);
+	if (t->phase == TFTPK_PHASE_OPENING)
+		tftpk_client_forget(t);
 	question = tftpk_question_take(t->tn, waiting->question);
 	waiting->question = 0;
 	if (!question)

@@ -19,6 +19,7 @@ struct tftpk_answer;
  * @size: bytes of an upload, or TFTPK_SIZE_UNKNOWN
  * @told: the agent knows it
  * @near: the client is, see tftpk_limit_near()
+ * @proved: it has sent a block of an upload: no limit counts it
  * @t: transfer that waits, or NULL: then a command does
  * @done: the command has its answer
  * @answer: that
@@ -38,6 +39,7 @@ struct tftpk_question {
 	u64 size;
 	bool told;
 	bool near;
+	bool proved;
 	struct tftpk_transfer *t;
 	struct completion done;
 	struct tftpk_answer *answer;

@@ -67,13 +67,24 @@ static void tftpk_recv_await(struct tftpk_transfer *t)
 		return;
 	if (!wait || !tftpk_recv_may_ack(t) || t->source.sink.held)
 		wait = TFTPK_RTO_FIRST;
+	/* What is here is not to lie in memory. */
+	if (!skb_queue_empty(&t->source.sink.blocks))
+		wait = min_t(u32, wait, TFTPK_RTO_MIN);
 	tftpk_transfer_arm(t, wait);
+}
+
+/* Nobody is there to store it. */
+static void tftpk_recv_fail(struct tftpk_transfer *t, struct sk_buff_head *out)
+{
+	tftpk_transfer_fail(t, TFTPK_OUTCOME_DENIED, TFTPK_ERR_UNDEFINED,
+			    "not stored", out);
 }
 
 /* Have the work write what is there. */
 static void tftpk_recv_flush(struct tftpk_transfer *t)
 {
-	if (t->filling || !t->source.file)
+	if (t->filling || !t->source.file ||
+	    skb_queue_empty(&t->source.sink.blocks))
 		return;
 	t->filling = true;
 	tftpk_transfer_queue(t);
@@ -103,12 +114,18 @@ void tftpk_recv_answer(struct tftpk_transfer *t, struct sk_buff_head *out)
 	tftpk_transfer_arm(t, TFTPK_RTO_FIRST);
 }
 
-/* The first block is here: ask for a file. Where that is one question too many, the
- * client sends the block again.
+/* The first block is here: ask for a file. For want of memory the client sends the block
+ * again.
  */
-static bool tftpk_recv_begin(struct tftpk_transfer *t, struct sk_buff *skb)
+static bool tftpk_recv_begin(struct tftpk_transfer *t, struct sk_buff *skb,
+			     struct sk_buff_head *out)
 {
-	if (tftpk_resolve_ask(t, TFTPK_OPERATION_OPEN, t->source.sink.size))
+	int err = tftpk_resolve_ask(t, TFTPK_OPERATION_OPEN,
+				    t->source.sink.size);
+
+	if (err == -ENOTCONN)
+		tftpk_recv_fail(t, out);
+	if (err)
 		return false;
 	if (!tftpk_sink_put(t, skb)) {
 		tftpk_question_drop(t);
@@ -125,19 +142,24 @@ static bool tftpk_recv_take(struct tftpk_transfer *t, struct sk_buff *skb,
 			    u16 block, enum tftpk_data what, u64 now_ns,
 			    struct sk_buff_head *out)
 {
+	u32 len = skb->len - sizeof(struct udphdr) - TFTPK_HDR_LEN;
 	struct tftpk_sink *sink = &t->source.sink;
 	bool kept;
 
 	if (t->phase == TFTPK_PHASE_RECEIVING)
 		kept = tftpk_sink_put(t, skb);
 	else
-		kept = tftpk_recv_begin(t, skb);
-	if (!kept)
+		kept = tftpk_recv_begin(t, skb, out);
+	if (!kept) {
+		/* It makes room. */
+		if (!t->dead)
+			tftpk_recv_flush(t);
 		return false;
+	}
 	tftpk_rwindow_take(&sink->window, &t->peer.rtt, block,
 			   what == TFTPK_DATA_LAST, now_ns);
 	tftpk_stats_inc(t->tn, TFTPK_A_STATS_DATA_RECEIVED);
-	sink->received += skb->len;
+	sink->received += len;
 	t->progress = jiffies;
 	/* Text gets shorter when it is written. */
 	if (sink->received > sink->max_size && !t->netascii) {
@@ -151,7 +173,7 @@ static bool tftpk_recv_take(struct tftpk_transfer *t, struct sk_buff *skb,
 		if (sink->held && t->source.file)
 			tftpk_stats_inc(t->tn, TFTPK_A_STATS_ACKS_HELD);
 	}
-	if (what == TFTPK_DATA_LAST || sink->held ||
+	if (what == TFTPK_DATA_LAST || sink->held || tftpk_sink_is_high(t) ||
 	    skb_queue_len(&sink->blocks) >= TFTPK_RECV_BATCH)
 		tftpk_recv_flush(t);
 	tftpk_recv_await(t);
@@ -177,6 +199,10 @@ static bool tftpk_recv_react(struct tftpk_transfer *t, struct sk_buff *skb,
 		break;
 	case TFTPK_DATA_GAP:
 	case TFTPK_DATA_REPEATED:
+		/* While the agent opens the file: told when that is done. */
+		if (what == TFTPK_DATA_GAP && !t->source.file &&
+		    t->phase == TFTPK_PHASE_RECEIVING)
+			sink->held = true;
 		if (!tftpk_recv_may_ack(t) || sink->held) {
 			tftpk_rwindow_note_stale(&sink->window, &t->peer.rtt,
 						 now_ns);
@@ -194,6 +220,19 @@ static bool tftpk_recv_react(struct tftpk_transfer *t, struct sk_buff *skb,
 		return tftpk_recv_take(t, skb, block, what, now_ns, out);
 	}
 	return false;
+}
+
+/* Does it come by another way than the request of a client on the link? That may be
+ * anybody.
+ */
+static bool tftpk_recv_from_elsewhere(const struct tftpk_transfer *t,
+				      const struct tftpk_key *key,
+				      const struct sk_buff *skb)
+{
+	return t->peer.near &&
+	       tftpk_route_iif(key, skb) !=
+	       TFTPK_WAITING(t->request_skb)->iif &&
+	       !tftpk_trust_of(t->tn, &key->client);
 }
 
 /**
@@ -231,7 +270,8 @@ void tftpk_recv_data(const struct tftpk_key *key, u16 block,
 		return;
 	}
 	first = !tftpk_transfer_validated(t);
-	kept = tftpk_recv_react(t, skb, block, &out);
+	if (!tftpk_recv_from_elsewhere(t, key, skb))
+		kept = tftpk_recv_react(t, skb, block, &out);
 	first = first && tftpk_transfer_validated(t);
 	if (first)
 		request = t->peer.request.key;
@@ -273,8 +313,7 @@ static void tftpk_recv_recover(struct tftpk_transfer *t,
 		}
 		break;
 	case TFTPK_PHASE_RECEIVING:
-		if (!skb_queue_empty(&sink->blocks))
-			tftpk_recv_flush(t);
+		tftpk_recv_flush(t);
 		if (tftpk_recv_may_ack(t) && !sink->held &&
 		    tftpk_rwindow_timeout(&sink->window, &t->peer.rtt, now_ns))
 			tftpk_recv_ack(t, now_ns, out);
@@ -330,14 +369,13 @@ static bool tftpk_recv_orphaned(const struct tftpk_transfer *t)
 	       READ_ONCE(t->tn->attached) != t->source.sink.attached;
 }
 
-/* The agent gave a file. */
-static bool tftpk_recv_open(struct tftpk_transfer *t,
+/* The agent gave a file. What is here is written where others wait for storage, too. */
+static void tftpk_recv_open(struct tftpk_transfer *t,
 			    const struct tftpk_answer *answer)
 {
 	struct file *file = tftpk_answer_sink(answer);
 	struct sk_buff_head out;
 	const char *text;
-	bool goes_on;
 	u16 code;
 
 	tftpk_transfer_lock(t, &out);
@@ -352,11 +390,11 @@ static bool tftpk_recv_open(struct tftpk_transfer *t,
 				    &out);
 	} else if (!t->dead) {
 		tftpk_recv_unhold(t, &out);
+		t->filling = true;
+		tftpk_transfer_requeue(t);
 		tftpk_recv_await(t);
 	}
-	goes_on = !t->dead;
 	tftpk_transfer_unlock_send(t, &out);
-	return goes_on;
 }
 
 /* The agent stored the file: all is acknowledged. */
@@ -373,29 +411,23 @@ static void tftpk_recv_stored(struct tftpk_transfer *t)
 	tftpk_transfer_unlock_send(t, &out);
 }
 
-/* Do what the agent's answer says. Returns whether the work goes on; otherwise the
- * transfer is left.
- */
-static bool tftpk_recv_obey(struct tftpk_transfer *t,
+/* Do what the agent's answer says, and leave. */
+static void tftpk_recv_obey(struct tftpk_transfer *t,
 			    struct tftpk_answer *answer)
 {
-	bool goes_on = false;
-
 	switch (answer->kind) {
 	case TFTPK_ANSWER_FILE:
-		goes_on = tftpk_recv_open(t, answer);
+		tftpk_recv_open(t, answer);
 		break;
 	case TFTPK_ANSWER_WELCOME:
 		tftpk_recv_stored(t);
 		break;
 	default:
 		tftpk_resolve_deny(t, answer);
-		return false;
+		return;
 	}
 	tftpk_answer_put(answer);
-	if (!goes_on)
-		tftpk_transfer_leave(t);
-	return goes_on;
+	tftpk_transfer_leave(t);
 }
 
 /* All is written: have it stored, and leave. */
@@ -405,17 +437,22 @@ static void tftpk_recv_store(struct tftpk_transfer *t)
 	struct file *file;
 
 	tftpk_event_transfer(t, TFTPK_EVENT_TYPE_RECEIVED);
-	tftpk_transfer_lock(t, &out);
 	/* Whoever reads it next finds it open for writing by nobody. */
+	spin_lock_bh(&t->lock);
 	file = t->source.file;
 	t->source.file = NULL;
+	spin_unlock_bh(&t->lock);
+	tftpk_transfer_leave(t);
+	__fput_sync(file);
+	if (!tftpk_transfer_enter(t))
+		return;
+	tftpk_transfer_lock(t, &out);
 	if (t->dead) {
 		/* Killed meanwhile. */
 	} else if (tftpk_recv_orphaned(t) ||
 		   tftpk_resolve_ask(t, TFTPK_OPERATION_COMMIT,
 				     t->source.sink.written)) {
-		tftpk_transfer_fail(t, TFTPK_OUTCOME_DENIED,
-				    TFTPK_ERR_UNDEFINED, "not stored", &out);
+		tftpk_recv_fail(t, &out);
 	} else {
 		tftpk_transfer_arm(t, READ_ONCE(t->tn->settings.store_timeout) *
 				   USEC_PER_SEC);
@@ -423,7 +460,6 @@ static void tftpk_recv_store(struct tftpk_transfer *t)
 	tftpk_transfer_unlock_send(t, &out);
 	tftpk_question_notice(t->tn);
 	tftpk_transfer_leave(t);
-	fput(file);
 }
 
 /* Write a batch, and acknowledge what waited for that. Returns whether the work goes
@@ -512,8 +548,10 @@ void tftpk_recv_run(struct tftpk_transfer *t)
 	if (!t->dead)
 		answer = tftpk_resolve_answer(t);
 	spin_unlock_bh(&t->lock);
-	if (answer && !tftpk_recv_obey(t, answer))
+	if (answer) {
+		tftpk_recv_obey(t, answer);
 		return;
+	}
 
 	for (;;) {
 		switch (tftpk_recv_next(t, &batch, &truesize, &end)) {

@@ -604,12 +604,13 @@ static enum tftpk_meeting tftpk_request_meet(struct tftpk_transfer *t, u32 hash,
 	return meets;
 }
 
-/* With a single port, who writes in somebody else's name needs to see nothing. */
+/* Could somebody write blindly in the name of a client that is not near? With a single
+ * port there is nothing to guess, and after a wrong guess the next one may be right.
+ */
 static bool tftpk_request_unsafe(const struct tftpk_key *key,
 				 const struct tftpk_arrival *arrival)
 {
-	return arrival->writes && !arrival->near &&
-	       key->port->listener->single_port;
+	return arrival->writes && tftpk_limit_bounded(key, arrival->near);
 }
 
 /* Refuse a request for good. */

@@ -208,8 +208,9 @@ int tftpk_resolve_ask(struct tftpk_transfer *t, enum tftpk_operation operation,
 	question->transfer = t->id;
 	question->size = size;
 	question->near = t->peer.near;
+	question->proved = t->phase != TFTPK_PHASE_OPENING;
 	question->iif = waiting->iif;
-	err = tftpk_client_ask(t);
+	err = question->proved ? 0 : tftpk_client_ask(t);
 	if (err)
 		goto err_free;
 	err = tftpk_question_add(tn, question);
@@ -221,7 +222,8 @@ int tftpk_resolve_ask(struct tftpk_transfer *t, enum tftpk_operation operation,
 	return 0;
 
 err_forget:
-	tftpk_client_forget(t);
+	if (!question->proved)
+		tftpk_client_forget(t);
 err_free:
 	kfree(question);
 	return err;
@@ -382,7 +384,8 @@ int tftpk_resolve_set(struct tftpk_net *tn, u32 id, struct tftpk_answer *answer,
 		tftpk_answer_put(answer);
 	} else {
 		TFTPK_WAITING(t->request_skb)->question = 0;
-		tftpk_client_forget(t);
+		if (t->phase == TFTPK_PHASE_OPENING)
+			tftpk_client_forget(t);
 		tftpk_resolve_go(t, answer);
 	}
 	spin_unlock_bh(&t->lock);

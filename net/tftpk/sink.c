@@ -17,6 +17,9 @@
 #define TFTPK_SINK_PIECES	64
 #define TFTPK_SINK_BATCH	65536U
 
+/* A packet that takes so much beside four times its bytes is copied. */
+#define TFTPK_SINK_FAT		4096
+
 /**
  * tftpk_sink_error() - the ERROR for a file that cannot be written
  * @err: negative errno
@@ -91,10 +94,26 @@ static bool tftpk_sink_has_room(struct tftpk_transfer *t, u32 truesize)
 	       tftpk_trust_of(t->tn, &t->peer.request.key.client);
 }
 
+/* A packet of fragments may take a hundred times the memory of its bytes: keep a copy of
+ * them instead. Returns NULL for want of memory.
+ */
+static struct sk_buff *tftpk_sink_slim(struct sk_buff *skb)
+{
+	struct sk_buff *slim = alloc_skb(skb->len, GFP_ATOMIC | __GFP_NOWARN);
+
+	if (slim && skb_copy_bits(skb, 0, skb_put(slim, skb->len), skb->len)) {
+		kfree_skb(slim);
+		slim = NULL;
+	}
+	if (slim)
+		consume_skb(skb);
+	return slim;
+}
+
 /**
  * tftpk_sink_put() - keep a block until it is written
  * @t: upload, locked
- * @skb: DATA packet, from its UDP header on
+ * @skb: DATA packet, from its UDP header on; consumed if it is kept
  *
  * Nobody else accounts what an encapsulation's socket keeps.
  *
@@ -103,11 +122,20 @@ static bool tftpk_sink_has_room(struct tftpk_transfer *t, u32 truesize)
 bool tftpk_sink_put(struct tftpk_transfer *t, struct sk_buff *skb)
 {
 	struct tftpk_sink *sink = &t->source.sink;
+	bool fat;
 
 	lockdep_assert_held(&t->lock);
 
 	/* Reserves are not for keeping. */
-	if (skb_pfmemalloc(skb) || !tftpk_sink_has_room(t, skb->truesize))
+	if (skb_pfmemalloc(skb) || !skb_frags_readable(skb))
+		return false;
+	fat = skb->truesize > 4 * skb->len + TFTPK_SINK_FAT;
+	if (!tftpk_sink_has_room(t, fat ? SKB_TRUESIZE(skb->len) :
+					  skb->truesize))
+		return false;
+	if (fat)
+		skb = tftpk_sink_slim(skb);
+	if (!skb)
 		return false;
 	tftpk_keep_skb(skb);
 	__skb_pull(skb, sizeof(struct udphdr) + TFTPK_HDR_LEN);
@@ -293,10 +321,14 @@ static int tftpk_gather_skb(struct tftpk_gather *gather, struct sk_buff *skb)
 	struct sk_buff *part;
 	int err;
 
-	/* Reassembled of what was reassembled: nobody sends that. */
-	skb_walk_frags(skb, part)
-		if (skb_has_frag_list(part) && skb_linearize(skb))
+	/* Reassembled of what was reassembled, which a tunnel can make. */
+	skb_walk_frags(skb, part) {
+		if (!skb_has_frag_list(part))
+			continue;
+		if (skb_linearize(skb))
 			return -ENOMEM;
+		break;
+	}
 	err = tftpk_gather_one(gather, skb);
 	skb_walk_frags(skb, part)
 		err = err ?: tftpk_gather_one(gather, part);
@@ -360,20 +392,36 @@ void tftpk_sink_free(struct sk_buff_head *batch)
 }
 
 /**
- * tftpk_sink_close() - free all blocks and close the file, if there is one
- * @t: upload that is dead
+ * tftpk_sink_drop() - free the blocks that nobody writes any more
+ * @t: upload that is dead; its work may still be writing others
+ *
+ * Context: process.
+ */
+void tftpk_sink_drop(struct tftpk_transfer *t)
+{
+	struct sk_buff_head blocks;
+	struct sk_buff *skb;
+	u32 truesize = 0;
+
+	__skb_queue_head_init(&blocks);
+	spin_lock_bh(&t->lock);
+	skb_queue_walk(&t->source.sink.blocks, skb)
+		truesize += skb->truesize;
+	skb_queue_splice_init(&t->source.sink.blocks, &blocks);
+	tftpk_sink_uncharge(t, truesize);
+	spin_unlock_bh(&t->lock);
+	tftpk_sink_free(&blocks);
+}
+
+/**
+ * tftpk_sink_close() - close the file, if there is one
+ * @t: upload that was reaped
  *
  * Context: process, a kernel thread.
  */
 void tftpk_sink_close(struct tftpk_transfer *t)
 {
-	struct tftpk_sink *sink = &t->source.sink;
-
-	tftpk_sink_free(&sink->blocks);
-	spin_lock_bh(&t->lock);
-	tftpk_sink_uncharge(t, sink->unwritten);
-	spin_unlock_bh(&t->lock);
-	kfree(sink->text);
+	kfree(t->source.sink.text);
 	if (t->source.file)
 		__fput_sync(t->source.file);
 }

@@ -126,8 +126,9 @@ static struct workqueue_struct *tftpk_transfer_wq(const struct tftpk_transfer *t
 {
 	if (t->source.export)
 		return t->source.export->wq;
+	/* Before it has a file, and after, an upload waits for no storage. */
 	if (t->writing)
-		return tftpk_upload_wq;
+		return t->source.file ? tftpk_upload_wq : tftpk_wq;
 	return t->source.foreign ? tftpk_foreign_wq : tftpk_wq;
 }
 
@@ -572,6 +573,8 @@ static void tftpk_transfer_reap_work(struct work_struct *work)
 	spin_unlock_bh(&t->lock);
 	tftpk_table_unnumber(t);
 	dst_release(dst);
+	if (t->writing)
+		tftpk_sink_drop(t);
 
 	/* One that lost the race for its key was never announced. */
 	trace_tftpk_end(t);

@@ -490,6 +490,7 @@ int tftpk_sink_write(struct tftpk_source *source, struct sk_buff_head *batch,
 		     bool netascii, bool end);
 void tftpk_sink_free(struct sk_buff_head *batch);
 void tftpk_sink_uncharge(struct tftpk_transfer *t, u32 truesize);
+void tftpk_sink_drop(struct tftpk_transfer *t);
 void tftpk_sink_close(struct tftpk_transfer *t);
 
 /* route.c */

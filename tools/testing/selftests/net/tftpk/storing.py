@@ -792,9 +792,15 @@ def _(server):
     nothing()
 
 
+def guessed():
+    """Wrong guesses count for 10 s."""
+    defer(time.sleep, 11)
+
+
 @test("ports of their own: whole forged uploads at guessed ports leave nothing")
 def _(server):
-    """But for one in 256."""
+    """After a few wrong guesses nobody who was not validated may write."""
+    guessed()
     agent = during(inbox())
     during(settings(port_range="31000-31255"))
     forger, growth = Forger(server), Growth()
@@ -803,7 +809,28 @@ def _(server):
         forger.send(source, 2000, 69, request(f"n{number}", op=Op.WRQ))
         for packet in blocks():
             forger.send(source, 2000, 31000 + 25 * number, packet)
-    wait_for("questions", lambda: agent.times("accept") == 10)
+    wait_for("refusals", lambda: growth["writes_refused"] >= 4)
+    between("questions", 1, agent.times("accept"), 6)
+    idle(60)
+    # One guess in 256 is right.
+    between("uploads", 0, growth["uploads_stored"], 1)
+    # Those guesses are no matter of who is near.
+    with Client(server) as client:
+        upload(client, "near", DATA, *WINDOW)
+
+
+@test("a wrong guess of a port: no more is written in that client's name for a while")
+def _(server):
+    guessed()
+    agent = during(inbox())
+    during(settings(port_range="31000-31255"))
+    forger, growth, source = Forger(server), Growth(), away(server, 3150)
+    for number in range(20):
+        forger.send(source, 2000 + number, 69, request(f"n{number}", op=Op.WRQ))
+        for packet in blocks():
+            forger.send(source, 2000 + number, 31000 + number, packet)
+    wait_for("refusals", lambda: growth["writes_refused"] >= 17)
+    between("questions", 1, agent.times("accept"), 3)
     idle(60)
     between("uploads", 0, growth["uploads_stored"], 1)
 
