@@ -12,6 +12,7 @@ from lib import (
     run, served, settings, test,
 )
 from lib.agent import inbox
+from lib.upload import netascii, upload
 
 # In the VM, where the tests lie in /tests, this is below the root, too.
 EVIDENCE = HERE / "../../../../../scripts/trace/evidence"
@@ -72,6 +73,18 @@ def _():
         verdict("FAIL", "kept", "sh", "-c", f'{lookups} >/dev/null 2>&1; exec "$@"', "sh", *write(16))
 
 
+@test("in lock step an upload takes an skb for each ACK, and that is seen", ())
+def _():
+    with inbox():
+        verdict("FAIL: an skb for every few blocks", "kept", *write(1))
+
+
+@test("text that is written is copied twice, and that is seen", ())
+def _():
+    with inbox():
+        verdict("FAIL: 2.0 copies of each byte", "written", sys.executable, "-B", __file__, "text")
+
+
 @test("a node of the table of ids is for 64 transfers, one after the other", ())
 def _():
     during(settings(source_burst=0))
@@ -106,6 +119,13 @@ def _():
     verdict("FAIL", "switches", *load(1))
 
 
+def text():
+    """Write random bytes as text: few of them are line ends."""
+    with Client(SERVER) as client:
+        wire = netascii(os.urandom(500_000))
+        upload(client, "text", wire, ("blksize", 1428), ("windowsize", 16), mode="netascii")
+
+
 def hold():
     """Begin transfers that stay: some more each time that this is run."""
     clients = [Client(SERVER) for _ in range(HELD)]
@@ -130,8 +150,8 @@ def _(what):
     verdict("FAIL", what, "true")
 
 
-if sys.argv[1:] == ["hold"]:
-    hold()
+if sys.argv[1:] in (["hold"], ["text"]):
+    {"hold": hold, "text": text}[sys.argv[1]]()
     sys.exit()
 make("file", os.urandom(4_000_000))
 make("small", os.urandom(20_000))
