@@ -472,6 +472,17 @@ def tftpk(vm):
     vm.do("tftpkctl unexport /srv/tftp")
 
 
+# Has tftpk take uploads into a folder of a tmpfs.
+INBOX = (
+    "mkdir -p /inbox && mount -t tmpfs tmpfs /inbox && chmod 777 /inbox",
+    "tftpkctl listen '*' && tftpkctl set uploads on",
+    "python3 -B /bench/inbox /inbox >/tmp/inbox 2>&1 &",
+    "for i in {1..300}; do ! grep -q attached /tmp/inbox || break; sleep 0.1; done; cat /tmp/inbox",
+    "grep -q attached /tmp/inbox",
+)
+INBOX_AGENT = f"{HERE}/inbox:/bench/inbox"
+
+
 @contextlib.contextmanager
 def peer(vm, command, port="udp sport = :69"):
     """Run another server in the VM, and see that it is the one that listens."""
