@@ -387,8 +387,11 @@ void tftpk_sink_free(struct sk_buff_head *batch)
 {
 	struct sk_buff *skb;
 
+	/* As in NAPI: the driver takes the next ones from there. */
+	local_bh_disable();
 	while ((skb = __skb_dequeue(batch)))
-		consume_skb(skb);
+		napi_consume_skb(skb, 1);
+	local_bh_enable();
 }
 
 /**
