@@ -176,7 +176,10 @@ static bool tftpk_recv_take(struct tftpk_transfer *t, struct sk_buff *skb,
 	if (what == TFTPK_DATA_LAST || sink->held || tftpk_sink_is_high(t) ||
 	    skb_queue_len(&sink->blocks) >= TFTPK_RECV_BATCH)
 		tftpk_recv_flush(t);
-	tftpk_recv_await(t);
+	/* Within a window the timer finds out by itself that the client was not silent. */
+	if (what != TFTPK_DATA_TAKEN ||
+	    sink->window.taken == sink->window.acked + 1)
+		tftpk_recv_await(t);
 	return true;
 }
 
