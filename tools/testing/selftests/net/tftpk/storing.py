@@ -801,7 +801,7 @@ def guessed():
 def _(server):
     """After a few wrong guesses nobody who was not validated may write."""
     guessed()
-    agent = during(inbox())
+    during(inbox())
     during(settings(port_range="31000-31255"))
     forger, growth = Forger(server), Growth()
     for number in range(10):
@@ -810,7 +810,7 @@ def _(server):
         for packet in blocks():
             forger.send(source, 2000, 31000 + 25 * number, packet)
     wait_for("refusals", lambda: growth["writes_refused"] >= 4)
-    between("questions", 1, agent.times("accept"), 6)
+    between("questions", 1, growth["questions"], 6)
     idle(60)
     # One guess in 256 is right.
     between("uploads", 0, growth["uploads_stored"], 1)
@@ -822,7 +822,7 @@ def _(server):
 @test("a wrong guess of a port: no more is written in that client's name for a while")
 def _(server):
     guessed()
-    agent = during(inbox())
+    during(inbox())
     during(settings(port_range="31000-31255"))
     forger, growth, source = Forger(server), Growth(), away(server, 3150)
     for number in range(20):
@@ -830,7 +830,7 @@ def _(server):
         for packet in blocks():
             forger.send(source, 2000 + number, 31000 + number, packet)
     wait_for("refusals", lambda: growth["writes_refused"] >= 17)
-    between("questions", 1, agent.times("accept"), 3)
+    between("questions", 1, growth["questions"], 3)
     idle(60)
     between("uploads", 0, growth["uploads_stored"], 1)
 
