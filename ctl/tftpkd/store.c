@@ -403,7 +403,12 @@ static int trim_file(const struct target *target)
 	return 0;
 }
 
-/* store_target() - sync the file, and give it its name. */
+/*
+ * store_target() - sync the file, and give it its name.
+ *
+ * No other thread may have it. Who hears that it is there may read it at once: it is
+ * not open for writing any more.
+ */
 void store_target(struct target *target)
 {
 	target->error = trim_file(target);
@@ -411,6 +416,10 @@ void store_target(struct target *target)
 		target->error = sync_file(target);
 	if (!target->error)
 		target->error = name_in_turn(target);
+	if (target->named) {
+		close(target->fd);
+		target->fd = -1;
+	}
 	if (!target->error && target->inbox->sync == SYNC_FULL && fsync(target->dir))
 		target->error = errno;
 }

@@ -39,7 +39,7 @@ struct upload {
 	enum upload_state state;
 	uint64_t promised;	/* bytes that the kernel takes at most */
 	bool counted;		/* one of open_uploads, with that reserved */
-	struct question *question;	/* that a thread works on, or NULL */
+	struct question *question;	/* that is to be answered, or NULL */
 	bool working, flushing;	/* threads have it */
 	bool ended;
 	bool seen;		/* in a list of the transfers that there are */
@@ -311,13 +311,24 @@ static void open_files(void *data)
 	open_target(&upload->target);
 }
 
+static void store_upload(struct upload *upload);
+
+static void end_flush(struct upload *upload)
+{
+	upload->flushing = false;
+	jobs--;
+}
+
 static void on_flushed(void *data)
 {
 	struct upload *upload = data;
 
-	upload->flushing = false;
-	jobs--;
-	settle_upload(upload);
+	end_flush(upload);
+	/* It was to be stored meanwhile. */
+	if (upload->question)
+		store_upload(upload);
+	else
+		settle_upload(upload);
 }
 
 static void flush_files(void *data)
@@ -509,15 +520,17 @@ bool ask_upload(struct config *config, json_t *facts)
 	if (!upload && is_open)
 		return false;
 	question = make_question(config, facts);
-	if (!upload || upload->working ||
+	if (!upload || upload->working || upload->question ||
 	    upload->state != (is_open ? UPLOAD_ACCEPTED : UPLOAD_OPEN)) {
 		answer_question(question, &lost);
 		return true;
 	}
 	upload->question = question;
+	if (upload->flushing && cancel_job(CREW_BACKGROUND, &upload->flush))
+		end_flush(upload);
 	if (is_open)
 		open_upload(upload);
-	else
+	else if (!upload->flushing)
 		store_upload(upload);
 	return true;
 }

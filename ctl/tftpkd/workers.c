@@ -52,6 +52,20 @@ static struct job *pop_job(struct jobs *jobs)
 	return job;
 }
 
+static bool remove_job(struct jobs *jobs, const struct job *job)
+{
+	struct job **link = &jobs->first;
+
+	while (*link && *link != job)
+		link = &(*link)->next;
+	if (!*link)
+		return false;
+	*link = job->next;
+	if (!*link)
+		jobs->last = link;
+	return true;
+}
+
 static void *run_thread(void *data)
 {
 	enum crew crew = (enum crew)(uintptr_t)data;
@@ -141,4 +155,16 @@ void run_job(enum crew crew, struct job *job)
 	}
 	pthread_cond_signal(&crews[crew].wanted);
 	pthread_mutex_unlock(&lock);
+}
+
+/* cancel_job() - whether no thread has it yet, nor will. done() is not called then. */
+bool cancel_job(enum crew crew, struct job *job)
+{
+	bool removed;
+
+	pthread_mutex_lock(&lock);
+	removed = remove_job(&crews[crew].jobs, job);
+	crews[crew].queued -= removed;
+	pthread_mutex_unlock(&lock);
+	return removed;
 }

@@ -20,5 +20,6 @@ struct job {
 };
 
 void run_job(enum crew crew, struct job *job);
+bool cancel_job(enum crew crew, struct job *job);
 
 #endif /* WORKERS_H */
