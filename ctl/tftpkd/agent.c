@@ -16,6 +16,9 @@
 /* Bytes of notices and events that wait. */
 #define ROOM		(4 << 20)
 
+/* Seconds between looks for uploads whose ends were not told. */
+#define LOOK_PERIOD	60
+
 /* A look for a file that takes so many seconds stops these for so many. */
 #define SLOW_PROBE	0.5
 #define PROBE_PAUSE	5
@@ -279,18 +282,23 @@ static void take_messages(const json_t *list)
 		take_questions();
 }
 
-/* Ends of uploads may be among what was lost. */
+/* Ends of uploads may be among what was lost, or could not be told at all. */
 static void look_for_uploads(void)
 {
 	json_auto_t *transfers = NULL;
 
-	if (!takes_uploads(current))
+	if (!has_uploads())
 		return;
 	if (nl_dump(&ctl, TFTPK_CMD_TRANSFER_GET, number_field, COUNT(number_field),
 		    &transfers))
 		nl_fail(&ctl, "transfers");
 	else
 		keep_uploads(transfers);
+}
+
+static void on_look_time(evutil_socket_t fd, short what, void *data)
+{
+	look_for_uploads();
 }
 
 static void on_messages(evutil_socket_t fd, short what, void *data)
@@ -400,6 +408,15 @@ static void raise_limit(void)
 	setrlimit(RLIMIT_NOFILE, &files);
 }
 
+static void watch_uploads(void)
+{
+	const struct timeval period = { .tv_sec = LOOK_PERIOD };
+	struct event *event = check_alloc(event_new(loop, -1, EV_PERSIST,
+						    on_look_time, NULL));
+
+	event_add(event, &period);
+}
+
 static void watch_signal(int number, event_callback_fn fn)
 {
 	struct event *event = check_alloc(evsignal_new(loop, number, fn, NULL));
@@ -431,6 +448,7 @@ int run_agent(struct config *config, const char *file)
 	messages = check_alloc(event_new(loop, mnl_socket_get_fd(ctl.events),
 					 EV_READ | EV_PERSIST, on_messages, NULL));
 	event_add(messages, NULL);
+	watch_uploads();
 	watch_signal(SIGHUP, on_reload);
 	watch_signal(SIGTERM, on_stop);
 	watch_signal(SIGINT, on_stop);

@@ -86,6 +86,7 @@ void begin_upload(struct question *question, struct inbox *inbox,
 		  const char *path);
 bool ask_upload(struct config *config, json_t *facts);
 void tell_upload(json_t *event);
+bool has_uploads(void);
 void keep_uploads(const json_t *transfers);
 void finish_uploads(void);
 

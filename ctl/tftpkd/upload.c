@@ -58,6 +58,7 @@ static struct upload *buckets[BUCKETS];
 static struct upload *open_uploads;
 static struct event *flush_timer;
 static unsigned int jobs;
+static unsigned int upload_count;
 
 static struct upload **find_link(uint32_t transfer)
 {
@@ -108,6 +109,7 @@ static void free_upload(struct upload *upload)
 		link = &(*link)->next;
 	if (*link)
 		*link = upload->next;
+	upload_count--;
 	release_inbox(upload->inbox);
 	free(upload->target.path);
 	free(upload);
@@ -446,6 +448,7 @@ void begin_upload(struct question *question, struct inbox *inbox, const char *pa
 	upload->question = question;
 	upload->next = buckets[upload->transfer % BUCKETS];
 	buckets[upload->transfer % BUCKETS] = upload;
+	upload_count++;
 	refusal = check_limits(upload);
 	if (!refusal.text)
 		refusal = promise_room(upload);
@@ -550,8 +553,15 @@ void tell_upload(json_t *event)
 		return;
 	path = file_path(upload);
 	object_put(event, "file", json_bytes(path, strlen(path)));
-	if (!strcmp(type, "end"))
+	/* Before the client was answered, an end is told as a refusal. */
+	if (!strcmp(type, "end") || !strcmp(type, "refused"))
 		end_upload(upload);
+}
+
+/* has_uploads() - are there some whose ends are still to be told? */
+bool has_uploads(void)
+{
+	return upload_count;
 }
 
 /* Call @fn for all uploads, of which it may free the one that it gets. */
