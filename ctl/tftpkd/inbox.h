@@ -75,6 +75,8 @@ struct inbox *hold_inbox(struct inbox *inbox);
 void release_inbox(struct inbox *inbox);
 struct account *get_account(const char *dir);
 void put_account(struct account *account);
+void lock_names(struct account *account);
+void unlock_names(struct account *account);
 void count_account(struct account *account, const struct inbox *inbox);
 uint64_t account_room(struct account *account, const struct inbox *inbox);
 void reserve(struct account *account, uint64_t bytes);

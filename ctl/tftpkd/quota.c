@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -28,6 +29,7 @@ struct account {
 	struct account *next;
 	unsigned int references;
 	char *dir;
+	pthread_mutex_t names;	/* of the files below it */
 	uint64_t used, reserved;
 	uint64_t added;		/* since the count began that runs */
 	double counted;		/* when */
@@ -61,6 +63,7 @@ struct account *get_account(const char *dir)
 	account = check_alloc(calloc(1, sizeof(*account)));
 	account->references = 1;
 	account->dir = check_alloc(strdup(dir));
+	pthread_mutex_init(&account->names, NULL);
 	account->next = accounts;
 	accounts = account;
 	return account;
@@ -75,8 +78,20 @@ void put_account(struct account *account)
 	while (*link != account)
 		link = &(*link)->next;
 	*link = account->next;
+	pthread_mutex_destroy(&account->names);
 	free(account->dir);
 	free(account);
+}
+
+/* lock_names() - have the names of a folder's files to oneself, in a thread. */
+void lock_names(struct account *account)
+{
+	pthread_mutex_lock(&account->names);
+}
+
+void unlock_names(struct account *account)
+{
+	pthread_mutex_unlock(&account->names);
 }
 
 /* hold_inbox() - another reference. */

@@ -373,17 +373,20 @@ static int sync_file(const struct target *target)
 	}
 }
 
-/* One at a time in a folder where names are looked for, then taken. Returns an errno. */
+/*
+ * One at a time in an inbox where names are looked at, then taken. No lock of the
+ * folder: whoever may read it could hold that. Returns an errno.
+ */
 static int name_in_turn(struct target *target)
 {
+	const struct inbox *inbox = target->inbox;
 	int error;
 
-	if (target->inbox->existing == EXISTING_VERSION)
-		while (flock(target->dir, LOCK_EX) && errno == EINTR)
-			;
+	if (inbox->existing != EXISTING_REFUSE)
+		lock_names(inbox->account);
 	error = atomic_load(&target->abandoned) ? ECANCELED : name_file(target);
-	if (target->inbox->existing == EXISTING_VERSION)
-		flock(target->dir, LOCK_UN);
+	if (inbox->existing != EXISTING_REFUSE)
+		unlock_names(inbox->account);
 	return error;
 }
 
