@@ -15,7 +15,7 @@
 #include "inbox.h"
 
 /*
- * What holds where the line does not say otherwise. 128 uploads that do not tell
+ * What holds where the line does not say otherwise. 127 uploads that do not tell
  * their size have room at once.
  */
 #define MAX_SIZE	(16ULL << 20)

@@ -57,7 +57,7 @@ struct target {
 	char hidden[HIDDEN_ROOM];	/* its name, or empty */
 	atomic_bool abandoned;	/* not to be stored any more */
 	uint64_t stored;	/* bytes that it has */
-	uint64_t replaced;	/* bytes of a file that is gone for it */
+	uint64_t replaced;	/* charge of a file that is gone for it */
 	bool named;		/* it has its name, whatever failed then */
 	int error;		/* errno of what was done last */
 };
@@ -70,7 +70,17 @@ void store_target(struct target *target);
 void flush_target(struct target *target);
 void close_target(struct target *target);
 
-/* quota.c: inboxes in memory, and the bytes of their folders. */
+/*
+ * quota.c: inboxes in memory, and what their folders have of the quota. Files without
+ * a byte take room, too: each is charged its blocks, and one more.
+ */
+#define CHARGE_UNIT	4096
+
+static inline uint64_t charge_of(uint64_t size)
+{
+	return size / CHARGE_UNIT * CHARGE_UNIT + (size % CHARGE_UNIT ? 2 : 1) * CHARGE_UNIT;
+}
+
 struct inbox *hold_inbox(struct inbox *inbox);
 void release_inbox(struct inbox *inbox);
 struct account *get_account(const char *dir);
@@ -78,10 +88,10 @@ void put_account(struct account *account);
 void lock_names(struct account *account);
 void unlock_names(struct account *account);
 void count_account(struct account *account, const struct inbox *inbox);
-uint64_t account_room(struct account *account, const struct inbox *inbox);
-void reserve(struct account *account, uint64_t bytes);
-void unreserve(struct account *account, uint64_t bytes);
-void add_stored(struct account *account, uint64_t stored, uint64_t replaced);
+int64_t account_room(struct account *account, const struct inbox *inbox);
+void reserve(struct account *account, uint64_t size);
+void unreserve(struct account *account, uint64_t size);
+void add_stored(struct account *account, uint64_t size, uint64_t replaced);
 
 /* upload.c: uploads that are going on. */
 void begin_upload(struct question *question, struct inbox *inbox,

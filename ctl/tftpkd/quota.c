@@ -37,12 +37,13 @@ struct account {
 	struct job job;
 	struct count {
 		const char *dir;
+		dev_t device;	/* that the folder should be on */
 		bool sweep;	/* remove what uploads left */
-		uint64_t bytes;
+		uint64_t charge;
 		unsigned long left;	/* entries */
 		double end;
-		bool given_up;	/* at a bound */
-		bool partial;	/* a folder could not be read */
+		bool given_up;	/* at a bound, or the storage failed: there is more */
+		bool partial;	/* a folder may not be read, or is too deep */
 	} count;
 };
 
@@ -126,72 +127,105 @@ static void remove_left(int dir, const char *name)
 	close(fd);
 }
 
-static void count_folder(struct count *count, int fd, dev_t device,
-			 unsigned int depth);
+static void count_folder(struct count *count, int fd, unsigned int depth);
 
+/* What is gone meanwhile does not matter. */
+static void take_failure(struct count *count)
+{
+	if (errno == EACCES)
+		count->partial = true;
+	else if (errno != ENOENT)
+		count->given_up = true;
+}
+
+/* The device of files is another one on some kinds of overlays. */
 static void count_entry(struct count *count, int dir, const char *name,
-			dev_t device, unsigned int depth)
+			unsigned int depth)
 {
 	struct stat stat;
 
-	if (fstatat(dir, name, &stat, AT_SYMLINK_NOFOLLOW) || stat.st_dev != device)
-		return;
-	if (S_ISREG(stat.st_mode) && is_hidden(name)) {
+	if (fstatat(dir, name, &stat, AT_SYMLINK_NOFOLLOW)) {
+		take_failure(count);
+	} else if (S_ISREG(stat.st_mode) && is_hidden(name)) {
 		if (count->sweep)
 			remove_left(dir, name);
 	} else if (S_ISREG(stat.st_mode)) {
-		count->bytes += (uint64_t)stat.st_size;
-	} else if (S_ISDIR(stat.st_mode)) {
+		count->charge += charge_of((uint64_t)stat.st_size);
+	} else if (S_ISDIR(stat.st_mode) && stat.st_dev == count->device) {
 		count_folder(count, openat(dir, name, O_RDONLY | O_DIRECTORY |
-					   O_NOFOLLOW | O_CLOEXEC),
-			     device, depth + 1);
+					   O_NOFOLLOW | O_CLOEXEC), depth + 1);
 	}
 }
 
-static void count_folder(struct count *count, int fd, dev_t device,
-			 unsigned int depth)
+static void read_folder(struct count *count, DIR *dir, unsigned int depth)
 {
-	DIR *dir = fd >= 0 && depth < MAX_DEPTH ? fdopendir(fd) : NULL;
 	struct dirent *entry;
 
-	if (!dir) {
+	while (!count->given_up) {
+		errno = 0;
+		entry = readdir(dir);
+		if (!entry)
+			break;
+		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
+			continue;
+		count_entry(count, dirfd(dir), entry->d_name, depth);
+		if (!--count->left || monotonic_seconds() > count->end)
+			count->given_up = true;
+	}
+	if (!count->given_up && errno)
+		take_failure(count);
+}
+
+static void count_folder(struct count *count, int fd, unsigned int depth)
+{
+	DIR *dir = fd >= 0 && depth < MAX_DEPTH ? fdopendir(fd) : NULL;
+
+	if (dir) {
+		read_folder(count, dir, depth);
+		closedir(dir);
+		return;
+	}
+	if (fd < 0 || depth < MAX_DEPTH)
+		take_failure(count);
+	else
 		count->partial = true;
+	if (fd >= 0)
+		close(fd);
+}
+
+static void count_all(struct count *count)
+{
+	int fd = open_inbox(count->dir);
+	struct stat stat;
+
+	if (fd < 0 || fstat(fd, &stat) || stat.st_dev != count->device) {
+		count->given_up = true;
 		if (fd >= 0)
 			close(fd);
 		return;
 	}
-	while (!count->given_up && (entry = readdir(dir))) {
-		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
-			continue;
-		count_entry(count, fd, entry->d_name, device, depth);
-		if (!--count->left || monotonic_seconds() > count->end)
-			count->given_up = true;
-	}
-	closedir(dir);
+	count_folder(count, fd, 0);
 }
 
-static void count_all(void *data)
-{
-	struct count *count = data;
-	int fd = open_inbox(count->dir);
-	struct stat stat;
-
-	if (fd >= 0 && fstat(fd, &stat)) {
-		close(fd);
-		fd = -1;
-	}
-	count_folder(count, fd, fd >= 0 ? stat.st_dev : 0, 0);
-}
-
-static void begin_count(struct account *account, unsigned int patience, bool sweep)
+static void begin_count(struct account *account, const struct inbox *inbox,
+			unsigned int patience, bool sweep)
 {
 	account->added = 0;
 	account->counted = monotonic_seconds();
 	account->count = (struct count){
-		.dir = account->dir, .sweep = sweep,
+		.dir = account->dir, .device = inbox->device, .sweep = sweep,
 		.left = (unsigned long)MAX_ENTRIES * patience,
 		.end = account->counted + MAX_SECONDS * patience,
 	};
+}
+
+/* There is as much as was seen, at least, and what was known stays known. */
+static void take_count(struct account *account)
+{
+	uint64_t seen = account->count.charge + account->added;
+
+	if (!account->count.given_up || seen > account->used)
+		account->used = seen;
 }
 
 /**
@@ -204,12 +238,19 @@ void count_account(struct account *account, const struct inbox *inbox)
 	/* A thread does so already. */
 	if (account->counting)
 		return;
-	begin_count(account, 1, true);
+	begin_count(account, inbox, 1, true);
 	count_all(&account->count);
-	account->used = account->count.bytes;
+	take_count(account);
 	if (account->count.given_up || account->count.partial)
 		print_warning("inbox %s: not all that lies there could be counted: its quota is of what was, and of what comes",
 			      inbox->dir);
+}
+
+static void count_account_files(void *data)
+{
+	struct account *account = data;
+
+	count_all(&account->count);
 }
 
 static void on_counted(void *data)
@@ -217,49 +258,51 @@ static void on_counted(void *data)
 	struct account *account = data;
 
 	account->counting = false;
-	if (!account->count.given_up)
-		account->used = account->count.bytes + account->added;
+	take_count(account);
 	put_account(account);
 }
 
 /* In a thread: whoever asks meanwhile goes by what is known. */
-static void count_again(struct account *account)
+static void count_again(struct account *account, const struct inbox *inbox)
 {
 	if (account->counting || monotonic_seconds() - account->counted < PAUSE)
 		return;
 	account->references++;
 	account->counting = true;
-	begin_count(account, PATIENCE, false);
+	begin_count(account, inbox, PATIENCE, false);
 	account->job = (struct job){
-		.work = count_all, .done = on_counted, .data = account,
+		.work = count_account_files, .done = on_counted, .data = account,
 	};
 	run_job(CREW_BACKGROUND, &account->job);
 }
 
-/* account_room() - bytes that an inbox still takes. */
-uint64_t account_room(struct account *account, const struct inbox *inbox)
+/* account_room() - bytes of one more file that an inbox takes, or -1 for no file. */
+int64_t account_room(struct account *account, const struct inbox *inbox)
 {
-	uint64_t taken = account->used + account->reserved;
+	uint64_t taken = account->used + account->reserved, room;
 
 	if (taken > inbox->quota / 2)
-		count_again(account);
-	return taken < inbox->quota ? inbox->quota - taken : 0;
+		count_again(account, inbox);
+	room = taken < inbox->quota ? (inbox->quota - taken) / CHARGE_UNIT : 0;
+	return room ? (int64_t)((room - 1) * CHARGE_UNIT) : -1;
 }
 
-/* reserve() - bytes that uploads will have. */
-void reserve(struct account *account, uint64_t bytes)
+/* reserve() - room of an upload that will have so many bytes. */
+void reserve(struct account *account, uint64_t size)
 {
-	account->reserved += bytes;
+	account->reserved += charge_of(size);
 }
 
-void unreserve(struct account *account, uint64_t bytes)
+void unreserve(struct account *account, uint64_t size)
 {
-	account->reserved -= bytes;
+	account->reserved -= charge_of(size);
 }
 
-/* add_stored() - a file is there, and maybe another one is not any more. */
-void add_stored(struct account *account, uint64_t stored, uint64_t replaced)
+/* add_stored() - a file is there, and maybe a charge of another one is not any more. */
+void add_stored(struct account *account, uint64_t size, uint64_t replaced)
 {
+	uint64_t stored = charge_of(size);
+
 	account->used += stored;
 	account->added += stored;
 	account->used -= replaced < account->used ? replaced : account->used;

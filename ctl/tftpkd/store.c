@@ -298,15 +298,15 @@ static int keep_version(const struct target *target)
 	return error == ENOENT ? 0 : error;
 }
 
-/* Bytes that will be given back with the name. */
-static uint64_t size_of_name(const struct target *target)
+/* What will be given back of the quota with the name. */
+static uint64_t charge_of_name(const struct target *target)
 {
 	struct stat stat;
 
 	if (fstatat(target->dir, target->name, &stat, AT_SYMLINK_NOFOLLOW) ||
 	    !S_ISREG(stat.st_mode) || stat.st_nlink > 1)
 		return 0;
-	return (uint64_t)stat.st_size;
+	return charge_of((uint64_t)stat.st_size);
 }
 
 /* Let the hidden file take the name. Returns an errno. */
@@ -320,7 +320,7 @@ static int rename_hidden(struct target *target)
 	else if (existing == EXISTING_VERSION)
 		error = keep_version(target);
 	else
-		target->replaced = size_of_name(target);
+		target->replaced = charge_of_name(target);
 	if (!error && existing != EXISTING_REFUSE &&
 	    renameat(target->dir, target->hidden, target->dir, target->name))
 		error = errno;

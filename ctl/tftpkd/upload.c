@@ -283,13 +283,15 @@ static struct refusal check_limits(const struct upload *upload)
 /* What the kernel may be told to take. */
 static struct refusal promise_room(struct upload *upload)
 {
-	uint64_t room = account_room(upload->inbox->account, upload->inbox);
+	int64_t room = account_room(upload->inbox->account, upload->inbox);
 	uint64_t wanted = upload->target.size ? upload->target.size :
 						upload->inbox->max_size;
 
 	/* Without a size it gets what is left. */
-	upload->promised = wanted < room ? wanted : room;
-	if (!room || upload->promised < upload->target.size)
+	upload->promised = wanted;
+	if (room < (int64_t)wanted)
+		upload->promised = room > 0 ? (uint64_t)room : 0;
+	if (!upload->promised || upload->promised < upload->target.size)
 		return (struct refusal){ TFTP_FULL, "no room for more uploads" };
 	return (struct refusal){ 0 };
 }
@@ -367,8 +369,8 @@ static void open_upload(struct upload *upload)
 	const struct timeval period = { .tv_sec = FLUSH_PERIOD };
 	struct refusal refusal = check_limits(upload);
 
-	if (!refusal.text &&
-	    upload->promised > account_room(upload->inbox->account, upload->inbox))
+	if (!refusal.text && (int64_t)upload->promised >
+			     account_room(upload->inbox->account, upload->inbox))
 		refusal = (struct refusal){ TFTP_FULL, "no room for more uploads" };
 	if (refusal.text) {
 		refuse_upload(upload, refusal);

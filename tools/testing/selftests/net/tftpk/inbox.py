@@ -300,7 +300,8 @@ def _(server):
     for client in clients:
         client.peer = None
     note(f"{len(stored)} stored, {len(refused)} refused")
-    equal("stored", (1 << 20) // size, len(stored))
+    # Rounded up to 4096 bytes, and 4096 more.
+    equal("stored", (1 << 20) // 36_864, len(stored))
     contents = [path.read_bytes() for path in INBOX.iterdir()]
     equal("files", sorted(one.content for one in stored), sorted(contents))
 
@@ -316,6 +317,15 @@ def _(server):
     puts(server, "two")
     denied(server, "three", Code.FULL, DATA, ("tsize", len(DATA)), *WINDOW)
     equal("files", {"one", "two"}, there())
+
+
+@test("quota: what lies below an overlay counts", ("IPv4",))
+def _(server):
+    lower = during(tmpfs(WORK / "low", "size=8m"))
+    (lower / "there").write_bytes(content(80_000))
+    folder = during(overlay(WORK / "over", lower))
+    daemon("quota 100K", folder)
+    denied(server, "file", Code.FULL, DATA, ("tsize", len(DATA)), *WINDOW)
 
 
 @test("per-client: so many at one time", ("IPv4",))
