@@ -120,6 +120,9 @@ static void remove_left(int dir, const char *name)
 {
 	int fd = openat(dir, name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 
+	/* Where it was about to get its name, it has its mode. */
+	if (fd < 0 && errno == EACCES)
+		fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		return;
 	if (!flock(fd, LOCK_EX | LOCK_NB))

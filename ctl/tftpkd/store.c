@@ -123,7 +123,20 @@ void check_target(struct target *target)
 		close(dir);
 }
 
-/* A file with a hidden name, locked so that nobody takes it for a left one. */
+/*
+ * So that nobody takes it for a left one. A sweep of another process may have been
+ * faster: returns whether it did not. Some file systems have no such locks.
+ */
+static bool lock_hidden(int fd)
+{
+	struct stat stat;
+
+	if (flock(fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK)
+		return false;
+	return !fstat(fd, &stat) && stat.st_nlink;
+}
+
+/* A file with a hidden name. */
 static int open_hidden(struct target *target)
 {
 	unsigned int i;
@@ -137,10 +150,11 @@ static int open_hidden(struct target *target)
 		if (fd < 0 && errno == EEXIST)
 			continue;
 		if (fd < 0)
-			target->hidden[0] = '\0';
-		else
-			flock(fd, LOCK_EX | LOCK_NB);
-		return fd;
+			break;
+		if (lock_hidden(fd))
+			return fd;
+		close(fd);
+		errno = EEXIST;
 	}
 	target->hidden[0] = '\0';
 	return -1;
@@ -161,8 +175,6 @@ static int open_file(struct target *target)
 /* Returns an errno. */
 static int prepare_file(const struct target *target)
 {
-	if (fchmod(target->fd, target->inbox->mode) && errno != EPERM)
-		return errno;
 	if (target->size &&
 	    fallocate(target->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)target->size) &&
 	    (errno == ENOSPC || errno == EDQUOT || errno == EFBIG || errno == EIO))
@@ -360,9 +372,14 @@ static int name_file(struct target *target)
 	return rename_hidden(target);
 }
 
-/* Returns an errno. */
+/*
+ * Until now its owner could write it, as who removes left files must; and what "full"
+ * syncs has the mode. Returns an errno.
+ */
 static int sync_file(const struct target *target)
 {
+	if (fchmod(target->fd, target->inbox->mode) && errno != EPERM)
+		return errno;
 	switch (target->inbox->sync) {
 	case SYNC_DATA:
 		return fdatasync(target->fd) ? errno : 0;
