@@ -2,13 +2,12 @@
 /* --answer: questions and events as JSON, a line each, to try a configuration. */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "below.h"
 #include "inbox.h"
 
 /* So much of a file's content is shown. */
@@ -73,16 +72,12 @@ static bool print_answer(const struct question *question,
 /* A file below the folder that stands for the export? */
 static bool probe_root(struct question *question, const char *name)
 {
-	struct open_how how = {
-		.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK,
-		.resolve = RESOLVE_IN_ROOT,
-	};
 	struct stat stat;
 	int root, fd = -1;
 
 	root = root_path ? open(root_path, O_PATH | O_CLOEXEC) : -1;
 	if (root >= 0) {
-		fd = (int)syscall(SYS_openat2, root, name, &how, sizeof(how));
+		fd = open_below(root, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 		close(root);
 	}
 	if (fd < 0)
