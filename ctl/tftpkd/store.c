@@ -14,6 +14,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "below.h"
 #include "inbox.h"
 
 /* Others may take the same name at the same time. */
@@ -52,17 +53,16 @@ int open_inbox(const char *dir)
 	return open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK);
 }
 
-/* The next part of a path, which is no link; @dir is closed. */
-static int open_part(int dir, const char *part, size_t len)
+/* Hand on a folder if it is on the inbox's device, else close it and fail so. */
+static int check_device(const struct target *target, int dir, int error)
 {
-	auto_free char *name = check_alloc(strndup(part, len));
-	int next = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW |
-			  O_CLOEXEC | O_NONBLOCK);
-	int error = errno;
+	struct stat stat;
 
+	if (dir < 0 || (!fstat(dir, &stat) && stat.st_dev == target->inbox->device))
+		return dir;
 	close(dir);
 	errno = error;
-	return next;
+	return -1;
 }
 
 /*
@@ -72,20 +72,21 @@ static int open_part(int dir, const char *part, size_t len)
 static int open_folder(const struct target *target)
 {
 	const char *part = target->path;
-	struct stat stat = { 0 };
 	int dir = open_inbox(target->inbox->dir);
 
-	/* A disk that is not mounted would have its files beneath it. */
-	if (dir < 0 || fstat(dir, &stat) || stat.st_dev != target->inbox->device) {
-		if (dir >= 0)
-			close(dir);
-		errno = ENODEV;
+	if (dir < 0) {
+		/* Those are for folders below it. */
+		if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP)
+			errno = ENODEV;
 		return -1;
 	}
+	/* A disk that is not mounted would have its files beneath it. */
+	dir = check_device(target, dir, ENODEV);
 	while (dir >= 0 && part != target->name) {
 		size_t len = strcspn(part, "/");
 
-		dir = open_part(dir, part, len);
+		/* A quota counts none of another disk. */
+		dir = check_device(target, open_part(dir, part, len), EXDEV);
 		part += len + 1;
 	}
 	return dir;
@@ -107,7 +108,8 @@ static int look_at(const struct target *target, int dir)
 	}
 	if (faccessat(dir, ".", W_OK | X_OK, AT_EACCESS))
 		return errno;
-	if (target->size && !fstatvfs(dir, &room) &&
+	/* A file system without a bound has no blocks at all. */
+	if (target->size && !fstatvfs(dir, &room) && room.f_blocks &&
 	    target->size / room.f_frsize > room.f_bavail)
 		return ENOSPC;
 	return 0;

@@ -199,6 +199,7 @@ static struct refusal failure_of(const struct upload *upload)
 		{ EEXIST, false, { TFTP_EXISTS, "file already exists" } },
 		{ ENOENT, false, { TFTP_ACCESS, "no such folder for uploads" } },
 		{ ENOTDIR, false, { TFTP_ACCESS, "no such folder for uploads" } },
+		{ EXDEV, false, { TFTP_ACCESS, "no such folder for uploads" } },
 		{ ELOOP, false, { TFTP_ACCESS, "no such folder for uploads" } },
 		{ EISDIR, false, { TFTP_ACCESS, "no uploads by such a name" } },
 		{ ENAMETOOLONG, false, { TFTP_ACCESS, "no uploads by such a name" } },

@@ -515,6 +515,23 @@ def _(server):
     puts(server, "fits", DATA, folder=folder)
 
 
+@test("a disk without a bound has room", ("IPv4",))
+def _(server):
+    folder = during(tmpfs(WORK / "room", "size=0"))
+    daemon("", folder)
+    puts(server, "file", DATA, ("tsize", len(DATA)), *WINDOW, folder=folder)
+
+
+@test("a mount point in the inbox: no uploads there", ("IPv4",))
+def _(server):
+    daemon()
+    folder = INBOX / "folder"
+    folder.mkdir()
+    during(tmpfs(folder))
+    folder.chmod(0o777)
+    denied(server, "folder/file", Code.ACCESS)
+
+
 @test("the inbox is gone: an ERROR that says no path", ("IPv4",))
 def _(server):
     daemon()
