@@ -35,6 +35,7 @@ struct upload {
 	struct inbox *inbox;	/* a reference */
 	struct target target;
 	struct in6_addr address;	/* of the client */
+	size_t same_bytes;	/* of addresses that are that client's, too */
 	uint32_t transfer;
 	enum upload_state state;
 	uint64_t promised;	/* bytes that the kernel takes at most */
@@ -268,7 +269,9 @@ static struct refusal check_limits(const struct upload *upload)
 		bool same = !memcmp(&other->address, &upload->address,
 				    sizeof(other->address));
 
-		count += same && other->inbox->account == inbox->account;
+		if (other->inbox->account == inbox->account)
+			count += !memcmp(&other->address, &upload->address,
+					 upload->same_bytes);
 		if (!same && inbox->existing == EXISTING_REFUSE &&
 		    other->inbox->account == inbox->account &&
 		    !strcmp(other->target.path, upload->target.path))
@@ -412,6 +415,16 @@ static void check_files(void *data)
 	check_target(&upload->target);
 }
 
+/* Beyond a router a client has all addresses of its link. */
+static size_t same_bytes(const struct question *question)
+{
+	bool near = IN6_IS_ADDR_LINKLOCAL(&question->address) ||
+		    json_is_string(object_get(question->facts, "mac"));
+
+	return question->address_len == sizeof(struct in6_addr) && !near ?
+	       sizeof(struct in6_addr) / 2 : sizeof(struct in6_addr);
+}
+
 static struct upload *make_upload(const struct question *question,
 				  struct inbox *inbox, const char *path)
 {
@@ -422,6 +435,7 @@ static struct upload *make_upload(const struct question *question,
 
 	upload->inbox = hold_inbox(inbox);
 	upload->address = question->address;
+	upload->same_bytes = same_bytes(question);
 	upload->transfer = question->transfer;
 	target->inbox = inbox;
 	target->path = check_alloc(strdup(path));
@@ -461,15 +475,14 @@ void begin_upload(struct question *question, struct inbox *inbox, const char *pa
 		start_job(upload, CREW_OPEN, check_files, on_checked);
 }
 
-static void on_stored(void *data)
+/* The commit has its answer. */
+static void finish_store(struct upload *upload)
 {
-	struct upload *upload = data;
 	const struct target *target = &upload->target;
 	const struct answer welcome = { .kind = ANSWER_WELCOME };
 	auto_free char *path = shown_path(upload);
 	bool waited;
 
-	end_job(upload);
 	leave_open(upload);
 	upload->state = UPLOAD_STORED;
 	if (target->named)
@@ -484,6 +497,14 @@ static void on_stored(void *data)
 		end_upload(upload);
 }
 
+static void on_stored(void *data)
+{
+	struct upload *upload = data;
+
+	end_job(upload);
+	finish_store(upload);
+}
+
 static void store_files(void *data)
 {
 	struct upload *upload = data;
@@ -496,6 +517,12 @@ static void store_upload(struct upload *upload)
 	long long size = object_number(upload->question->facts, "size");
 
 	upload->target.stored = size > 0 ? (uint64_t)size : 0;
+	/* The kernel may have another promise, of an agent before this one. */
+	if (upload->target.stored > upload->promised) {
+		upload->target.error = EFBIG;
+		finish_store(upload);
+		return;
+	}
 	start_job(upload, CREW_STORE, store_files, on_stored);
 }
 
