@@ -8,6 +8,9 @@
 
 const struct source *source;
 
+/* TFTP's error code. */
+#define TFTP_ACCESS	2
+
 /*
  * At most so many wait at once. The kernel has a bound of its own, but gives up
  * before commands do, and asks anew.
@@ -161,6 +164,14 @@ bool answer_question(struct question *question, const struct answer *answer)
 		rename_upload(question, answer->text);
 		return true;
 	}
+	/* The kernel has nothing else for an upload that began. */
+	if (answer->kind == ANSWER_DEFAULT &&
+	    (question->operation == TFTPK_OPERATION_OPEN ||
+	     question->operation == TFTPK_OPERATION_COMMIT))
+		told = (struct answer){
+			.kind = ANSWER_ERROR, .code = TFTP_ACCESS,
+			.text = "no uploads here",
+		};
 	/* Another time it may be another one. */
 	if (question->unsure || is_write(question))
 		told.ttl = 0;

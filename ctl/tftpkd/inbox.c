@@ -398,8 +398,8 @@ static bool has_name(const struct inbox *inbox, const char *path)
 }
 
 /*
- * The inbox for a name and a client, or NULL: the longest prefix, then the longest
- * network, then one that takes the name.
+ * The inbox for a name and a client, or NULL: of those with the longest prefix, that
+ * with the longest network, then one that takes the name.
  */
 static struct inbox *choose_inbox(const struct question *question, const char *name)
 {
@@ -417,16 +417,21 @@ static struct inbox *choose_inbox(const struct question *question, const char *n
 		if (config->directives[i].type != &inbox_directive)
 			continue;
 		path = below_prefix(inbox, name);
-		rank = network_rank(inbox, question);
-		if (!path || !rank)
-			continue;
 		len = strlen(inbox->prefix);
-		rank = 2 * rank + has_name(inbox, path);
-		if (best && (len < best_len || (len == best_len && rank <= best_rank)))
+		if (!path || len < best_len)
 			continue;
-		best = inbox;
-		best_len = len;
-		best_rank = rank;
+		if (len > best_len) {
+			best = NULL;
+			best_rank = 0;
+			best_len = len;
+		}
+		rank = network_rank(inbox, question);
+		if (rank)
+			rank = 2 * rank + has_name(inbox, path);
+		if (rank > best_rank) {
+			best = inbox;
+			best_rank = rank;
+		}
 	}
 	return best;
 }
