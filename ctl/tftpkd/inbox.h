@@ -85,6 +85,7 @@ struct inbox *hold_inbox(struct inbox *inbox);
 void release_inbox(struct inbox *inbox);
 struct account *get_account(const char *dir);
 void put_account(struct account *account);
+unsigned int count_jobs(struct account *account, int more);
 void lock_names(struct account *account);
 void unlock_names(struct account *account);
 void count_account(struct account *account, const struct inbox *inbox);

@@ -32,6 +32,7 @@ struct account {
 	pthread_mutex_t names;	/* of the files below it */
 	uint64_t used, reserved;
 	uint64_t added;		/* since the count began that runs */
+	unsigned int jobs;	/* of uploads, that began or wait */
 	double counted;		/* when */
 	bool counting;
 	struct job job;
@@ -93,6 +94,13 @@ void lock_names(struct account *account)
 void unlock_names(struct account *account)
 {
 	pthread_mutex_unlock(&account->names);
+}
+
+/* count_jobs() - so many more of uploads; returns how many there are. */
+unsigned int count_jobs(struct account *account, int more)
+{
+	account->jobs += (unsigned int)more;
+	return account->jobs;
 }
 
 /* hold_inbox() - another reference. */
@@ -275,8 +283,9 @@ static void count_again(struct account *account, const struct inbox *inbox)
 	begin_count(account, inbox, PATIENCE, false);
 	account->job = (struct job){
 		.work = count_account_files, .done = on_counted, .data = account,
+		.storage = account,
 	};
-	run_job(CREW_BACKGROUND, &account->job);
+	run_job(CREW_LOOK, &account->job);
 }
 
 /* account_room() - bytes of one more file that an inbox takes, or -1 for no file. */

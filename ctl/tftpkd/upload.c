@@ -20,6 +20,9 @@ enum {
 /* Seconds between two writings of what came. */
 #define FLUSH_PERIOD	1
 
+/* So many may wait for one inbox: one that hangs must not have all questions. */
+#define MAX_JOBS	500
+
 /* Seconds that files may take to be stored when the agent is to end. */
 #define PATIENCE	5
 
@@ -128,8 +131,12 @@ static void on_closed(void *data);
 static void start_job(struct upload *upload, enum crew crew, void (*work)(void *),
 		      void (*done)(void *))
 {
-	upload->job = (struct job){ .work = work, .done = done, .data = upload };
+	upload->job = (struct job){
+		.work = work, .done = done, .data = upload,
+		.storage = upload->inbox->account,
+	};
 	upload->working = true;
+	count_jobs(upload->inbox->account, 1);
 	jobs++;
 	run_job(crew, &upload->job);
 }
@@ -137,6 +144,7 @@ static void start_job(struct upload *upload, enum crew crew, void (*work)(void *
 static void end_job(struct upload *upload)
 {
 	upload->working = false;
+	count_jobs(upload->inbox->account, -1);
 	jobs--;
 }
 
@@ -358,6 +366,7 @@ static void on_flush_time(evutil_socket_t fd, short what, void *data)
 			continue;
 		upload->flush = (struct job){
 			.work = flush_files, .done = on_flushed, .data = upload,
+			.storage = upload->inbox->account,
 		};
 		upload->flushing = true;
 		jobs++;
@@ -467,6 +476,8 @@ void begin_upload(struct question *question, struct inbox *inbox, const char *pa
 	buckets[upload->transfer % BUCKETS] = upload;
 	upload_count++;
 	refusal = check_limits(upload);
+	if (!refusal.text && count_jobs(upload->inbox->account, 0) >= MAX_JOBS)
+		refusal = (struct refusal){ TFTP_OTHER, "busy" };
 	if (!refusal.text)
 		refusal = promise_room(upload);
 	if (refusal.text)

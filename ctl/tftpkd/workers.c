@@ -15,8 +15,11 @@ struct jobs {
 	struct job *first, **last;
 };
 
+#define MAX_THREADS	8
+
 static struct {
 	const unsigned int max_threads;
+	const struct job *running[MAX_THREADS];	/* of a thread each, or NULL */
 	unsigned int threads, idle, queued;
 	struct jobs jobs;
 	pthread_cond_t wanted;
@@ -25,6 +28,7 @@ static struct {
 	[CREW_STORE] = { .max_threads = 8, .wanted = PTHREAD_COND_INITIALIZER },
 	[CREW_BACKGROUND] = { .max_threads = 2,
 			      .wanted = PTHREAD_COND_INITIALIZER },
+	[CREW_LOOK] = { .max_threads = 4, .wanted = PTHREAD_COND_INITIALIZER },
 };
 
 /* Protects all of the above but for the numbers of threads to be, and finished. */
@@ -66,22 +70,51 @@ static bool remove_job(struct jobs *jobs, const struct job *job)
 	return true;
 }
 
+static bool has_its_part(enum crew crew, const void *storage)
+{
+	unsigned int i, count = 0;
+
+	for (i = 0; i < crews[crew].max_threads; i++)
+		count += crews[crew].running[i] &&
+			 crews[crew].running[i]->storage == storage;
+	return count >= crews[crew].max_threads / 2;
+}
+
+/* The first job that may begin, or NULL. */
+static struct job *take_job(enum crew crew)
+{
+	struct job *job;
+
+	/* Most often, no more than the first is looked at. */
+	for (job = crews[crew].jobs.first; job; job = job->next) {
+		if (has_its_part(crew, job->storage))
+			continue;
+		remove_job(&crews[crew].jobs, job);
+		crews[crew].queued--;
+		break;
+	}
+	return job;
+}
+
 static void *run_thread(void *data)
 {
-	enum crew crew = (enum crew)(uintptr_t)data;
+	uintptr_t number = (uintptr_t)data;
+	enum crew crew = (enum crew)(number / MAX_THREADS);
+	const struct job **running = &crews[crew].running[number % MAX_THREADS];
 	struct job *job;
 
 	pthread_mutex_lock(&lock);
 	for (;;) {
-		while (!(job = pop_job(&crews[crew].jobs))) {
+		while (!(job = take_job(crew))) {
 			crews[crew].idle++;
 			pthread_cond_wait(&crews[crew].wanted, &lock);
 			crews[crew].idle--;
 		}
-		crews[crew].queued--;
+		*running = job;
 		pthread_mutex_unlock(&lock);
 		job->work(job->data);
 		pthread_mutex_lock(&lock);
+		*running = NULL;
 		push_job(&finished, job);
 		eventfd_write(wake_fd, 1);
 	}
@@ -123,10 +156,11 @@ static void add_thread(enum crew crew)
 {
 	sigset_t all, before;
 	pthread_t thread;
+	uintptr_t number = (uintptr_t)crew * MAX_THREADS + crews[crew].threads;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	if (!pthread_create(&thread, NULL, run_thread, (void *)(uintptr_t)crew)) {
+	if (!pthread_create(&thread, NULL, run_thread, (void *)number)) {
 		pthread_detach(thread);
 		crews[crew].threads++;
 	}
@@ -138,7 +172,7 @@ static void add_thread(enum crew crew)
  * @crew: whose threads
  * @job: what; it must stay until its done() is called
  *
- * Jobs of a crew begin in order.
+ * Jobs of a crew begin in order, but for those whose storage has its part.
  */
 void run_job(enum crew crew, struct job *job)
 {

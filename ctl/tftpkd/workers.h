@@ -7,6 +7,7 @@ enum crew {
 	CREW_OPEN,		/* looks for folders, opens and drops files */
 	CREW_STORE,		/* syncs and links */
 	CREW_BACKGROUND,	/* nobody waits for it */
+	CREW_LOOK,		/* counts what lies in folders */
 	CREW_COUNT,
 };
 
@@ -17,6 +18,8 @@ struct job {
 	/* From the event loop, when that is done. */
 	void (*done)(void *data);
 	void *data;
+	/* What may hang: it has half of a crew's threads at most. */
+	const void *storage;
 };
 
 void run_job(enum crew crew, struct job *job);

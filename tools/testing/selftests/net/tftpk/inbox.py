@@ -548,17 +548,43 @@ def _(server):
     puts(server, "file")
 
 
-@test("a disk that fails: sync full tells of it", ("IPv4",))
-def _(server):
-    image = WORK / "failing.image"
+def on_mapper(name):
+    """A folder on a disk of that name, and how many sectors that has."""
+    image = WORK / f"{name}.image"
     with open(image, "wb") as file:
         file.truncate(16 << 20)
     defer(image.unlink)
     command("mkfs.ext4", "-q", "-E", "nodiscard,lazy_itable_init=0,lazy_journal_init=0", image)
     device = during(loop(image))
     size = sectors(device)
-    mapped = during(mapper("failing", f"0 {size} linear {device} 0"))
-    folder = during(mounted(WORK / "failing", "-t", "ext4", mapped))
+    mapped = during(mapper(name, f"0 {size} linear {device} 0"))
+    return during(mounted(WORK / name, "-t", "ext4", mapped)), size
+
+
+@test("a disk that hangs holds up no other inbox", ("IPv4",))
+def _(server):
+    folder, _ = on_mapper("hanging")
+    empty(INBOX)
+    for each in (INBOX, folder):
+        os.chown(each, NOBODY, NOBODY)
+    Daemon(f"inbox {INBOX}", f"inbox {folder} as hung per-client 8", uploads=True)
+    ones = [Upload(during(Client(server)), DATA[:500]).ask(f"hung/n{n}", *WINDOW).begin() for n in range(8)]
+    dmsetup("suspend", "hanging")
+    try:
+        for one in ones:
+            one.send()
+        puts(server, "file")
+    finally:
+        dmsetup("resume", "hanging")
+    for one in ones:
+        one.client.error()
+        one.client.peer = None
+    idle()
+
+
+@test("a disk that fails: sync full tells of it", ("IPv4",))
+def _(server):
+    folder, size = on_mapper("failing")
     daemon("sync full", folder)
     puts(server, "before", folder=folder)
     with Client(server) as client:
