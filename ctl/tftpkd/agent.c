@@ -12,6 +12,7 @@
 
 #include "../spec.h"
 #include "inbox.h"
+#include "workers.h"
 
 /* Bytes of notices and events that wait. */
 #define ROOM		(4 << 20)
@@ -337,7 +338,7 @@ static int want_events(const struct config *config)
 /* What was answered by the old rules is to be asked again. */
 static void on_reload(evutil_socket_t fd, short what, void *data)
 {
-	struct config *config = read_tftpkd_conf(config_file);
+	struct config *config = read_tftpkd_conf(config_file, false);
 
 	if (!config) {
 		print_error("%s is wrong: the configuration stays as it was",
@@ -442,6 +443,7 @@ int run_agent(struct config *config, const char *file)
 	if (nl_subscribe(&ctl, TFTPK_MCGRP_RESOLVE, ROOM))
 		return nl_fail(&ctl, "questions");
 	start_config(config);
+	wait_for_jobs(CREW_LOOK, CREW_LOOK, START_PATIENCE);
 	if (want_events(config) || attach())
 		return EXIT_FAILURE;
 	warn_off();

@@ -101,13 +101,15 @@ static int read_words(void *data, int argc, char **argv)
 /**
  * read_tftpkd_conf() - read a configuration
  * @file: its name
+ * @check: whether folders that are not there are mistakes, too
  *
  * Return: a reference to it, or NULL after an error message.
  */
-struct config *read_tftpkd_conf(const char *file)
+struct config *read_tftpkd_conf(const char *file, bool check)
 {
 	struct config *config = make_config();
 
+	config->check = check;
 	if (read_lines(file, read_words, config)) {
 		release_config(config);
 		return NULL;

@@ -8,7 +8,6 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -280,26 +279,23 @@ static int read_key(struct inbox *inbox, const char *key, const char *word)
 	return keys[i].read(inbox, word);
 }
 
-/* Where uploads go must be there, and stay the same. */
-static int read_dir(struct inbox *inbox, const char *word)
+/* Storage that hangs would hold up all: whether it is there is found out later. */
+static int read_dir(const struct config *config, const char *word)
 {
-	struct stat stat;
-	int fd = -1;
+	int fd;
 
 	set_error_word(word);
 	if (*word != '/') {
 		print_error("%s: must be an absolute path", word);
 		return -1;
 	}
-	fd = open_inbox(word);
-	if (fd < 0 || fstat(fd, &stat)) {
+	fd = config->check ? open_inbox(word) : -1;
+	if (config->check && fd < 0) {
 		print_error("cannot open %s: %s", word, strerror(errno));
-		if (fd >= 0)
-			close(fd);
 		return -1;
 	}
-	close(fd);
-	inbox->device = stat.st_dev;
+	if (fd >= 0)
+		close(fd);
 	return 0;
 }
 
@@ -319,7 +315,7 @@ static void *read_inbox(struct config *config, int argc, char **argv)
 	inbox->uid = (uid_t)-1;
 	inbox->gid = (gid_t)-1;
 	inbox->account = get_account(argv[1]);
-	ret = read_dir(inbox, argv[1]);
+	ret = read_dir(config, argv[1]);
 	for (i = 2; !ret && i < argc; i += 2)
 		ret = read_key(inbox, argv[i], argv[i + 1]);
 	if (!ret)
@@ -355,7 +351,7 @@ static void start_inbox(void *directive)
 {
 	struct inbox *inbox = directive;
 
-	count_account(inbox->account, inbox);
+	start_account(inbox->account);
 	if (may_set_owner(inbox))
 		return;
 	print_warning("inbox %s: no owner is set: that takes CAP_CHOWN, see tftpkd(8)",

@@ -28,7 +28,6 @@ enum sync_kind {
 struct inbox {
 	unsigned int references;
 	char *dir;
-	dev_t device;		/* that the folder was on */
 	char *prefix;		/* without slashes at its ends */
 	struct network *networks;	/* of clients; without any, all */
 	size_t network_count;
@@ -52,6 +51,7 @@ struct target {
 	const struct inbox *inbox;
 	char *path;		/* below the inbox */
 	const char *name;	/* the last part of that */
+	dev_t device;		/* that the inbox is on */
 	uint64_t size;		/* that the client told; 0 if it did not */
 	int dir, fd;		/* -1 while there is none */
 	char hidden[HIDDEN_ROOM];	/* its name, or empty */
@@ -88,11 +88,15 @@ void put_account(struct account *account);
 unsigned int count_jobs(struct account *account, int more);
 void lock_names(struct account *account);
 void unlock_names(struct account *account);
-void count_account(struct account *account, const struct inbox *inbox);
+void start_account(struct account *account);
+int find_device(const struct account *account, dev_t *device);
 int64_t account_room(struct account *account, const struct inbox *inbox);
 void reserve(struct account *account, uint64_t size);
 void unreserve(struct account *account, uint64_t size);
 void add_stored(struct account *account, uint64_t size, uint64_t replaced);
+
+/* Seconds until inboxes that are not counted yet refuse what comes. */
+#define START_PATIENCE	2
 
 /* upload.c: uploads that are going on. */
 void begin_upload(struct question *question, struct inbox *inbox,

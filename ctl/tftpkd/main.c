@@ -152,7 +152,7 @@ static int run_task(const struct task *task)
 	if (task->names)
 		return run_map_test(&task->test, task->names);
 	loop = check_alloc(event_base_new());
-	config = read_tftpkd_conf(task->config);
+	config = read_tftpkd_conf(task->config, task->check);
 	if (!config)
 		return EXIT_FAILURE;
 	if (!task->check && !task->answer)

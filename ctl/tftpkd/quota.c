@@ -34,13 +34,19 @@ struct account {
 	uint64_t added;		/* since the count began that runs */
 	unsigned int jobs;	/* of uploads, that began or wait */
 	double counted;		/* when */
+	bool started;		/* counted once, or tried to */
+	bool found;		/* is there, on that device */
+	dev_t device;
 	bool counting;
+	bool again;		/* start once more when that is done */
 	struct job job;
 	struct count {
 		const char *dir;
-		dev_t device;	/* that the folder should be on */
-		bool sweep;	/* remove what uploads left */
+		dev_t device;	/* that the folder is or should be on */
+		bool start;	/* find that out, and remove what uploads left */
+		int error;	/* errno of the start */
 		uint64_t charge;
+		unsigned int patience;	/* how often the bounds may be had */
 		unsigned long left;	/* entries */
 		double end;
 		bool given_up;	/* at a bound, or the storage failed: there is more */
@@ -158,7 +164,7 @@ static void count_entry(struct count *count, int dir, const char *name,
 	if (fstatat(dir, name, &stat, AT_SYMLINK_NOFOLLOW)) {
 		take_failure(count);
 	} else if (S_ISREG(stat.st_mode) && is_hidden(name)) {
-		if (count->sweep)
+		if (count->start)
 			remove_left(dir, name);
 	} else if (S_ISREG(stat.st_mode)) {
 		count->charge += charge_of((uint64_t)stat.st_size);
@@ -204,30 +210,31 @@ static void count_folder(struct count *count, int fd, unsigned int depth)
 		close(fd);
 }
 
-static void count_all(struct count *count)
+static void count_all(void *data)
 {
+	struct account *account = data;
+	struct count *count = &account->count;
 	int fd = open_inbox(count->dir);
 	struct stat stat;
 
-	if (fd < 0 || fstat(fd, &stat) || stat.st_dev != count->device) {
+	if (fd < 0 || fstat(fd, &stat)) {
+		count->error = errno;
 		count->given_up = true;
 		if (fd >= 0)
 			close(fd);
 		return;
 	}
-	count_folder(count, fd, 0);
-}
-
-static void begin_count(struct account *account, const struct inbox *inbox,
-			unsigned int patience, bool sweep)
-{
-	account->added = 0;
-	account->counted = monotonic_seconds();
-	account->count = (struct count){
-		.dir = account->dir, .device = inbox->device, .sweep = sweep,
-		.left = (unsigned long)MAX_ENTRIES * patience,
-		.end = account->counted + MAX_SECONDS * patience,
-	};
+	/* It may have waited for a thread. */
+	count->left = (unsigned long)MAX_ENTRIES * count->patience;
+	count->end = monotonic_seconds() + MAX_SECONDS * count->patience;
+	if (count->start)
+		count->device = stat.st_dev;
+	if (count->device == stat.st_dev) {
+		count_folder(count, fd, 0);
+	} else {
+		count->given_up = true;
+		close(fd);
+	}
 }
 
 /* There is as much as was seen, at least, and what was known stays known. */
@@ -239,29 +246,19 @@ static void take_count(struct account *account)
 		account->used = seen;
 }
 
-/**
- * count_account() - count what lies in a folder, and remove what uploads left there
- * @account: the folder's
- * @inbox: one of its inboxes
- */
-void count_account(struct account *account, const struct inbox *inbox)
+static void take_start(struct account *account)
 {
-	/* A thread does so already. */
-	if (account->counting)
-		return;
-	begin_count(account, inbox, 1, true);
-	count_all(&account->count);
-	take_count(account);
-	if (account->count.given_up || account->count.partial)
+	const struct count *count = &account->count;
+
+	account->started = true;
+	account->found = !count->error;
+	account->device = count->device;
+	if (count->error)
+		print_warning("inbox %s: cannot open it: %s: uploads are refused until it is there, and 'systemctl reload tftpkd'",
+			      account->dir, strerror(count->error));
+	else if (count->given_up || count->partial)
 		print_warning("inbox %s: not all that lies there could be counted: its quota is of what was, and of what comes",
-			      inbox->dir);
-}
-
-static void count_account_files(void *data)
-{
-	struct account *account = data;
-
-	count_all(&account->count);
+			      account->dir);
 }
 
 static void on_counted(void *data)
@@ -270,22 +267,59 @@ static void on_counted(void *data)
 
 	account->counting = false;
 	take_count(account);
+	if (account->count.start)
+		take_start(account);
+	if (account->again)
+		start_account(account);
 	put_account(account);
 }
 
-/* In a thread: whoever asks meanwhile goes by what is known. */
-static void count_again(struct account *account, const struct inbox *inbox)
+/* In a thread: storage may hang. */
+static void begin_count(struct account *account, unsigned int patience, bool start)
 {
-	if (account->counting || monotonic_seconds() - account->counted < PAUSE)
-		return;
 	account->references++;
 	account->counting = true;
-	begin_count(account, inbox, PATIENCE, false);
+	account->again = false;
+	account->added = 0;
+	account->counted = monotonic_seconds();
+	account->count = (struct count){
+		.dir = account->dir, .device = account->device, .start = start,
+		.patience = patience,
+	};
 	account->job = (struct job){
-		.work = count_account_files, .done = on_counted, .data = account,
+		.work = count_all, .done = on_counted, .data = account,
 		.storage = account,
 	};
 	run_job(CREW_LOOK, &account->job);
+}
+
+/**
+ * start_account() - find a folder, count what lies there, remove what uploads left
+ * @account: the folder's; one that is known is used meanwhile
+ */
+void start_account(struct account *account)
+{
+	if (!account->counting)
+		begin_count(account, 1, true);
+	else if (!account->count.start ||
+		 monotonic_seconds() - account->counted > MAX_SECONDS)
+		account->again = true;
+}
+
+/* find_device() - that an inbox is on. Returns an errno, EBUSY until it is known. */
+int find_device(const struct account *account, dev_t *device)
+{
+	*device = account->device;
+	if (!account->started)
+		return EBUSY;
+	return account->found ? 0 : ENODEV;
+}
+
+/* Whoever asks meanwhile goes by what is known. */
+static void count_again(struct account *account)
+{
+	if (!account->counting && monotonic_seconds() - account->counted >= PAUSE)
+		begin_count(account, PATIENCE, false);
 }
 
 /* account_room() - bytes of one more file that an inbox takes, or -1 for no file. */
@@ -294,7 +328,7 @@ int64_t account_room(struct account *account, const struct inbox *inbox)
 	uint64_t taken = account->used + account->reserved, room;
 
 	if (taken > inbox->quota / 2)
-		count_again(account, inbox);
+		count_again(account);
 	room = taken < inbox->quota ? (inbox->quota - taken) / CHARGE_UNIT : 0;
 	return room ? (int64_t)((room - 1) * CHARGE_UNIT) : -1;
 }

@@ -58,7 +58,7 @@ static int check_device(const struct target *target, int dir, int error)
 {
 	struct stat stat;
 
-	if (dir < 0 || (!fstat(dir, &stat) && stat.st_dev == target->inbox->device))
+	if (dir < 0 || (!fstat(dir, &stat) && stat.st_dev == target->device))
 		return dir;
 	close(dir);
 	errno = error;

@@ -126,6 +126,7 @@ struct hook {
 
 struct config {
 	unsigned int references;
+	bool check;		/* read to find mistakes */
 	uint32_t bounds[BOUND_COUNT];
 	struct directive *directives;
 	size_t count;
@@ -133,7 +134,7 @@ struct config {
 	struct pool *generators, *hook_pool;
 };
 
-struct config *read_tftpkd_conf(const char *file);
+struct config *read_tftpkd_conf(const char *file, bool check);
 void list_words(void);
 
 /* config.c: the configuration in memory. */

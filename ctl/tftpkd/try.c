@@ -9,6 +9,7 @@
 
 #include "below.h"
 #include "inbox.h"
+#include "workers.h"
 
 /* So much of a file's content is shown. */
 #define SHOWN	4096
@@ -150,6 +151,7 @@ int run_try(struct config *config, const char *root)
 	source = &tries;
 	root_path = root;
 	start_config(config);
+	wait_for_jobs(CREW_LOOK, CREW_LOOK, START_PATIENCE);
 	while (!ret && getline(&line, &size, stdin) > 0) {
 		number++;
 		if (*line == '\n')

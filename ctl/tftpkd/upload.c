@@ -61,7 +61,6 @@ static struct upload *buckets[BUCKETS];
 /* Those whose clients have sent something: each is in next_open of another one. */
 static struct upload *open_uploads;
 static struct event *flush_timer;
-static unsigned int jobs;
 static unsigned int upload_count;
 
 static struct upload **find_link(uint32_t transfer)
@@ -137,7 +136,6 @@ static void start_job(struct upload *upload, enum crew crew, void (*work)(void *
 	};
 	upload->working = true;
 	count_jobs(upload->inbox->account, 1);
-	jobs++;
 	run_job(crew, &upload->job);
 }
 
@@ -145,7 +143,6 @@ static void end_job(struct upload *upload)
 {
 	upload->working = false;
 	count_jobs(upload->inbox->account, -1);
-	jobs--;
 }
 
 /*
@@ -212,6 +209,7 @@ static struct refusal failure_of(const struct upload *upload)
 		{ ELOOP, false, { TFTP_ACCESS, "no such folder for uploads" } },
 		{ EISDIR, false, { TFTP_ACCESS, "no uploads by such a name" } },
 		{ ENAMETOOLONG, false, { TFTP_ACCESS, "no uploads by such a name" } },
+		{ EBUSY, false, { TFTP_OTHER, "busy" } },
 		{ ECANCELED, false, { TFTP_OTHER, "too late" } },
 		{ ENOSPC, true, { TFTP_FULL, "no space left" } },
 		{ EDQUOT, true, { TFTP_FULL, "no space left" } },
@@ -329,17 +327,11 @@ static void open_files(void *data)
 
 static void store_upload(struct upload *upload);
 
-static void end_flush(struct upload *upload)
-{
-	upload->flushing = false;
-	jobs--;
-}
-
 static void on_flushed(void *data)
 {
 	struct upload *upload = data;
 
-	end_flush(upload);
+	upload->flushing = false;
 	/* It was to be stored meanwhile. */
 	if (upload->question)
 		store_upload(upload);
@@ -369,7 +361,6 @@ static void on_flush_time(evutil_socket_t fd, short what, void *data)
 			.storage = upload->inbox->account,
 		};
 		upload->flushing = true;
-		jobs++;
 		run_job(CREW_BACKGROUND, &upload->flush);
 	}
 	if (open_uploads)
@@ -476,7 +467,12 @@ void begin_upload(struct question *question, struct inbox *inbox, const char *pa
 	buckets[upload->transfer % BUCKETS] = upload;
 	upload_count++;
 	refusal = check_limits(upload);
-	if (!refusal.text && count_jobs(upload->inbox->account, 0) >= MAX_JOBS)
+	if (!refusal.text) {
+		upload->target.error = find_device(inbox->account, &upload->target.device);
+		if (upload->target.error)
+			refusal = failure_of(upload);
+	}
+	if (!refusal.text && count_jobs(inbox->account, 0) >= MAX_JOBS)
 		refusal = (struct refusal){ TFTP_OTHER, "busy" };
 	if (!refusal.text)
 		refusal = promise_room(upload);
@@ -571,7 +567,7 @@ bool ask_upload(struct config *config, json_t *facts)
 	}
 	upload->question = question;
 	if (upload->flushing && cancel_job(CREW_BACKGROUND, &upload->flush))
-		end_flush(upload);
+		upload->flushing = false;
 	if (is_open)
 		open_upload(upload);
 	else if (!upload->flushing)
@@ -652,21 +648,9 @@ static void close_upload(struct upload *upload)
 		close_target(&upload->target);
 }
 
-static void on_patience(evutil_socket_t fd, short what, void *data)
-{
-	*(bool *)data = true;
-}
-
 /* finish_uploads() - store what is to be stored now, and give up the others. */
 void finish_uploads(void)
 {
-	const struct timeval patience = { .tv_sec = PATIENCE };
-	static bool over;
-
-	if (jobs && event_base_once(loop, -1, EV_TIMEOUT, on_patience, &over,
-				    &patience))
-		check_alloc(NULL);
-	while (jobs && !over)
-		event_base_loop(loop, EVLOOP_ONCE);
+	wait_for_jobs(CREW_OPEN, CREW_BACKGROUND, PATIENCE);
 	for_each_upload(close_upload);
 }

@@ -35,6 +35,9 @@ static struct {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct jobs finished;
 
+/* Jobs whose done() is still to be called; for the event loop alone. */
+static unsigned int pending[CREW_COUNT];
+
 /* Wakes the event loop. */
 static int wake_fd = -1;
 
@@ -133,6 +136,7 @@ static void on_finished(evutil_socket_t fd, short what, void *data)
 		pthread_mutex_unlock(&lock);
 		if (!job)
 			break;
+		pending[job->crew]--;
 		job->done(job->data);
 	}
 }
@@ -177,6 +181,8 @@ static void add_thread(enum crew crew)
 void run_job(enum crew crew, struct job *job)
 {
 	watch_finished();
+	job->crew = crew;
+	pending[crew]++;
 	pthread_mutex_lock(&lock);
 	push_job(&crews[crew].jobs, job);
 	crews[crew].queued++;
@@ -200,5 +206,38 @@ bool cancel_job(enum crew crew, struct job *job)
 	removed = remove_job(&crews[crew].jobs, job);
 	crews[crew].queued -= removed;
 	pthread_mutex_unlock(&lock);
+	pending[crew] -= removed;
 	return removed;
+}
+
+static bool has_jobs(enum crew first, enum crew last)
+{
+	unsigned int count = 0, crew;
+
+	for (crew = first; crew <= last; crew++)
+		count += pending[crew];
+	return count;
+}
+
+static void on_over(evutil_socket_t fd, short what, void *data)
+{
+	*(bool *)data = true;
+}
+
+/**
+ * wait_for_jobs() - run the event loop until no jobs are left
+ * @first: of the crews
+ * @last: of these
+ * @seconds: to wait at most
+ */
+void wait_for_jobs(enum crew first, enum crew last, unsigned int seconds)
+{
+	const struct timeval patience = { .tv_sec = seconds };
+	bool over = false;
+	struct event *timer = check_alloc(evtimer_new(loop, on_over, &over));
+
+	event_add(timer, &patience);
+	while (!over && has_jobs(first, last))
+		event_base_loop(loop, EVLOOP_ONCE);
+	event_free(timer);
 }

@@ -13,6 +13,7 @@ enum crew {
 
 struct job {
 	struct job *next;
+	enum crew crew;
 	/* In a thread: must not print, nor touch what others may. */
 	void (*work)(void *data);
 	/* From the event loop, when that is done. */
@@ -23,6 +24,7 @@ struct job {
 };
 
 void run_job(enum crew crew, struct job *job);
+void wait_for_jobs(enum crew first, enum crew last, unsigned int seconds);
 bool cancel_job(enum crew crew, struct job *job);
 
 #endif /* WORKERS_H */
