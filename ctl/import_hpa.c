@@ -145,7 +145,8 @@ static void take_folder(struct import *import, const struct use *use)
 static void take_create(struct import *import, const struct use *use)
 {
 	import->create = true;
-	note(import, use, BECOMES, "inbox");
+	note(import, use, BECOMES,
+	     "inbox, in whose quota the other files of the folder count, too");
 }
 
 /* The mode of files that are put, in octal. */
@@ -255,18 +256,46 @@ static const struct old_option variables[] = {
 	{ 0 }
 };
 
+/* A path as a prefix of names that an inbox may have, or NULL. */
+static char *clean_prefix(const char *path)
+{
+	char *clean = check_alloc(malloc(strlen(path) + 2)), *to = clean;
+
+	*to = '\0';
+	for (path += strspn(path, "/"); *path; path += strspn(path, "/")) {
+		size_t len = strcspn(path, "/");
+
+		if (*path == '.' && len > 1) {
+			free(clean);
+			return NULL;
+		}
+		if (*path != '.')
+			to += sprintf(to, "/%.*s", (int)len, path);
+		path += len;
+	}
+	return clean;
+}
+
 /* What clients put goes into the first folder, under the names that they give. */
 static void add_inbox(struct import *import, const char *path, const char *as)
 {
 	unsigned long mask = import->umask ? strtoul(import->umask, NULL, 8) : 022;
+	struct use use = { .file = import->last_file, .shown = "--create" };
+	auto_free char *clean = clean_prefix(as ? as : "");
+	auto_free char *as_word = clean ? quote_word(clean) : NULL;
 	auto_free char *word = quote_word(path);
-	auto_free char *prefix = as ? xasprintf(" as %s", as) : xasprintf("%s", "");
+	auto_free char *prefix = as ? xasprintf(" as %s", as_word) : xasprintf("%s", "");
 
+	if (!clean) {
+		note(import, &use, LACKING,
+		     "no part of a name may begin with a dot: write 'inbox %s as PREFIX'", word);
+		return;
+	}
 	put_setting(import, "uploads", "on");
 	array_append(import->agent_lines,
-		     json_sprintf("# tftpkd must be able to write there, see tftpkd(8)."));
+		     json_sprintf("# tftpkd must be able to write there, see tftpkd(8). The quota counts all that lies there."));
 	array_append(import->agent_lines,
-		     json_sprintf("inbox %s%s existing replace mode 0%lo", word, prefix,
+		     json_sprintf("inbox %s%s existing replace mode 0%lo max-size 16M quota 2G", word, prefix,
 				  0666 & ~mask));
 }
 
@@ -295,7 +324,7 @@ static void finish_folders(struct import *import)
 		add_folder(import, path, as ? as : "");
 		/* With --secure, all of them would be for the same names. */
 		if (import->create && (as || !i))
-			add_inbox(import, path, as ? word : NULL);
+			add_inbox(import, path, as ? raw : NULL);
 	}
 }
 

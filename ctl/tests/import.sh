@@ -256,13 +256,17 @@ takes_uploads()
 set uploads on
 export /srv/a
 map /etc/map
-inbox /srv/a existing replace mode 0640' &&
+inbox /srv/a existing replace mode 0640 max-size 16M quota 2G' &&
 		becomes tftpd-hpa 'TFTP_DIRECTORY="/srv/a /srv/b"\nTFTP_OPTIONS="--create"' \
 			'set uploads on
 export /srv/a --as /srv/a
 export /srv/b --as /srv/b
-inbox /srv/a as /srv/a existing replace mode 0644
-inbox /srv/b as /srv/b existing replace mode 0644' &&
+inbox /srv/a as /srv/a existing replace mode 0644 max-size 16M quota 2G
+inbox /srv/b as /srv/b existing replace mode 0644 max-size 16M quota 2G' &&
+		becomes tftpd-hpa '/usr/sbin/in.tftpd -c /srv//./a/' 'set uploads on
+export /srv//./a/ --as /srv//./a/
+inbox /srv//./a/ as /srv/a existing replace mode 0644 max-size 16M quota 2G' &&
+		same 'lacking --create' "$(echo '/usr/sbin/in.tftpd -c /srv/../a' >"$work/old" && told tftpd-hpa "$work/old" | grep -e '--create')" &&
 		same 'lacking -U x' "$(echo '/usr/sbin/in.tftpd -s -U x /a' >"$work/old" && told tftpd-hpa "$work/old" | grep -e '-U')"
 }
 
