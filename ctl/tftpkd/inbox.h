@@ -3,6 +3,7 @@
 #ifndef INBOX_H
 #define INBOX_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <sys/types.h>
 
@@ -52,6 +53,7 @@ struct target {
 	char *path;		/* below the inbox */
 	const char *name;	/* the last part of that */
 	dev_t device;		/* that the inbox is on */
+	pthread_mutex_t *names;	/* held to look at names there, and take them */
 	uint64_t size;		/* that the client told; 0 if it did not */
 	int dir, fd;		/* -1 while there is none */
 	char hidden[HIDDEN_ROOM];	/* its name, or empty */
@@ -86,8 +88,7 @@ void release_inbox(struct inbox *inbox);
 struct account *get_account(const char *dir);
 void put_account(struct account *account);
 unsigned int count_jobs(struct account *account, int more);
-void lock_names(struct account *account);
-void unlock_names(struct account *account);
+pthread_mutex_t *names_of(struct account *account);
 void start_account(struct account *account);
 int find_device(const struct account *account, dev_t *device);
 int64_t account_room(struct account *account, const struct inbox *inbox);

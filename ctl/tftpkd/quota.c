@@ -91,15 +91,10 @@ void put_account(struct account *account)
 	free(account);
 }
 
-/* lock_names() - have the names of a folder's files to oneself, in a thread. */
-void lock_names(struct account *account)
+/* names_of() - the lock of the names in a folder. */
+pthread_mutex_t *names_of(struct account *account)
 {
-	pthread_mutex_lock(&account->names);
-}
-
-void unlock_names(struct account *account)
-{
-	pthread_mutex_unlock(&account->names);
+	return &account->names;
 }
 
 /* count_jobs() - so many more of uploads; returns how many there are. */

@@ -398,14 +398,14 @@ static int sync_file(const struct target *target)
  */
 static int name_in_turn(struct target *target)
 {
-	const struct inbox *inbox = target->inbox;
+	bool looks = target->inbox->existing != EXISTING_REFUSE;
 	int error;
 
-	if (inbox->existing != EXISTING_REFUSE)
-		lock_names(inbox->account);
+	if (looks)
+		pthread_mutex_lock(target->names);
 	error = atomic_load(&target->abandoned) ? ECANCELED : name_file(target);
-	if (inbox->existing != EXISTING_REFUSE)
-		unlock_names(inbox->account);
+	if (looks)
+		pthread_mutex_unlock(target->names);
 	return error;
 }
 

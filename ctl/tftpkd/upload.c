@@ -438,6 +438,7 @@ static struct upload *make_upload(const struct question *question,
 	upload->same_bytes = same_bytes(question);
 	upload->transfer = question->transfer;
 	target->inbox = inbox;
+	target->names = names_of(inbox->account);
 	target->path = check_alloc(strdup(path));
 	slash = strrchr(target->path, '/');
 	target->name = slash ? slash + 1 : target->path;
