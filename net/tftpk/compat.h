@@ -10,6 +10,7 @@
 
 #include <linux/version.h>
 #include <linux/fs.h>
+#include <linux/skbuff.h>
 #include <linux/slab.h>
 
 /* For want of Kconfig: depends on 64BIT. */
@@ -76,7 +77,10 @@ int vfs_path_lookup(struct dentry *dentry, struct vfsmount *mnt,
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
 /* Packets could not be in memory of devices yet. */
-#define skb_frags_readable(skb)	true
+static inline bool skb_frags_readable(const struct sk_buff *skb)
+{
+	return true;
+}
 #endif
 
 /* Mainline has it since 6.10, Debian's 6.1 since 6.1.187. */
