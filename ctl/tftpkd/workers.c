@@ -18,11 +18,11 @@ struct jobs {
 #define MAX_THREADS	8
 
 static struct {
-	const unsigned int max_threads;
-	const struct job *running[MAX_THREADS];	/* of a thread each, or NULL */
-	unsigned int threads, idle, queued;
 	struct jobs jobs;
 	pthread_cond_t wanted;
+	const struct job *running[MAX_THREADS];	/* of a thread each, or NULL */
+	const unsigned int max_threads;
+	unsigned int threads, idle, queued;
 } crews[CREW_COUNT] = {
 	[CREW_OPEN] = { .max_threads = 4, .wanted = PTHREAD_COND_INITIALIZER },
 	[CREW_STORE] = { .max_threads = 8, .wanted = PTHREAD_COND_INITIALIZER },
