@@ -504,6 +504,8 @@ def _():
     assert all(isinstance(value, int) and value > 0 for value in measured.values()), measured
     wanted = measured | {
         "state": "sending",
+        "direction": "read",
+        "name": None,
         "client_address": CLIENTS["IPv4"],
         "client_port": transfer.client.port,
         "server_address": FOUR,
