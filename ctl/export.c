@@ -31,6 +31,7 @@ static const struct {
 	  65464, NULL },
 	{ OPTION_MIN_TIMEOUT, TFTPK_A_EXPORT_MIN_TIMEOUT, "min-timeout", 0,
 	  60000, NULL },
+	{ OPTION_SEND_AHEAD, TFTPK_A_EXPORT_SEND_AHEAD, "send-ahead", 0, 63, NULL },
 	{ OPTION_ROLLOVER, TFTPK_A_EXPORT_ROLLOVER, "rollover", 0, 1, NULL },
 	{ OPTION_NO_TSIZE, TFTPK_A_EXPORT_NO_TSIZE, "no-tsize", 0, 0, NULL },
 	{ OPTION_ROOT_BY, TFTPK_A_EXPORT_ROOT_BY, "root-by", 0, 0, parse_root_by },

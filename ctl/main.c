@@ -32,9 +32,10 @@ static const struct command commands[] = {
 "one's own take CAP_SETUID and CAP_SETGID.\n"
 "--no-symlinks follows no symbolic links. Else they are followed, and stay\n"
 "beneath DIR as in a chroot.\n"
-"--max-blksize BYTES grants no larger blocks, and --min-timeout MS sends nothing\n"
-"again sooner; both instead of the setting of that name. --rollover 1 lets the\n"
-"number 1 follow block 65535, for clients that do not say. --no-tsize does not\n"
+"--max-blksize BYTES grants no larger blocks, --min-timeout MS sends nothing again\n"
+"sooner, and --send-ahead N sends no more blocks beyond the ACK of a client that\n"
+"asked for no window; each instead of the setting of that name. --rollover 1 lets\n"
+"the number 1 follow block 65535, for clients that do not say. --no-tsize does not\n"
 "tell the size of files.\n\n"
 "--for NETWORK[/LEN], which may be given several times: only its clients see the\n"
 "export; --not-for: they do not. Of the NETWORKs of a client the longest counts,\n"
@@ -47,7 +48,8 @@ static const struct command commands[] = {
 "the text of an ERROR that tells of no such file, or of one not to be read.\n",
 		.options = BIT(OPTION_AS) | BIT(OPTION_UID) | BIT(OPTION_GID) |
 			   BIT(OPTION_NO_SYMLINKS) | BIT(OPTION_MAX_BLKSIZE) |
-			   BIT(OPTION_MIN_TIMEOUT) | BIT(OPTION_ROLLOVER) |
+			   BIT(OPTION_MIN_TIMEOUT) | BIT(OPTION_SEND_AHEAD) |
+			   BIT(OPTION_ROLLOVER) |
 			   BIT(OPTION_NO_TSIZE) | BIT(OPTION_FOR) |
 			   BIT(OPTION_NOT_FOR) | BIT(OPTION_ROOT_BY) |
 			   BIT(OPTION_ONLY) | BIT(OPTION_DROP_FIRST_FOLDER) |
@@ -252,6 +254,7 @@ static const struct option long_options[] = {
 	{ "no-symlinks", no_argument, NULL, 256 + OPTION_NO_SYMLINKS },
 	{ "max-blksize", required_argument, NULL, 256 + OPTION_MAX_BLKSIZE },
 	{ "min-timeout", required_argument, NULL, 256 + OPTION_MIN_TIMEOUT },
+	{ "send-ahead", required_argument, NULL, 256 + OPTION_SEND_AHEAD },
 	{ "rollover", required_argument, NULL, 256 + OPTION_ROLLOVER },
 	{ "no-tsize", no_argument, NULL, 256 + OPTION_NO_TSIZE },
 	{ "for", required_argument, NULL, 256 + OPTION_FOR },

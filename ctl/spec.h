@@ -90,6 +90,12 @@ static const char *const resolve_policy_words[] = {
 	NULL
 };
 
+static const char *const send_ahead_to_words[] = {
+	[TFTPK_SEND_AHEAD_TO_KNOWN] = "known",
+	[TFTPK_SEND_AHEAD_TO_ALL] = "all",
+	NULL
+};
+
 static const char *const root_by_words[] = {
 	[TFTPK_ROOT_BY_NONE] = "none",
 	[TFTPK_ROOT_BY_IP] = "ip",
@@ -132,6 +138,8 @@ static const struct field export_fields[] = {
 	  .name = "default" },
 	{ .attr = TFTPK_A_EXPORT_REFUSAL, .type = FIELD_STRING,
 	  .name = "refusal" },
+	{ .attr = TFTPK_A_EXPORT_SEND_AHEAD, .type = FIELD_NUMBER,
+	  .name = "send-ahead" },
 };
 
 static const struct field transfer_fields[] = {
@@ -502,6 +510,15 @@ static const struct field settings[] = {
 	  .doc = "time that storing an upload may take",
 	  .min = 1, .max = 300, .preset = TFTPK_DEFAULT_STORE_TIMEOUT,
 	  .unit = "seconds" },
+	{ .attr = TFTPK_A_SETTINGS_SEND_AHEAD, .type = FIELD_NUMBER,
+	  .name = "send-ahead",
+	  .doc = "most blocks sent beyond the ACK to clients in lock step",
+	  .min = 0, .max = 63, .preset = TFTPK_DEFAULT_SEND_AHEAD,
+	  .unit = "blocks" },
+	{ .attr = TFTPK_A_SETTINGS_SEND_AHEAD_TO, .type = FIELD_WORD,
+	  .name = "send-ahead-to", .words = send_ahead_to_words,
+	  .doc = "which clients get blocks ahead of their ACKs",
+	  .min = 0, .max = 1, .preset = TFTPK_DEFAULT_SEND_AHEAD_TO },
 };
 
 #endif /* SPEC_H */

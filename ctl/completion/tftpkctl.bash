@@ -40,8 +40,8 @@ _tftpkctl()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
 		-n | --netns | --as | --uid | --gid | --from | \
-			--max-blksize | --min-timeout | --rollover | --for | \
-			--not-for | --root-by | --default | --refusal | --out) ((i++)) ;;
+			--max-blksize | --min-timeout | --send-ahead | --rollover | \
+			--for | --not-for | --root-by | --default | --refusal | --out) ((i++)) ;;
 		-*) ;;
 		*)
 			if [[ $command ]]; then
@@ -61,7 +61,7 @@ _tftpkctl()
 	--gid:*) words=$(compgen -g) ;;
 	--rollover:*) words='0 1' ;;
 	--root-by:*) words='ip mac' ;;
-	--as:* | --from:* | --max-blksize:* | --min-timeout:* | --for:* | --not-for:* | \
+	--as:* | --from:* | --max-blksize:* | --min-timeout:* | --send-ahead:* | --for:* | --not-for:* | \
 		--default:* | --refusal:*) ;;
 	*)
 		if [[ $cur == -* ]]; then

@@ -27,6 +27,7 @@ _tftpkctl()
 		'--no-symlinks[follow no symbolic links]' \
 		'--max-blksize[largest block size granted]:bytes:' \
 		'--min-timeout[silence before anything is sent again]:milliseconds:' \
+		'--send-ahead[most blocks beyond the ACK]:blocks:' \
 		'--rollover[number of the block after 65535]:number:(0 1)' \
 		'--no-tsize[do not tell the size of files]' \
 		'*--for[clients that see the folder]:network:' \

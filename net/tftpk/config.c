@@ -107,6 +107,9 @@ static int tftpk_put_export(struct sk_buff *skb,
 	       (options->min_timeout != TFTPK_UNSET &&
 		nla_put_u32(skb, TFTPK_A_EXPORT_MIN_TIMEOUT,
 			    options->min_timeout)) ||
+	       (options->send_ahead != TFTPK_UNSET &&
+		nla_put_u32(skb, TFTPK_A_EXPORT_SEND_AHEAD,
+			    options->send_ahead)) ||
 	       (options->rollover &&
 		nla_put_u8(skb, TFTPK_A_EXPORT_ROLLOVER, options->rollover)) ||
 	       (options->no_tsize &&
@@ -257,6 +260,7 @@ static int tftpk_get_export_options(struct sk_buff *skb, struct genl_info *info,
 		.prefix = tftpk_get_string(info, TFTPK_A_EXPORT_PREFIX),
 		.max_blksize = TFTPK_UNSET,
 		.min_timeout = TFTPK_UNSET,
+		.send_ahead = TFTPK_UNSET,
 		.no_symlinks = info->attrs[TFTPK_A_EXPORT_NO_SYMLINKS],
 		.no_tsize = info->attrs[TFTPK_A_EXPORT_NO_TSIZE],
 	};
@@ -270,6 +274,9 @@ static int tftpk_get_export_options(struct sk_buff *skb, struct genl_info *info,
 	if (info->attrs[TFTPK_A_EXPORT_MIN_TIMEOUT])
 		options->min_timeout =
 			nla_get_u32(info->attrs[TFTPK_A_EXPORT_MIN_TIMEOUT]);
+	if (info->attrs[TFTPK_A_EXPORT_SEND_AHEAD])
+		options->send_ahead =
+			nla_get_u32(info->attrs[TFTPK_A_EXPORT_SEND_AHEAD]);
 	if (info->attrs[TFTPK_A_EXPORT_ROLLOVER])
 		options->rollover =
 			nla_get_u8(info->attrs[TFTPK_A_EXPORT_ROLLOVER]);

@@ -96,7 +96,7 @@ const struct nla_policy tftpk_network_nl_policy[TFTPK_A_NETWORK_PREFIX_LENGTH + 
 };
 
 /* TFTPK_CMD_EXPORT_ADD - do */
-static const struct nla_policy tftpk_export_add_nl_policy[TFTPK_A_EXPORT_REFUSAL + 1] = {
+static const struct nla_policy tftpk_export_add_nl_policy[TFTPK_A_EXPORT_SEND_AHEAD + 1] = {
 	[TFTPK_A_EXPORT_PATH] = { .type = NLA_NUL_STRING, .len = TFTPK_PATH_MAX, },
 	[TFTPK_A_EXPORT_UID] = { .type = NLA_U32, },
 	[TFTPK_A_EXPORT_GID] = { .type = NLA_U32, },
@@ -113,6 +113,7 @@ static const struct nla_policy tftpk_export_add_nl_policy[TFTPK_A_EXPORT_REFUSAL
 	[TFTPK_A_EXPORT_DROP_FIRST_FOLDER] = { .type = NLA_FLAG, },
 	[TFTPK_A_EXPORT_DEFAULT] = { .type = NLA_NUL_STRING, .len = TFTPK_PATH_MAX, },
 	[TFTPK_A_EXPORT_REFUSAL] = { .type = NLA_NUL_STRING, .len = TFTPK_REFUSAL_MAX, },
+	[TFTPK_A_EXPORT_SEND_AHEAD] = NLA_POLICY_MAX(NLA_U32, 63),
 };
 
 /* TFTPK_CMD_EXPORT_DEL - do */
@@ -140,7 +141,7 @@ static const struct nla_policy tftpk_listener_del_nl_policy[TFTPK_A_LISTENER_INT
 };
 
 /* TFTPK_CMD_SETTINGS_SET - do */
-static const struct nla_policy tftpk_settings_set_nl_policy[TFTPK_A_SETTINGS_STORE_TIMEOUT + 1] = {
+static const struct nla_policy tftpk_settings_set_nl_policy[TFTPK_A_SETTINGS_SEND_AHEAD_TO + 1] = {
 	[TFTPK_A_SETTINGS_ZEROCOPY] = NLA_POLICY_MAX(NLA_U8, 1),
 	[TFTPK_A_SETTINGS_GSO] = NLA_POLICY_MAX(NLA_U8, 1),
 	[TFTPK_A_SETTINGS_DETECT_CHANGES] = NLA_POLICY_MAX(NLA_U8, 1),
@@ -171,6 +172,8 @@ static const struct nla_policy tftpk_settings_set_nl_policy[TFTPK_A_SETTINGS_STO
 	[TFTPK_A_SETTINGS_UPLOADS] = NLA_POLICY_MAX(NLA_U8, 1),
 	[TFTPK_A_SETTINGS_MAX_UNWRITTEN] = NLA_POLICY_FULL_RANGE(NLA_U32, &tftpk_a_settings_max_unwritten_range),
 	[TFTPK_A_SETTINGS_STORE_TIMEOUT] = NLA_POLICY_RANGE(NLA_U32, 1, 300),
+	[TFTPK_A_SETTINGS_SEND_AHEAD] = NLA_POLICY_MAX(NLA_U32, 63),
+	[TFTPK_A_SETTINGS_SEND_AHEAD_TO] = NLA_POLICY_MAX(NLA_U32, 1),
 };
 
 /* TFTPK_CMD_TRUST_ADD - do */
@@ -220,7 +223,7 @@ static const struct genl_split_ops tftpk_nl_ops[] = {
 		.cmd		= TFTPK_CMD_EXPORT_ADD,
 		.doit		= tftpk_nl_export_add_doit,
 		.policy		= tftpk_export_add_nl_policy,
-		.maxattr	= TFTPK_A_EXPORT_REFUSAL,
+		.maxattr	= TFTPK_A_EXPORT_SEND_AHEAD,
 		.flags		= GENL_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{
@@ -275,7 +278,7 @@ static const struct genl_split_ops tftpk_nl_ops[] = {
 		.cmd		= TFTPK_CMD_SETTINGS_SET,
 		.doit		= tftpk_nl_settings_set_doit,
 		.policy		= tftpk_settings_set_nl_policy,
-		.maxattr	= TFTPK_A_SETTINGS_STORE_TIMEOUT,
+		.maxattr	= TFTPK_A_SETTINGS_SEND_AHEAD_TO,
 		.flags		= GENL_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{

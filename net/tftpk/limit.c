@@ -27,6 +27,7 @@
 #define TFTPK_GUESS_PORTS	64	/* for each block of a window */
 #define TFTPK_GUESS_SOURCES	4	/* that are one forger's, if more than answer */
 #define TFTPK_VALID_MS		600000	/* after a source was validated */
+#define TFTPK_MINDING_MS	600000	/* after a client minded blocks ahead */
 #define TFTPK_EVENT_MS		60000	/* between two events about a source */
 
 /* A bucket holds a sixteenth of what may be sent in a second, and refills with the
@@ -43,6 +44,7 @@
  * @bytes_ns: TAT of the bytes that are sent to it, where they are bounded
  * @guess_ns: until when a forger seems to guess TIDs in its name
  * @valid_ns: until when a client of it is known to have got what was sent
+ * @minding_ns: until when its clients get no blocks ahead of their ACKs
  * @event: jiffies of the last event that its bytes are bounded
  */
 struct tftpk_rate {
@@ -52,6 +54,7 @@ struct tftpk_rate {
 	u64 bytes_ns;
 	u64 guess_ns;
 	u64 valid_ns;
+	u64 minding_ns;
 	u32 event;
 };
 
@@ -144,7 +147,7 @@ bool tftpk_limit_near(struct tftpk_net *tn, const struct tftpk_key *key,
 /* When a record holds nothing any more. */
 static u64 tftpk_rate_until(const struct tftpk_rate *s)
 {
-	return max3(max(s->blocks_ns, s->bytes_ns),
+	return max3(max3(s->blocks_ns, s->bytes_ns, s->minding_ns),
 		    max(s->answers_ns[0], s->answers_ns[1]),
 		    max(s->guess_ns, s->valid_ns));
 }
@@ -411,6 +414,46 @@ void tftpk_limit_validated(struct tftpk_net *tn, const struct tftpk_key *key)
 		limit->guesses--;
 	s->valid_ns = now + (u64)TFTPK_VALID_MS * NSEC_PER_MSEC;
 	spin_unlock(&limit->lock);
+}
+
+/**
+ * tftpk_limit_note_minding() - note that a client had trouble with blocks ahead
+ * @tn: namespace's server
+ * @key: client
+ * @near: so says tftpk_limit_near()
+ *
+ * Context: softirq or BH disabled.
+ */
+void tftpk_limit_note_minding(struct tftpk_net *tn, const struct tftpk_key *key,
+			      bool near)
+{
+	struct tftpk_limit *limit = tn->limit;
+
+	spin_lock(&limit->lock);
+	tftpk_rate_find_or_add(limit, key, near)->minding_ns = ktime_get_ns() +
+		(u64)TFTPK_MINDING_MS * NSEC_PER_MSEC;
+	spin_unlock(&limit->lock);
+}
+
+/**
+ * tftpk_limit_minds_ahead() - did a client of this source have trouble with blocks ahead?
+ * @tn: namespace's server
+ * @key: client
+ * @near: so says tftpk_limit_near()
+ *
+ * Context: process.
+ */
+bool tftpk_limit_minds_ahead(struct tftpk_net *tn, const struct tftpk_key *key,
+			     bool near)
+{
+	struct tftpk_limit *limit = tn->limit;
+	bool minds;
+
+	spin_lock_bh(&limit->lock);
+	minds = tftpk_rate_find_or_add(limit, key, near)->minding_ns >=
+		ktime_get_ns();
+	spin_unlock_bh(&limit->lock);
+	return minds;
 }
 
 /**

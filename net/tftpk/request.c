@@ -5,10 +5,9 @@
  */
 #include <linux/jiffies.h>
 #include <linux/ktime.h>
-#include <linux/log2.h>
-#include <linux/slab.h>
 #include <net/ipv6.h>
 
+#include "ahead.h"
 #include "resolve.h"
 #include "transfer.h"
 #include "trace.h"
@@ -20,76 +19,6 @@
 
 /* Why a source beyond its rate gets no answer. */
 #define TFTPK_TOO_MANY		"too many requests of this source"
-
-/* Evict at most this many unvalidated transfers for one reservation of pages. */
-#define TFTPK_EVICT_TRIES	4
-
-/* Take @pages out of what the namespace may pin, and evict up to @tries unvalidated
- * transfers for it. Nothing is taken before the client answers whose request may be
- * forged from anywhere.
- */
-static bool tftpk_request_reserve(struct tftpk_transfer *t, u32 pages,
-				  int tries)
-{
-	struct tftpk_net *tn = t->tn;
-	int err;
-
-	if (!t->peer.near) {
-		t->source.wanted = pages;
-		return atomic_long_read(&tn->pinned) + pages <=
-		       tftpk_max_pinned(tn);
-	}
-	do {
-		spin_lock_bh(&t->lock);
-		err = t->dead ? -ENOENT : tftpk_transfer_reserve(t, pages);
-		spin_unlock_bh(&t->lock);
-	} while (err == -ENOSPC && tries-- && tftpk_unvalidated_evict_oldest(t));
-	return !err;
-}
-
-/* Make a ring for the window and some pages ahead of it, or for as many as the
- * file has. The window shrinks to what fits the largest ring. Where the budget
- * is short, nothing is read ahead, and nobody is evicted for that. If the window
- * does not fit either, or memory is short, fall back to a window of one block.
- * Returns the window.
- */
-static u32 tftpk_request_make_ring(struct tftpk_transfer *t, u32 blksize,
-				   u32 windowsize)
-{
-	u32 most = (TFTPK_RING_MAX - TFTPK_RING_AHEAD - 2) * PAGE_SIZE;
-	u64 all = DIV_ROUND_UP_ULL(t->source.size, PAGE_SIZE);
-	u32 ahead, window, size;
-
-	/* It may begin and end within a page. */
-	windowsize = clamp(windowsize, 1U, most / blksize);
-	window = DIV_ROUND_UP(windowsize * blksize, PAGE_SIZE) + 2;
-	window = min_t(u64, window, all);
-	ahead = min_t(u64, TFTPK_RING_AHEAD, all - window);
-
-	if (!tftpk_request_reserve(t, window + ahead, 0)) {
-		ahead = 0;
-		if (!tftpk_request_reserve(t, window, TFTPK_EVICT_TRIES))
-			goto one;
-	}
-	size = roundup_pow_of_two(max(window + ahead, TFTPK_RING_SMALL));
-	t->source.ring.pages = size > TFTPK_RING_SMALL ?
-		kmalloc_array(size, sizeof(struct page *), GFP_KERNEL) :
-		t->source.small;
-	if (!t->source.ring.pages)
-		goto one;
-	t->source.ring.mask = size - 1;
-	t->source.ahead = ahead * PAGE_SIZE;
-	return windowsize;
-
-one:
-	t->source.wanted = 0;
-	spin_lock_bh(&t->lock);
-	tftpk_transfer_unreserve(t);
-	spin_unlock_bh(&t->lock);
-	t->source.ring.pages = t->source.small;
-	t->source.ring.mask = TFTPK_RING_SMALL - 1;
-	return 1;
-}
 
 /* What the export has, or else the setting. */
 static u32 tftpk_request_choose(u32 option, const u32 *setting)
@@ -109,6 +38,7 @@ static u32 tftpk_request_mtu_blksize(const struct tftpk_key *key,
 static const struct tftpk_export_options tftpk_foreign = {
 	.max_blksize	= TFTPK_UNSET,
 	.min_timeout	= TFTPK_UNSET,
+	.send_ahead	= TFTPK_UNSET,
 };
 
 /* Bound the limits by what the route allows, and the client's class. */
@@ -136,6 +66,25 @@ static int tftpk_request_bound(struct tftpk_transfer *t,
 	return dst ? 0 : -ENETUNREACH;
 }
 
+/* How many blocks may be sent beyond the ACK? None to who might be anybody, nor to who
+ * had trouble with it.
+ */
+static u32 tftpk_request_ahead(struct tftpk_transfer *t,
+			       const struct tftpk_request *req,
+			       const struct tftpk_export_options *options)
+{
+	const struct tftpk_settings *set = &t->tn->settings;
+	u32 most = tftpk_request_choose(options->send_ahead, &set->send_ahead);
+
+	most = tftpk_ahead_most(req, t->options.blksize, most,
+				READ_ONCE(set->send_ahead_to) ==
+				TFTPK_SEND_AHEAD_TO_ALL);
+	if (!most || t->peer.bounded ||
+	    tftpk_limit_minds_ahead(t->tn, &t->peer.request.key, t->peer.near))
+		return 0;
+	return most;
+}
+
 /* The file is open. */
 static int tftpk_request_negotiate(struct tftpk_transfer *t,
 				   const struct tftpk_request *req)
@@ -151,7 +100,7 @@ static int tftpk_request_negotiate(struct tftpk_transfer *t,
 		.no_tsize	= options->no_tsize,
 	};
 	int err = tftpk_request_bound(t, req, &limits);
-	u32 blksize;
+	u32 blksize, ahead, window;
 
 	if (err)
 		return err;
@@ -163,8 +112,9 @@ static int tftpk_request_negotiate(struct tftpk_transfer *t,
 	/* The ring wants to know the block size first. */
 	tftpk_negotiate(req, &limits, &t->options);
 	blksize = t->options.blksize;
-	limits.windowsize = tftpk_request_make_ring(t, blksize,
-						    t->options.windowsize);
+	ahead = tftpk_request_ahead(t, req, options);
+	window = tftpk_ring_make(t, blksize, t->options.windowsize + ahead);
+	limits.windowsize = window;
 	tftpk_negotiate(req, &limits, &t->options);
 
 	t->blksize = blksize;
@@ -175,6 +125,8 @@ static int tftpk_request_negotiate(struct tftpk_transfer *t,
 	tftpk_netascii_init(&t->text[0]);
 	tftpk_window_init(&t->window, t->source.size, blksize,
 			  t->options.windowsize, t->options.rollover);
+	if (ahead)
+		t->window.ahead = window - 1;
 	if (t->netascii)
 		t->window.last = U64_MAX;
 	return 0;
@@ -586,6 +538,8 @@ static enum tftpk_meeting tftpk_request_meet(struct tftpk_transfer *t, u32 hash,
 	spin_lock(&t->lock);
 	fresh = time_before(jiffies, t->progress +
 			    msecs_to_jiffies(TFTPK_RESTART_MS));
+	if (!t->dead)
+		tftpk_transfer_note_minding(t);
 	if (t->dead) {
 		tftpk_table_make_way(t);
 	} else if (t->request_hash == hash && (!tftpk_request_goes_on(t) || fresh)) {

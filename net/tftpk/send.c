@@ -12,6 +12,7 @@
 #include <linux/math64.h>
 #include <linux/sched.h>
 
+#include "ahead.h"
 #include "resolve.h"
 #include "transfer.h"
 #include "trace.h"
@@ -226,6 +227,19 @@ void tftpk_send_answer(struct tftpk_transfer *t, struct sk_buff_head *out)
 	tftpk_send_await(t);
 }
 
+/* Send a block once more, as the window has noted; by the timer if @probe. */
+static void tftpk_send_copy(struct tftpk_transfer *t, u64 block, bool probe,
+			    struct sk_buff_head *out)
+{
+	if (tftpk_output_blocks(t, block, 1, out)) {
+		t->retransmitted++;
+		if (probe)
+			tftpk_stats_inc(t->tn, TFTPK_A_STATS_PROBES);
+		tftpk_stats_inc(t->tn, TFTPK_A_STATS_BLOCKS_RETRANSMITTED);
+	}
+	tftpk_send_await(t);
+}
+
 /* Resend the flight's last block: if only that was lost, the client has all
  * now; if more was, its ACK tells. For an unvalidated client this is the only
  * retransmission, and it is limited.
@@ -239,12 +253,21 @@ static void tftpk_send_probe(struct tftpk_transfer *t, struct sk_buff_head *out)
 	trace_tftpk_retransmit(t, true);
 	t->peer.tries += !validated;
 	tftpk_window_probe(&t->window, &t->peer.rtt, validated, ktime_get_ns());
-	if (tftpk_output_blocks(t, t->window.next - 1, 1, out)) {
-		t->retransmitted++;
-		tftpk_stats_inc(t->tn, TFTPK_A_STATS_PROBES);
-		tftpk_stats_inc(t->tn, TFTPK_A_STATS_BLOCKS_RETRANSMITTED);
-	}
-	tftpk_send_await(t);
+	tftpk_send_copy(t, t->window.next - 1, true, out);
+}
+
+/* Of blocks ahead, send the first one again: others may be beyond it. */
+static void tftpk_send_gap(struct tftpk_transfer *t, bool probe, u64 now_ns,
+			   struct sk_buff_head *out)
+{
+	if (!tftpk_send_check_file(t, out))
+		return;
+	trace_tftpk_retransmit(t, probe);
+	if (probe)
+		tftpk_ahead_probe(&t->window, now_ns);
+	else
+		tftpk_ahead_resend(&t->window, now_ns);
+	tftpk_send_copy(t, t->window.acked + 1, probe, out);
 }
 
 /* How long a client may be silent, in jiffies. */
@@ -267,11 +290,14 @@ static void tftpk_send_recover(struct tftpk_transfer *t, struct sk_buff_head *ou
 	enum tftpk_recovery what = TFTPK_RECOVERY_TIMEOUT;
 
 	if (t->phase == TFTPK_PHASE_SENDING)
-		what = tftpk_window_recovery(w, &t->peer.rtt,
-					     tftpk_transfer_validated(t));
+		what = tftpk_ahead_recovery(w, &t->peer.rtt,
+					    tftpk_transfer_validated(t));
 	switch (what) {
 	case TFTPK_RECOVERY_PROBE:
 		tftpk_send_probe(t, out);
+		return;
+	case TFTPK_RECOVERY_RESEND:
+		tftpk_send_gap(t, true, ktime_get_ns(), out);
 		return;
 	case TFTPK_RECOVERY_UNSENT:
 		/* A burst was cut short for want of memory or a route. */
@@ -283,7 +309,7 @@ static void tftpk_send_recover(struct tftpk_transfer *t, struct sk_buff_head *ou
 	case TFTPK_RECOVERY_TIMEOUT:
 		tftpk_stats_inc(t->tn, TFTPK_A_STATS_TIMEOUTS);
 		trace_tftpk_retransmit(t, false);
-		tftpk_window_timeout(w, &t->peer.rtt);
+		tftpk_ahead_timeout(w, &t->peer.rtt);
 		break;
 	}
 	if (t->phase == TFTPK_PHASE_SENDING)
@@ -316,6 +342,7 @@ static void tftpk_send_handle_deadline(struct tftpk_transfer *t,
 	 */
 	t->progress += jiffies - t->deadline;
 	if (time_after_eq(jiffies, t->progress + tftpk_send_silence_limit(t))) {
+		tftpk_transfer_note_minding(t);
 		if (t->awaits_refill && !tftpk_window_inflight(w))
 			/* It is not the client who is silent. */
 			tftpk_transfer_timed_out(t, out);
@@ -516,6 +543,11 @@ static void tftpk_send_react(struct tftpk_transfer *t, enum tftpk_ack ack,
 	case TFTPK_ACK_DONE:
 		tftpk_transfer_end(t, TFTPK_OUTCOME_COMPLETED);
 		break;
+	case TFTPK_ACK_RESEND:
+		tftpk_send_gap(t, false, now_ns, out);
+		if (!t->dead && tftpk_window_room(&t->window))
+			tftpk_send_push(t, now_ns, out);
+		break;
 	case TFTPK_ACK_PROGRESS:
 	case TFTPK_ACK_GAP:
 		tftpk_send_push(t, now_ns, out);
@@ -574,7 +606,7 @@ void tftpk_send_ack(const struct tftpk_key *key, u16 block,
 	}
 
 	acked = t->window.acked;
-	ack = tftpk_window_ack(&t->window, &t->peer.rtt, block, now_ns);
+	ack = tftpk_ahead_ack(&t->window, &t->peer.rtt, block, now_ns);
 	trace_tftpk_ack(t, block, ack);
 	if (t->window.acked != acked) {
 		first = !acked;

@@ -45,4 +45,6 @@ const struct tftpk_setting tftpk_setting[__TFTPK_A_SETTINGS_MAX] = {
 	TFTPK_SWITCH(UPLOADS, uploads),
 	TFTPK_NUMBER(MAX_UNWRITTEN, max_unwritten),
 	TFTPK_NUMBER(STORE_TIMEOUT, store_timeout),
+	TFTPK_NUMBER(SEND_AHEAD, send_ahead),
+	TFTPK_NUMBER(SEND_AHEAD_TO, send_ahead_to),
 };

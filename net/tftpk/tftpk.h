@@ -20,6 +20,7 @@
  *   answer.c    answers, and what is remembered of them
  *   file.c      process context: opens files, fills the page ring
  *   sink.c      uploads: packets that wait, and process context: writes them
+ *   ring.c      process context: room for the pages of a file
  *   output.c    any context: turns ring entries into skbs and sends them
  *   route.c     routes to clients, and who is on a link; neighbours
  *   event.c     what netlink tells of a transfer: events, and entries of dumps
@@ -27,6 +28,7 @@
  *   name.c      what a name stands for: which file of which export
  *   export.c    folders that are served
  *   storage.c   waiting for storage
+ *   ahead.c     pure: blocks beyond the ACK of a client without a window
  *   window.c    pure: what an ACK means, what to send next, how long to wait
  *   rwindow.c   pure: what a DATA packet means, when to acknowledge
  *   proto.c     pure: packets to structures and back
@@ -132,6 +134,8 @@ struct tftpk_settings {
 	u32 max_pending;
 	u32 max_unwritten;	/* MiB */
 	u32 store_timeout;	/* seconds */
+	u32 send_ahead;		/* blocks */
+	u32 send_ahead_to;	/* enum tftpk_send_ahead_to */
 	bool zerocopy;
 	bool gso;
 	bool detect_changes;
@@ -177,6 +181,7 @@ struct tftpk_audience {
  * @root_by: names are looked up in a folder of the client's own first
  * @max_blksize: largest block in bytes, or TFTPK_UNSET to go by the setting
  * @min_timeout: milliseconds, or TFTPK_UNSET
+ * @send_ahead: blocks beyond the ACK, or TFTPK_UNSET
  * @rollover: number of the block after 65535, for clients that do not say
  * @no_symlinks: follow none
  * @no_tsize: do not grant that option
@@ -194,6 +199,7 @@ struct tftpk_export_options {
 	enum tftpk_root_by root_by;
 	u32 max_blksize;
 	u32 min_timeout;
+	u32 send_ahead;
 	u8 rollover;
 	bool no_symlinks;
 	bool no_tsize;

@@ -493,6 +493,21 @@ void tftpk_transfer_end_former(const struct tftpk_transfer *t,
 }
 
 /**
+ * tftpk_transfer_note_minding() - its client may mind blocks ahead of its ACKs
+ * @t: transfer, locked; its client gave up, asked again or sent an ERROR
+ *
+ * If it had some, no client of its source gets any for a while.
+ *
+ * Context: softirq or BH disabled.
+ */
+void tftpk_transfer_note_minding(struct tftpk_transfer *t)
+{
+	if (t->window.eager)
+		tftpk_limit_note_minding(t->tn, &t->peer.request.key,
+					 t->peer.near);
+}
+
+/**
  * tftpk_transfer_abort() - the client sent an ERROR
  * @key: client, and the transfer identifier
  * @code: code of the ERROR
@@ -520,6 +535,9 @@ void tftpk_transfer_abort(const struct tftpk_key *key, u16 code)
 			else if (code == TFTPK_ERR_UNDEFINED &&
 				 tftpk_transfer_all_sent(t))
 				outcome = TFTPK_OUTCOME_COMPLETED;
+			/* Clients that have what they want say ERROR 0, too. */
+			if (code != TFTPK_ERR_UNDEFINED)
+				tftpk_transfer_note_minding(t);
 			t->error_code = code;
 			t->reason = "the client sent an ERROR";
 			tftpk_transfer_end(t, outcome);

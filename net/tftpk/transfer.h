@@ -439,6 +439,10 @@ bool tftpk_limit_bounded(const struct tftpk_key *key, bool near);
 u32 tftpk_limit_window(const struct tftpk_listener *listener, bool bounded);
 void tftpk_limit_note_ended(struct tftpk_net *tn, const struct tftpk_key *key,
 			    u32 stored);
+void tftpk_limit_note_minding(struct tftpk_net *tn, const struct tftpk_key *key,
+			      bool near);
+bool tftpk_limit_minds_ahead(struct tftpk_net *tn, const struct tftpk_key *key,
+			     bool near);
 bool tftpk_limit_recently_ended(struct tftpk_net *tn, const struct tftpk_key *key,
 				u32 *stored);
 
@@ -504,6 +508,9 @@ int tftpk_route_iif(const struct tftpk_key *key, const struct sk_buff *skb);
 bool tftpk_route_mac(struct net *net, const struct in6_addr *client,
 		     int ifindex, u8 mac[ETH_ALEN]);
 int tftpk_route_source(struct net *net, struct tftpk_key *key, int ifindex);
+
+/* ring.c */
+u32 tftpk_ring_make(struct tftpk_transfer *t, u32 blksize, u32 windowsize);
 
 /* output.c */
 int tftpk_output_init(void);
@@ -573,6 +580,7 @@ bool tftpk_transfer_enter(struct tftpk_transfer *t);
 void tftpk_transfer_leave(struct tftpk_transfer *t);
 bool tftpk_transfer_close(struct tftpk_transfer *t);
 void tftpk_transfer_forget_request(struct tftpk_transfer *t);
+void tftpk_transfer_note_minding(struct tftpk_transfer *t);
 void tftpk_transfer_abort(const struct tftpk_key *key, u16 code);
 void tftpk_transfer_end_unreachable(const struct tftpk_key *key);
 void tftpk_transfer_validate(struct tftpk_transfer *t);

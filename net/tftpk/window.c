@@ -412,8 +412,11 @@ u32 tftpk_window_note_sent(struct tftpk_window *w, u32 n, u64 now_ns)
 	if (again && w->rtt_block >= w->next)
 		w->rtt_block = 0;
 	if (end > w->high) {
-		w->rtt_block = end - 1;
-		w->high_ns = now_ns;
+		/* Of blocks ahead, a client answers each; one at a time is timed. */
+		if (!w->rtt_block || !tftpk_window_is_ahead(w)) {
+			w->rtt_block = end - 1;
+			w->high_ns = now_ns;
+		}
 		w->high = end;
 	}
 	w->next = end;

@@ -47,6 +47,18 @@
  * @resent_before: the flight before this one went back or was probed
  * @probed: this flight's last block was sent again, as a tail-loss probe
  * @disorder: a dubious ACK came: it reports a loss, or it is an echo
+ * @ahead: the most blocks beyond the ACK that a client gets that asked for no window;
+ *	0 if it gets none, or none any more
+ * @calm: of blocks ahead: how many were acknowledged since a loss, as far as U8_MAX
+ * @repeats: likewise: ACKs that came again
+ * @former: likewise: @limit before a loss that is doubtful, or 0
+ * @late: likewise: a block was sent for the third time
+ * @eager: blocks were sent ahead
+ * @gap: block @acked + 1 was sent again because others are beyond it
+ * @keeps: the client keeps blocks beyond a gap
+ * @proven: the client got many blocks ahead before the first loss
+ * @minded: it lacked a block soon after another
+ * @lossy: some of the blocks ahead were lost
  */
 struct tftpk_window {
 	u64 acked;
@@ -66,6 +78,17 @@ struct tftpk_window {
 	bool resent_before;
 	bool probed;
 	bool disorder;
+	u8 ahead;
+	u8 calm;
+	u8 repeats;
+	u8 former;
+	bool late : 1;
+	bool eager : 1;
+	bool gap : 1;
+	bool keeps : 1;
+	bool proven : 1;
+	bool minded : 1;
+	bool lossy : 1;
 };
 
 /**
@@ -106,6 +129,7 @@ struct tftpk_rtt {
  * @TFTPK_ACK_DISORDER: may report a loss; wait a round trip for another ACK
  * @TFTPK_ACK_PROGRESS: acknowledges something new; send on from @next
  * @TFTPK_ACK_GAP: reports a loss; @next went back, send again
+ * @TFTPK_ACK_RESEND: reports a loss; tftpk_ahead_resend(), and send block @acked + 1
  * @TFTPK_ACK_DONE: acknowledges the final block
  */
 enum tftpk_ack {
@@ -113,6 +137,7 @@ enum tftpk_ack {
 	TFTPK_ACK_DISORDER,
 	TFTPK_ACK_PROGRESS,
 	TFTPK_ACK_GAP,
+	TFTPK_ACK_RESEND,
 	TFTPK_ACK_DONE,
 };
 
@@ -123,12 +148,14 @@ enum tftpk_ack {
  * @TFTPK_RECOVERY_GO_BACK: the dubious ACK reported a loss: tftpk_window_go_back(), and
  *	send from @next
  * @TFTPK_RECOVERY_PROBE: tftpk_window_probe(), and send the flight's last block
+ * @TFTPK_RECOVERY_RESEND: tftpk_ahead_probe(), and send block @acked + 1
  * @TFTPK_RECOVERY_TIMEOUT: tftpk_window_timeout(), and send from @next
  */
 enum tftpk_recovery {
 	TFTPK_RECOVERY_UNSENT,
 	TFTPK_RECOVERY_GO_BACK,
 	TFTPK_RECOVERY_PROBE,
+	TFTPK_RECOVERY_RESEND,
 	TFTPK_RECOVERY_TIMEOUT,
 };
 
@@ -160,6 +187,12 @@ u32 tftpk_rtt_due(const struct tftpk_rtt *rtt, u32 inflight);
 static inline u32 tftpk_window_inflight(const struct tftpk_window *w)
 {
 	return w->next - w->acked - 1;
+}
+
+/** tftpk_window_is_ahead() - may a client that asked for no window have several blocks? */
+static inline bool tftpk_window_is_ahead(const struct tftpk_window *w)
+{
+	return w->size == 1 && (w->limit > 1 || tftpk_window_inflight(w) > 1);
 }
 
 #endif /* _TFTPK_WINDOW_H */

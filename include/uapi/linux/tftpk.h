@@ -42,6 +42,8 @@
 #define TFTPK_DEFAULT_UPLOADS		0
 #define TFTPK_DEFAULT_MAX_UNWRITTEN	64
 #define TFTPK_DEFAULT_STORE_TIMEOUT	20
+#define TFTPK_DEFAULT_SEND_AHEAD	15
+#define TFTPK_DEFAULT_SEND_AHEAD_TO	0
 
 /**
  * enum tftpk_state - What a transfer is waiting for.
@@ -179,6 +181,16 @@ enum tftpk_resolve_policy {
 };
 
 /**
+ * enum tftpk_send_ahead_to - Which clients get blocks ahead of their ACKs.
+ * @TFTPK_SEND_AHEAD_TO_KNOWN: Those that are known to gain by it.
+ * @TFTPK_SEND_AHEAD_TO_ALL: All that ask for no window.
+ */
+enum tftpk_send_ahead_to {
+	TFTPK_SEND_AHEAD_TO_KNOWN,
+	TFTPK_SEND_AHEAD_TO_ALL,
+};
+
+/**
  * enum tftpk_operation - What a question is about.
  * @TFTPK_OPERATION_READ: What a client is to get that reads.
  * @TFTPK_OPERATION_ACCEPT: Whether a client may write.
@@ -246,6 +258,7 @@ enum {
 	TFTPK_A_EXPORT_DROP_FIRST_FOLDER,
 	TFTPK_A_EXPORT_DEFAULT,
 	TFTPK_A_EXPORT_REFUSAL,
+	TFTPK_A_EXPORT_SEND_AHEAD,
 
 	__TFTPK_A_EXPORT_MAX,
 	TFTPK_A_EXPORT_MAX = (__TFTPK_A_EXPORT_MAX - 1)
@@ -448,6 +461,8 @@ enum {
 	TFTPK_A_SETTINGS_UPLOADS,
 	TFTPK_A_SETTINGS_MAX_UNWRITTEN,
 	TFTPK_A_SETTINGS_STORE_TIMEOUT,
+	TFTPK_A_SETTINGS_SEND_AHEAD,
+	TFTPK_A_SETTINGS_SEND_AHEAD_TO,
 
 	__TFTPK_A_SETTINGS_MAX,
 	TFTPK_A_SETTINGS_MAX = (__TFTPK_A_SETTINGS_MAX - 1)

@@ -29,6 +29,12 @@ MODULE_PARM_DESC(rounds, "random transfers of each kind");
 #define PATIENT	.retry_us = 5000000
 #define IMPATIENT .retry_us = 250000
 
+/* Clients that ask for no window, and how they take blocks ahead. */
+#define IPXE	1, .ahead = 15, .keeps = true, .reack_old = true, .reack_all = true, \
+		IMPATIENT
+#define GRUB	1, .ahead = 15, .silent = true, .reack_old = true
+#define ORDERLY	1, .ahead = 15, .reack_old = true, .reack_all = true, IMPATIENT
+
 static const struct model_case cases[] = {
 	/* Nothing goes wrong: no block is sent twice. */
 	{ "lock step", 1, 500, 1, LAN, PATIENT, .limit = 1000 },
@@ -41,6 +47,14 @@ static const struct model_case cases[] = {
 	{ "no delay at all", 1, 500, 16, PATIENT, .limit = 1000 },
 	{ "rolling over", 65300, 500, 16, LAN, PATIENT, .limit = 1000 },
 	{ "rolling over to 1", 65300, 500, 16, 1, LAN, PATIENT,
+	  .limit = 1000 },
+
+	{ "iPXE", 1, 1000, IPXE, LAN, .limit = 1000 },
+	{ "iPXE, far away", 1, 1000, IPXE, WAN, .limit = 1000 },
+	{ "iPXE, rolling over", 65000, 1000, IPXE, WAN, .limit = 1000 },
+	{ "GRUB", 1, 1000, GRUB, LAN, .limit = 1000 },
+	{ "GRUB, far away", 1, 1000, GRUB, WAN, .limit = 1000 },
+	{ "GRUB, rolling over to 1", 65000, 1000, GRUB, WAN, .rollover = 1,
 	  .limit = 1000 },
 
 	/* Copies only, Sorcerer's Apprentice: never more than twice, and a
@@ -62,7 +76,20 @@ static const struct model_case cases[] = {
 	{ "all twice, rolling over, re-ACKs", 65300, 500, 16, WAN, PATIENT,
 	  .copies = 1000, .reack_old = true },
 
+	{ "all twice, iPXE", 1, 500, IPXE, WAN, .copies = 1000 },
+	{ "copies, iPXE", 1, 500, IPXE, WAN, .copies = 100, .limit = 1300 },
+	{ "all twice, GRUB", 1, 500, GRUB, WAN, .copies = 1000 },
+	{ "copies, GRUB", 1, 500, GRUB, WAN, .copies = 100, .limit = 1300 },
+	{ "all twice, in order", 1, 500, ORDERLY, WAN, .copies = 1000 },
+
 	/* Loss only */
+	{ "1% lost, iPXE", 1, 1000, IPXE, WAN, .loss = 10, .limit = 1050 },
+	{ "5% lost, iPXE", 1, 1000, IPXE, WAN, .loss = 50, .limit = 1200 },
+	{ "1% lost, GRUB", 1, 1000, GRUB, WAN, .loss = 10, .limit = 1200 },
+	{ "5% lost, GRUB", 1, 1000, GRUB, WAN, .loss = 50, .limit = 1300 },
+	{ "1% lost, in order", 1, 1000, ORDERLY, WAN, .loss = 10, .limit = 1200 },
+	{ "5% lost, in order", 1, 1000, ORDERLY, WAN, .loss = 50, .limit = 1300 },
+	{ "half lost, iPXE", 1, 50, IPXE, LAN, .loss = 500, .limit = 12000 },
 	{ "1% lost, lock step", 1, 500, 1, LAN, IMPATIENT, .loss = 10,
 	  .limit = 1200 },
 	{ "1% lost, lock step, re-ACKs", 1, 500, 1, LAN, PATIENT, .loss = 10,
@@ -100,6 +127,13 @@ static const struct model_case cases[] = {
 	  .reack_all = true, .limit = 5000 },
 	{ "shuffled, window of 64", 1, 500, 64, WAN, PATIENT, .jitter = 500,
 	  .jitter_us = 30000, .reack_old = true, .limit = 40000 },
+
+	{ "reordered, iPXE", 1, 500, IPXE, WAN, .jitter = 20, .jitter_us = 1000,
+	  .limit = 1100 },
+	{ "shuffled, iPXE", 1, 500, IPXE, WAN, .jitter = 500, .jitter_us = 30000,
+	  .limit = 1500 },
+	{ "shuffled, GRUB", 1, 500, GRUB, WAN, .jitter = 500, .jitter_us = 30000,
+	  .limit = 1500 },
 
 	/* Round trips become longer: some are sent again until that is known */
 	{ "longer, lock step", 1, 500, 1, LAN, PATIENT, .later_us = 75000,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A model of a transfer: window.c as send.c drives it, a network that
+ * A model of a transfer: window.c and ahead.c as send.c drives them, a network that
  * loses, repeats and delays, and a receiver as RFC 7440 describes it. Time is
  * simulated, so a whole transfer takes as long as its arithmetic.
  *
@@ -12,7 +12,7 @@
 #ifndef _TFTPK_WINDOW_MODEL_H
 #define _TFTPK_WINDOW_MODEL_H
 
-#include "window.h"
+#include "ahead.h"
 
 #define MODEL_QUEUE	8192		/* packets on their way */
 #define MODEL_BURST	64		/* as TFTPK_BURST_MAX */
@@ -35,6 +35,9 @@
  * @reack_old: it acknowledges again what it has already
  * @reack_last: it acknowledges again the last of what it has already
  * @reack_all: it reports a gap for each packet behind that, not just once
+ * @ahead: most blocks beyond the ACK, for a window of one block
+ * @keeps: the client keeps blocks beyond a gap
+ * @silent: it does not report gaps
  * @limit: DATA packets that may be sent, of 1000 per block; 0 for any number
  */
 struct model_case {
@@ -53,6 +56,9 @@ struct model_case {
 	bool reack_old;
 	bool reack_last;
 	bool reack_all;
+	u8 ahead;
+	bool keeps;
+	bool silent;
 	u32 limit;
 };
 
@@ -80,6 +86,7 @@ struct model {
 	/* client */
 	u64 received;		/* all up to this block */
 	u64 last;
+	u64 kept;		/* bit n: block @received + 1 + n */
 	u64 client_ns;
 	u32 since_ack;
 	bool gap_told;
@@ -181,12 +188,22 @@ static inline void model_transmit(struct model *m, bool ack, u64 block)
 
 /* ---- the server, as send.c has it ---- */
 
+/* What may be in flight. */
+static inline u32 model_window(const struct model *m)
+{
+	return m->c->windowsize + m->c->ahead;
+}
+
 static inline void model_send(struct model *m, u64 block)
 {
 	const struct tftpk_window *w = &m->window;
 
-	if (block <= w->acked || block > w->acked + w->size || block > w->last)
+	if (block <= w->acked || block > w->acked + model_window(m) ||
+	    block > w->last)
 		model_fail(m, "a block outside the window was sent");
+	if (m->c->ahead && block > w->acked + 1 &&
+	    model_wire(m->c, block) < model_wire(m->c, w->acked + 1))
+		model_fail(m, "a block beyond the end of the numbers was sent ahead");
 	m->data_sent++;
 	model_transmit(m, false, block);
 }
@@ -203,7 +220,7 @@ static inline void model_push(struct model *m)
 	u32 room, n, i;
 
 	while ((room = tftpk_window_room(w))) {
-		if (room > w->size) {
+		if (room > model_window(m)) {
 			model_fail(m, "more room than a window");
 			return;
 		}
@@ -212,8 +229,15 @@ static inline void model_push(struct model *m)
 			model_send(m, w->next + i);
 		tftpk_window_note_sent(w, n, m->now_ns);
 	}
-	if (tftpk_window_inflight(w) > w->size)
+	if (tftpk_window_inflight(w) > model_window(m))
 		model_fail(m, "more in flight than a window");
+	model_await(m);
+}
+
+/* The first block that is not acknowledged is sent again. */
+static inline void model_resend(struct model *m)
+{
+	model_send(m, m->window.acked + 1);
 	model_await(m);
 }
 
@@ -225,7 +249,7 @@ static inline void model_ack(struct model *m, u64 block)
 
 	if (m->server_done)
 		return;
-	ack = tftpk_window_ack(w, &m->rtt, model_wire(m->c, block), m->now_ns);
+	ack = tftpk_ahead_ack(w, &m->rtt, model_wire(m->c, block), m->now_ns);
 	if (w->acked > m->received)
 		model_fail(m, "what was not received counts as acknowledged");
 	if (w->acked < acked)
@@ -243,6 +267,11 @@ static inline void model_ack(struct model *m, u64 block)
 	case TFTPK_ACK_GAP:
 		model_push(m);
 		break;
+	case TFTPK_ACK_RESEND:
+		tftpk_ahead_resend(w, m->now_ns);
+		model_resend(m);
+		model_push(m);
+		break;
 	case TFTPK_ACK_DISORDER:
 		model_await(m);
 		fallthrough;
@@ -257,12 +286,17 @@ static inline void model_server_timer(struct model *m)
 {
 	struct tftpk_window *w = &m->window;
 
-	switch (tftpk_window_recovery(w, &m->rtt, true)) {
+	switch (tftpk_ahead_recovery(w, &m->rtt, true)) {
 	case TFTPK_RECOVERY_PROBE:
 		m->probes++;
 		tftpk_window_probe(w, &m->rtt, true, m->now_ns);
 		model_send(m, w->next - 1);
 		model_await(m);
+		return;
+	case TFTPK_RECOVERY_RESEND:
+		m->probes++;
+		tftpk_ahead_probe(w, m->now_ns);
+		model_resend(m);
 		return;
 	case TFTPK_RECOVERY_UNSENT:
 		model_fail(m, "a window was not sent");
@@ -272,7 +306,7 @@ static inline void model_server_timer(struct model *m)
 		break;
 	case TFTPK_RECOVERY_TIMEOUT:
 		m->timeouts++;
-		tftpk_window_timeout(w, &m->rtt);
+		tftpk_ahead_timeout(w, &m->rtt);
 		break;
 	}
 	model_push(m);
@@ -304,7 +338,10 @@ static inline void model_data(struct model *m, u64 block)
 			model_fail(m, "the client takes one block for another");
 			return;
 		}
-		m->received++;
+		do {
+			m->received++;
+			m->kept >>= 1;
+		} while (m->kept & 1);
 		m->gap_told = false;
 		model_client_wait(m);
 		if (++m->since_ack == m->c->windowsize ||
@@ -313,13 +350,15 @@ static inline void model_data(struct model *m, u64 block)
 		return;
 	}
 
+	if (m->c->keeps && block > m->received && block < m->received + 64)
+		m->kept |= 1ULL << (block - m->received - 1);
 	behind = model_wire(m->c, m->received) - wire;
 	if (behind < 32768) {
 		/* It has that. Whoever has all says so again. */
 		if (m->c->reack_old || m->received == m->last ||
 		    (m->c->reack_last && !behind))
 			model_client_ack(m);
-	} else if (m->c->reack_all || !m->gap_told) {
+	} else if (m->c->reack_all || (!m->gap_told && !m->c->silent)) {
 		m->gap_told = true;
 		model_client_ack(m);
 		model_client_wait(m);
@@ -391,6 +430,7 @@ static inline const char *model_run(struct model *m, const struct model_case *c,
 	m->window.acked = c->first - 1;
 	m->window.next = c->first;
 	m->window.high = c->first;
+	m->window.ahead = c->ahead;
 	/* A window was negotiated, and the OACK's round trip measured. */
 	if (c->windowsize > 1)
 		tftpk_rtt_sample(&m->rtt, 2 * c->delay_us);
@@ -408,7 +448,7 @@ static inline const char *model_run(struct model *m, const struct model_case *c,
 	if (limit && m->data_sent * 1000 > limit)
 		model_fail(m, "too many packets were sent");
 	if (!c->loss && !c->jitter && !c->later_us &&
-	    m->data_sent > 2 * (u64)c->blocks + c->windowsize)
+	    m->data_sent > 2 * (u64)c->blocks + model_window(m))
 		model_fail(m, "copies made more of themselves");
 	return m->failure;
 }

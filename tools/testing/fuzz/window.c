@@ -57,6 +57,12 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	c.reack_last = in.flags & 128;
 	if (c.reack_last)
 		c.later_us = c.delay_us * 32;
+	/* The client of such a window says nothing of blocks ahead. */
+	if (c.windowsize == 1) {
+		c.ahead = in.windowsize / 80 * 15;
+		c.keeps = in.flags & 16;
+		c.silent = in.flags & 32;
+	}
 	chance.pos = data + sizeof(in);
 	chance.left = size - sizeof(in);
 	chance.state = 1;
