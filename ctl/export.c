@@ -16,6 +16,7 @@
 static int parse_default(const char *word, json_t **value);
 static int parse_refusal(const char *word, json_t **value);
 static int parse_root_by(const char *word, json_t **value);
+static int parse_dscp(const char *word, json_t **value);
 
 /* Options of an export that are the same as words, as JSON and as attributes. */
 static const struct {
@@ -32,6 +33,8 @@ static const struct {
 	{ OPTION_MIN_TIMEOUT, TFTPK_A_EXPORT_MIN_TIMEOUT, "min-timeout", 0,
 	  60000, NULL },
 	{ OPTION_SEND_AHEAD, TFTPK_A_EXPORT_SEND_AHEAD, "send-ahead", 0, 63, NULL },
+	{ OPTION_DSCP, TFTPK_A_EXPORT_DSCP, "dscp", 0, 63, parse_dscp },
+	{ OPTION_MAX_RATE, TFTPK_A_EXPORT_MAX_RATE, "max-rate", 1, UINT32_MAX, NULL },
 	{ OPTION_ROLLOVER, TFTPK_A_EXPORT_ROLLOVER, "rollover", 0, 1, NULL },
 	{ OPTION_NO_TSIZE, TFTPK_A_EXPORT_NO_TSIZE, "no-tsize", 0, 0, NULL },
 	{ OPTION_ROOT_BY, TFTPK_A_EXPORT_ROOT_BY, "root-by", 0, 0, parse_root_by },
@@ -259,6 +262,36 @@ static uint32_t root_by(const char *word)
 	return by;
 }
 
+/* A code point by its name, or -1: csN (RFC 2474), afNM (RFC 2597), ef (RFC 3246), le
+ * (RFC 8622).
+ */
+static int named_dscp(const char *word)
+{
+	if (!strncmp(word, "cs", 2) && word[2] >= '0' && word[2] <= '7' && !word[3])
+		return (word[2] - '0') * 8;
+	if (!strncmp(word, "af", 2) && word[2] >= '1' && word[2] <= '4' &&
+	    word[3] >= '1' && word[3] <= '3' && !word[4])
+		return (word[2] - '0') * 8 + (word[3] - '0') * 2;
+	return !strcmp(word, "ef") ? 46 : !strcmp(word, "le") ? 1 : -1;
+}
+
+static int parse_dscp(const char *word, json_t **value)
+{
+	int named = named_dscp(word);
+	uint64_t number;
+	const char *rest;
+
+	if (named >= 0)
+		number = (uint64_t)named;
+	else if (!parse_number(word, &rest, &number) || *rest || number > 63)
+		return usage_error("export: --dscp %s: must be 0 to 63, or a name such as af11, cs1, ef or le",
+				   word);
+	/* The kernel does not tell of what is so by default. */
+	if (number)
+		*value = json_integer((json_int_t)number);
+	return 0;
+}
+
 static int parse_root_by(const char *word, json_t **value)
 {
 	if (root_by(word) == TFTPK_ROOT_BY_NONE)
@@ -456,7 +489,7 @@ static void put_switch(struct nlmsghdr *nlh, size_t i, const json_t *export)
 				 root_by(json_string_value(value)));
 	else if (json_is_string(value))
 		put_string(nlh, switches[i].attr, export, switches[i].name);
-	else if (json_is_integer(value) && switches[i].max == 1)
+	else if (json_is_integer(value) && switches[i].max <= UINT8_MAX)
 		mnl_attr_put_u8(nlh, switches[i].attr, (uint8_t)number);
 	else if (json_is_integer(value))
 		mnl_attr_put_u32(nlh, switches[i].attr, number);

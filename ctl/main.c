@@ -36,7 +36,10 @@ static const struct command commands[] = {
 "sooner, and --send-ahead N sends no more blocks beyond the ACK of a client that\n"
 "asked for no window; each instead of the setting of that name. --rollover 1 lets\n"
 "the number 1 follow block 65535, for clients that do not say. --no-tsize does not\n"
-"tell the size of files.\n\n"
+"tell the size of files.\n"
+"--max-rate N sends no more than N KiB per second to all clients of the export\n"
+"together. --dscp CODE marks what is sent, by a number or a name such as af11, cs1,\n"
+"ef or le.\n\n"
 "--for NETWORK[/LEN], which may be given several times: only its clients see the\n"
 "export; --not-for: they do not. Of the NETWORKs of a client the longest counts,\n"
 "and of exports with one PREFIX the one whose NETWORK is the longest wins.\n"
@@ -49,6 +52,7 @@ static const struct command commands[] = {
 		.options = BIT(OPTION_AS) | BIT(OPTION_UID) | BIT(OPTION_GID) |
 			   BIT(OPTION_NO_SYMLINKS) | BIT(OPTION_MAX_BLKSIZE) |
 			   BIT(OPTION_MIN_TIMEOUT) | BIT(OPTION_SEND_AHEAD) |
+			   BIT(OPTION_DSCP) | BIT(OPTION_MAX_RATE) |
 			   BIT(OPTION_ROLLOVER) |
 			   BIT(OPTION_NO_TSIZE) | BIT(OPTION_FOR) |
 			   BIT(OPTION_NOT_FOR) | BIT(OPTION_ROOT_BY) |
@@ -255,6 +259,8 @@ static const struct option long_options[] = {
 	{ "max-blksize", required_argument, NULL, 256 + OPTION_MAX_BLKSIZE },
 	{ "min-timeout", required_argument, NULL, 256 + OPTION_MIN_TIMEOUT },
 	{ "send-ahead", required_argument, NULL, 256 + OPTION_SEND_AHEAD },
+	{ "dscp", required_argument, NULL, 256 + OPTION_DSCP },
+	{ "max-rate", required_argument, NULL, 256 + OPTION_MAX_RATE },
 	{ "rollover", required_argument, NULL, 256 + OPTION_ROLLOVER },
 	{ "no-tsize", no_argument, NULL, 256 + OPTION_NO_TSIZE },
 	{ "for", required_argument, NULL, 256 + OPTION_FOR },

@@ -140,6 +140,10 @@ static const struct field export_fields[] = {
 	  .name = "refusal" },
 	{ .attr = TFTPK_A_EXPORT_SEND_AHEAD, .type = FIELD_NUMBER,
 	  .name = "send-ahead" },
+	{ .attr = TFTPK_A_EXPORT_DSCP, .type = FIELD_NUMBER,
+	  .name = "dscp" },
+	{ .attr = TFTPK_A_EXPORT_MAX_RATE, .type = FIELD_NUMBER,
+	  .name = "max-rate" },
 };
 
 static const struct field transfer_fields[] = {

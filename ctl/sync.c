@@ -9,7 +9,7 @@
 /* An export with its options is another one. */
 static const char *const whole_export[] = {
 	"path", "prefix", "uid", "gid", "no-symlinks", "max-blksize", "min-timeout",
-	"send-ahead", "rollover", "no-tsize", "for", "not-for", "root-by", "only",
+	"send-ahead", "dscp", "max-rate", "rollover", "no-tsize", "for", "not-for", "root-by", "only",
 	"drop-first-folder", "default", "refusal", NULL
 };
 

@@ -41,6 +41,7 @@ _tftpkctl()
 		case ${COMP_WORDS[i]} in
 		-n | --netns | --as | --uid | --gid | --from | \
 			--max-blksize | --min-timeout | --send-ahead | --rollover | \
+			--dscp | --max-rate | \
 			--for | --not-for | --root-by | --default | --refusal | --out) ((i++)) ;;
 		-*) ;;
 		*)
@@ -61,7 +62,8 @@ _tftpkctl()
 	--gid:*) words=$(compgen -g) ;;
 	--rollover:*) words='0 1' ;;
 	--root-by:*) words='ip mac' ;;
-	--as:* | --from:* | --max-blksize:* | --min-timeout:* | --send-ahead:* | --for:* | --not-for:* | \
+	--dscp:*) words='le cs1 af11 af21 af31 af41 ef' ;;
+	--as:* | --from:* | --max-blksize:* | --min-timeout:* | --send-ahead:* | --max-rate:* | --for:* | --not-for:* | \
 		--default:* | --refusal:*) ;;
 	*)
 		if [[ $cur == -* ]]; then

@@ -28,6 +28,8 @@ _tftpkctl()
 		'--max-blksize[largest block size granted]:bytes:' \
 		'--min-timeout[silence before anything is sent again]:milliseconds:' \
 		'--send-ahead[most blocks beyond the ACK]:blocks:' \
+		'--dscp[mark what is sent]:code point:(le cs1 af11 af21 af31 af41 ef)' \
+		'--max-rate[rate of all clients together]:KiB/s:' \
 		'--rollover[number of the block after 65535]:number:(0 1)' \
 		'--no-tsize[do not tell the size of files]' \
 		'*--for[clients that see the folder]:network:' \

@@ -108,8 +108,13 @@ static int tftpk_put_export(struct sk_buff *skb,
 		nla_put_u32(skb, TFTPK_A_EXPORT_MIN_TIMEOUT,
 			    options->min_timeout)) ||
 	       (options->send_ahead != TFTPK_UNSET &&
-		nla_put_u32(skb, TFTPK_A_EXPORT_SEND_AHEAD,
-			    options->send_ahead)) ||
+		nla_put_u8(skb, TFTPK_A_EXPORT_SEND_AHEAD,
+			   options->send_ahead)) ||
+	       (options->dscp &&
+		nla_put_u8(skb, TFTPK_A_EXPORT_DSCP, options->dscp)) ||
+	       (options->max_rate &&
+		nla_put_u32(skb, TFTPK_A_EXPORT_MAX_RATE,
+			    options->max_rate)) ||
 	       (options->rollover &&
 		nla_put_u8(skb, TFTPK_A_EXPORT_ROLLOVER, options->rollover)) ||
 	       (options->no_tsize &&
@@ -276,7 +281,12 @@ static int tftpk_get_export_options(struct sk_buff *skb, struct genl_info *info,
 			nla_get_u32(info->attrs[TFTPK_A_EXPORT_MIN_TIMEOUT]);
 	if (info->attrs[TFTPK_A_EXPORT_SEND_AHEAD])
 		options->send_ahead =
-			nla_get_u32(info->attrs[TFTPK_A_EXPORT_SEND_AHEAD]);
+			nla_get_u8(info->attrs[TFTPK_A_EXPORT_SEND_AHEAD]);
+	if (info->attrs[TFTPK_A_EXPORT_DSCP])
+		options->dscp = nla_get_u8(info->attrs[TFTPK_A_EXPORT_DSCP]);
+	if (info->attrs[TFTPK_A_EXPORT_MAX_RATE])
+		options->max_rate =
+			nla_get_u32(info->attrs[TFTPK_A_EXPORT_MAX_RATE]);
 	if (info->attrs[TFTPK_A_EXPORT_ROLLOVER])
 		options->rollover =
 			nla_get_u8(info->attrs[TFTPK_A_EXPORT_ROLLOVER]);

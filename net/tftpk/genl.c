@@ -96,7 +96,7 @@ const struct nla_policy tftpk_network_nl_policy[TFTPK_A_NETWORK_PREFIX_LENGTH + 
 };
 
 /* TFTPK_CMD_EXPORT_ADD - do */
-static const struct nla_policy tftpk_export_add_nl_policy[TFTPK_A_EXPORT_SEND_AHEAD + 1] = {
+static const struct nla_policy tftpk_export_add_nl_policy[TFTPK_A_EXPORT_MAX_RATE + 1] = {
 	[TFTPK_A_EXPORT_PATH] = { .type = NLA_NUL_STRING, .len = TFTPK_PATH_MAX, },
 	[TFTPK_A_EXPORT_UID] = { .type = NLA_U32, },
 	[TFTPK_A_EXPORT_GID] = { .type = NLA_U32, },
@@ -113,7 +113,9 @@ static const struct nla_policy tftpk_export_add_nl_policy[TFTPK_A_EXPORT_SEND_AH
 	[TFTPK_A_EXPORT_DROP_FIRST_FOLDER] = { .type = NLA_FLAG, },
 	[TFTPK_A_EXPORT_DEFAULT] = { .type = NLA_NUL_STRING, .len = TFTPK_PATH_MAX, },
 	[TFTPK_A_EXPORT_REFUSAL] = { .type = NLA_NUL_STRING, .len = TFTPK_REFUSAL_MAX, },
-	[TFTPK_A_EXPORT_SEND_AHEAD] = NLA_POLICY_MAX(NLA_U32, 63),
+	[TFTPK_A_EXPORT_SEND_AHEAD] = NLA_POLICY_MAX(NLA_U8, 63),
+	[TFTPK_A_EXPORT_DSCP] = NLA_POLICY_MAX(NLA_U8, 63),
+	[TFTPK_A_EXPORT_MAX_RATE] = NLA_POLICY_MIN(NLA_U32, 1),
 };
 
 /* TFTPK_CMD_EXPORT_DEL - do */
@@ -223,7 +225,7 @@ static const struct genl_split_ops tftpk_nl_ops[] = {
 		.cmd		= TFTPK_CMD_EXPORT_ADD,
 		.doit		= tftpk_nl_export_add_doit,
 		.policy		= tftpk_export_add_nl_policy,
-		.maxattr	= TFTPK_A_EXPORT_SEND_AHEAD,
+		.maxattr	= TFTPK_A_EXPORT_MAX_RATE,
 		.flags		= GENL_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{

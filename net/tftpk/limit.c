@@ -34,6 +34,7 @@
  * rest in a second. So no second exceeds the rate by more than a packet.
  */
 #define TFTPK_PACE_PARTS	16
+#define TFTPK_EXPORT_NS		(NSEC_PER_SEC / TFTPK_PACE_PARTS)
 #define TFTPK_PACE_NS		(NSEC_PER_SEC / (TFTPK_PACE_PARTS - 1))
 
 /**
@@ -280,6 +281,38 @@ bool tftpk_limit_block(struct tftpk_net *tn, const struct tftpk_key *key,
 static u64 tftpk_pace_wait(u64 tat, u64 now)
 {
 	return tat > now + TFTPK_PACE_NS ? tat - now - TFTPK_PACE_NS : 0;
+}
+
+/**
+ * tftpk_limit_charge_export() - charge packets to the rate of an export
+ * @export: export with a rate
+ * @bytes: of the packets
+ *
+ * A bucket holds what may be sent in a sixteenth of a second, so that timers are good
+ * enough. What is charged at once may exceed that: then all wait the longer.
+ *
+ * A transfer that has to wait asks again, as with tftpk_limit_charge_bytes().
+ *
+ * Context: softirq or BH disabled. No lock: the bucket moves by compare and exchange.
+ *
+ * Return: 0, or nanoseconds after which to ask again; then nothing is charged.
+ */
+u64 tftpk_limit_charge_export(struct tftpk_export *export, u32 bytes)
+{
+	u64 cost = div64_u64((u64)bytes * NSEC_PER_SEC,
+			     (u64)export->options.max_rate * 1024);
+	u64 now = ktime_get_ns(), wait;
+	s64 tat = atomic64_read(&export->paced_ns);
+
+	do {
+		if (tat > now + TFTPK_EXPORT_NS) {
+			wait = tat - now - TFTPK_EXPORT_NS;
+			return wait + mul_u64_u32_shr(cost * atomic_read(&export->waiting),
+						      get_random_u32(), 32);
+		}
+	} while (!atomic64_try_cmpxchg(&export->paced_ns, &tat,
+				       max_t(u64, tat, now) + cost));
+	return 0;
 }
 
 /* The cost of @bytes in nanoseconds of refilling, at a rate in KiB per second. */

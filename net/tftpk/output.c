@@ -410,6 +410,18 @@ static struct sk_buff *tftpk_build_text(struct tftpk_transfer *t,
 	return skb;
 }
 
+/* Mark a packet by the code point of its export. */
+static void tftpk_mark(struct sk_buff *skb, const struct tftpk_peer *peer)
+{
+	if (likely(!peer->tos))
+		return;
+	skb->priority = rt_tos2priority(peer->tos);
+	if (tftpk_is_v4(&peer->tid.key))
+		ip_hdr(skb)->tos = peer->tos;
+	else
+		ip6_flow_hdr(ipv6_hdr(skb), peer->tos, 0);
+}
+
 /**
  * tftpk_output_blocks() - build the packets of consecutive blocks
  * @t: transfer whose ring holds these blocks
@@ -464,6 +476,7 @@ u32 tftpk_output_blocks(struct tftpk_transfer *t, u64 first, u32 n,
 		bytes += skb->len - k * TFTPK_HDR_LEN;
 		tftpk_push_headers(t->tn->net, &t->peer.tid.key, dst, mtu, skb,
 				   &t->peer.ident);
+		tftpk_mark(skb, &t->peer);
 		skb_dst_set_noref(skb, dst);
 		__skb_queue_tail(out, skb);
 		done += k;
@@ -518,6 +531,7 @@ int tftpk_output_packet(struct net *net, struct tftpk_peer *peer,
 				 &peer->ident);
 	if (!skb)
 		return -ENOMEM;
+	tftpk_mark(skb, peer);
 	skb_dst_set_noref(skb, dst);
 	__skb_queue_tail(out, skb);
 	return 0;

@@ -119,6 +119,8 @@ static int tftpk_request_negotiate(struct tftpk_transfer *t,
 
 	t->blksize = blksize;
 	t->utimeout = t->options.utimeout;
+	t->peer.tos = options->dscp << 2;
+	t->peer.paced = options->max_rate;
 	t->peer.rtt.floor = tftpk_request_choose(options->min_timeout,
 						 &set->min_timeout) *
 			    USEC_PER_MSEC;

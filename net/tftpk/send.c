@@ -123,27 +123,42 @@ void tftpk_send_tell_bounded(struct tftpk_transfer *t)
 		tftpk_event_transfer(t, TFTPK_EVENT_TYPE_BOUNDED);
 }
 
-/* Charge a block to the rate of its source. Returns false where it has to wait,
+/* How long the next @n blocks have to wait for the rate of their export, or of their
+ * source, in nanoseconds; 0 if they are charged. Who is bounded has windows of one block.
+ */
+static u64 tftpk_send_charge_rate(struct tftpk_transfer *t, u32 n)
+{
+	const struct tftpk_key *key = &t->peer.request.key;
+	u32 bytes = t->blksize + tftpk_output_overhead(key);
+	u64 wait = 0;
+
+	if (t->peer.bounded)
+		wait = tftpk_limit_charge_bytes(t->tn, key, bytes);
+	if (t->peer.bounded && wait)
+		tftpk_send_note_bounded(t);
+	if (t->peer.paced && !wait)
+		wait = tftpk_limit_charge_export(t->source.export, n * bytes);
+	return wait;
+}
+
+/* Charge blocks to the rates that bound them. Returns false where they have to wait,
  * and the timer asks again. While nothing is out that the client could answer,
  * its silence does not count.
  */
-static bool tftpk_send_charge(struct tftpk_transfer *t)
+static bool tftpk_send_charge(struct tftpk_transfer *t, u32 n)
 {
-	const struct tftpk_key *key = &t->peer.request.key;
 	u64 wait;
 
 	lockdep_assert_held(&t->lock);
 
-	if (likely(!t->peer.bounded))
+	if (likely(!t->peer.bounded && !t->peer.paced))
 		return true;
-	wait = tftpk_limit_charge_bytes(t->tn, key,
-					t->blksize + tftpk_output_overhead(key));
+	wait = tftpk_send_charge_rate(t, n);
 	tftpk_transfer_hold(t, wait);
 	if (!wait)
 		return true;
 	if (t->window.high == t->window.acked + 1)
 		t->progress = jiffies;
-	tftpk_send_note_bounded(t);
 	tftpk_transfer_arm(t, min_t(u64, div_u64(wait, NSEC_PER_USEC),
 				    TFTPK_HOLD_MAX));
 	return false;
@@ -172,7 +187,7 @@ static void tftpk_send_push(struct tftpk_transfer *t, u64 now_ns,
 	t->awaits_refill = n < room || room > TFTPK_BURST_MAX;
 	n = n < room ? 0 : min_t(u32, room, TFTPK_BURST_MAX);
 
-	if (n && !tftpk_send_charge(t)) {
+	if (n && !tftpk_send_charge(t, n)) {
 		await = false;
 	} else if (n) {
 		sent = tftpk_output_blocks(t, first, n, out);
@@ -248,7 +263,7 @@ static void tftpk_send_probe(struct tftpk_transfer *t, struct sk_buff_head *out)
 {
 	bool validated = tftpk_transfer_validated(t);
 
-	if (!tftpk_send_check_file(t, out) || !tftpk_send_charge(t))
+	if (!tftpk_send_check_file(t, out) || !tftpk_send_charge(t, 1))
 		return;
 	trace_tftpk_retransmit(t, true);
 	t->peer.tries += !validated;
@@ -260,7 +275,7 @@ static void tftpk_send_probe(struct tftpk_transfer *t, struct sk_buff_head *out)
 static void tftpk_send_gap(struct tftpk_transfer *t, bool probe, u64 now_ns,
 			   struct sk_buff_head *out)
 {
-	if (!tftpk_send_check_file(t, out))
+	if (!tftpk_send_check_file(t, out) || !tftpk_send_charge(t, 1))
 		return;
 	trace_tftpk_retransmit(t, probe);
 	if (probe)

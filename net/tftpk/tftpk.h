@@ -182,8 +182,10 @@ struct tftpk_audience {
  * @max_blksize: largest block in bytes, or TFTPK_UNSET to go by the setting
  * @min_timeout: milliseconds, or TFTPK_UNSET
  * @send_ahead: blocks beyond the ACK, or TFTPK_UNSET
+ * @max_rate: KiB per second that its clients are sent together, or 0 for any
  * @rollover: number of the block after 65535, for clients that do not say
  * @no_symlinks: follow none
+ * @dscp: of the packets of its transfers
  * @no_tsize: do not grant that option
  * @only: in that folder alone
  * @drop_first_folder: where it is missing, look up names without it
@@ -200,7 +202,9 @@ struct tftpk_export_options {
 	u32 max_blksize;
 	u32 min_timeout;
 	u32 send_ahead;
+	u32 max_rate;
 	u8 rollover;
+	u8 dscp;
 	bool no_symlinks;
 	bool no_tsize;
 	bool only;
@@ -238,6 +242,8 @@ struct tftpk_setting {
  *	has no slashes at its ends.
  * @rcu: frees it
  * @prefix_len: length of the prefix
+ * @paced_ns: TAT of what is sent, where there is a rate, see limit.c
+ * @waiting: its transfers that wait for that
  * @audience: that of @options
  */
 struct tftpk_export {
@@ -256,6 +262,8 @@ struct tftpk_export {
 	struct tftpk_export_options options;
 	struct rcu_head rcu;
 	u32 prefix_len;
+	atomic64_t paced_ns;
+	atomic_t waiting;
 	struct tftpk_audience audience[];
 };
 

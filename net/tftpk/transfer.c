@@ -242,7 +242,7 @@ static const u8 tftpk_outcome_counters[] = {
 };
 
 /**
- * tftpk_transfer_hold() - note whether a block waits for the rate of its source
+ * tftpk_transfer_hold() - note whether a block waits for a rate
  * @t: transfer, locked
  * @hold: does it?
  */
@@ -250,7 +250,9 @@ void tftpk_transfer_hold(struct tftpk_transfer *t, bool hold)
 {
 	lockdep_assert_held(&t->lock);
 
-	if (t->peer.held != hold)
+	if (t->peer.held != hold && t->peer.paced)
+		atomic_add(hold ? 1 : -1, &t->source.export->waiting);
+	else if (t->peer.held != hold)
 		tftpk_limit_count_waiting(t->tn, hold);
 	t->peer.held = hold;
 }

@@ -152,9 +152,11 @@ struct tftpk_peer {
 	bool bounded;		/* what is sent to it is, see tftpk_limit_charge_bytes();
 				 * set when it begins
 				 */
+	bool paced;		/* and what its export sends, likewise */
 	bool held;		/* a block waits for that */
 	bool held_back;		/* that, or a smaller window, was noted */
 	bool tell;		/* the work is to tell of that */
+	u8 tos;			/* of what is sent, constant once it opens */
 	bool validated;		/* see struct tftpk_transfer */
 	u8 tries;		/* packets since the request, or since the ACK of
 				 * the OACK, to an unvalidated client
@@ -431,6 +433,7 @@ bool tftpk_limit_block(struct tftpk_net *tn, const struct tftpk_key *key,
 		       bool near);
 u64 tftpk_limit_charge_bytes(struct tftpk_net *tn, const struct tftpk_key *key,
 			     u32 bytes);
+u64 tftpk_limit_charge_export(struct tftpk_export *export, u32 bytes);
 void tftpk_limit_count_waiting(struct tftpk_net *tn, bool waits);
 bool tftpk_limit_claim_event(struct tftpk_net *tn, const struct tftpk_key *key);
 void tftpk_limit_note_guess(struct tftpk_net *tn, const struct tftpk_key *key);

@@ -488,7 +488,7 @@ def _():
     implicit = [where | how | {"address": address, "implicit": True} for address in ("0.0.0.0", "::")]
     export = {"path": str(ONE), "prefix": "", "uid": 65534, "gid": 65534, "no_symlinks": False}
     export |= {"max_blksize": None, "min_timeout": None, "rollover": None, "no_tsize": False}
-    export |= {"send_ahead": None}
+    export |= {"send_ahead": None, "dscp": None, "max_rate": None}
     export |= {"for": [], "not_for": [], "root_by": None, "only": False, "drop_first_folder": False}
     export |= {"default": None, "refusal": None}
 
