@@ -20,6 +20,10 @@
 /* A packet that takes so much beside four times its bytes is copied. */
 #define TFTPK_SINK_FAT		4096
 
+/* Once so much waits, those of less than half their memory are, to lie close. */
+#define TFTPK_SINK_PACK_FROM	(TFTPK_SINK_HIGH / 2)
+#define TFTPK_SINK_PACK		SKB_WITH_OVERHEAD(8192)
+
 /**
  * tftpk_sink_error() - the ERROR for a file that cannot be written
  * @err: negative errno
@@ -94,20 +98,48 @@ static bool tftpk_sink_has_room(struct tftpk_transfer *t, u32 truesize)
 	       tftpk_trust_of(t->tn, &t->peer.request.key.client);
 }
 
-/* A packet of fragments may take a hundred times the memory of its bytes: keep a copy of
- * them instead. Returns NULL for want of memory.
- */
-static struct sk_buff *tftpk_sink_slim(struct sk_buff *skb)
+static void tftpk_sink_queue(struct tftpk_transfer *t, struct sk_buff *skb)
 {
-	struct sk_buff *slim = alloc_skb(skb->len, GFP_ATOMIC | __GFP_NOWARN);
+	struct tftpk_sink *sink = &t->source.sink;
 
-	if (slim && skb_copy_bits(skb, 0, skb_put(slim, skb->len), skb->len)) {
-		kfree_skb(slim);
-		slim = NULL;
-	}
-	if (slim)
-		consume_skb(skb);
-	return slim;
+	__skb_queue_tail(&sink->blocks, skb);
+	sink->unwritten += skb->truesize;
+	atomic_long_add(skb->truesize, &t->tn->unwritten);
+}
+
+/* Where copies are put, with room for so many bytes, or NULL. */
+static struct sk_buff *tftpk_sink_pack(struct tftpk_transfer *t, u32 len)
+{
+	struct tftpk_sink *sink = &t->source.sink;
+	struct sk_buff *pack = sink->pack;
+	u32 size = len;
+
+	if (pack && pack == skb_peek_tail(&sink->blocks) &&
+	    skb_tailroom(pack) >= len)
+		return pack;
+	if (sink->unwritten > TFTPK_SINK_PACK_FROM)
+		size = max_t(u32, len, TFTPK_SINK_PACK);
+	if (!tftpk_sink_has_room(t, SKB_TRUESIZE(size)))
+		return NULL;
+	pack = alloc_skb(size, GFP_ATOMIC | __GFP_NOWARN);
+	if (!pack)
+		return NULL;
+	tftpk_sink_queue(t, pack);
+	sink->pack = pack;
+	return pack;
+}
+
+/* Keep a copy of a block instead. Returns whether there was room. */
+static bool tftpk_sink_copy(struct tftpk_transfer *t, struct sk_buff *skb)
+{
+	struct sk_buff *pack = tftpk_sink_pack(t, skb->len);
+	u32 len = skb->len;
+
+	if (!pack || skb_copy_bits(skb, 0, skb_tail_pointer(pack), len))
+		return false;
+	skb_put(pack, len);
+	consume_skb(skb);
+	return true;
 }
 
 /**
@@ -121,28 +153,28 @@ static struct sk_buff *tftpk_sink_slim(struct sk_buff *skb)
  */
 bool tftpk_sink_put(struct tftpk_transfer *t, struct sk_buff *skb)
 {
-	struct tftpk_sink *sink = &t->source.sink;
-	bool fat;
+	const u32 headers = sizeof(struct udphdr) + TFTPK_HDR_LEN;
+	bool fat, loose;
 
 	lockdep_assert_held(&t->lock);
 
 	/* Reserves are not for keeping. */
 	if (skb_pfmemalloc(skb) || !skb_frags_readable(skb))
 		return false;
+	__skb_pull(skb, headers);
+	/* Of fragments, it may take a hundred times the memory of its bytes. */
 	fat = skb->truesize > 4 * skb->len + TFTPK_SINK_FAT;
-	if (!tftpk_sink_has_room(t, fat ? SKB_TRUESIZE(skb->len) :
-					  skb->truesize))
-		return false;
-	if (fat)
-		skb = tftpk_sink_slim(skb);
-	if (!skb)
-		return false;
-	tftpk_keep_skb(skb);
-	__skb_pull(skb, sizeof(struct udphdr) + TFTPK_HDR_LEN);
-	__skb_queue_tail(&sink->blocks, skb);
-	sink->unwritten += skb->truesize;
-	atomic_long_add(skb->truesize, &t->tn->unwritten);
-	return true;
+	loose = skb->truesize > 2 * skb->len &&
+		t->source.sink.unwritten > TFTPK_SINK_PACK_FROM;
+	if ((fat || loose) && tftpk_sink_copy(t, skb))
+		return true;
+	if (!fat && tftpk_sink_has_room(t, skb->truesize)) {
+		tftpk_keep_skb(skb);
+		tftpk_sink_queue(t, skb);
+		return true;
+	}
+	__skb_push(skb, headers);
+	return false;
 }
 
 /**
@@ -185,6 +217,8 @@ u32 tftpk_sink_take(struct tftpk_transfer *t, struct sk_buff_head *batch)
 	       skb_queue_len(batch) < TFTPK_SINK_PIECES) {
 		__skb_unlink(skb, blocks);
 		__skb_queue_tail(batch, skb);
+		if (skb == t->source.sink.pack)
+			t->source.sink.pack = NULL;
 		bytes += skb->len;
 		truesize += skb->truesize;
 	}
@@ -411,6 +445,7 @@ void tftpk_sink_drop(struct tftpk_transfer *t)
 	skb_queue_walk(&t->source.sink.blocks, skb)
 		truesize += skb->truesize;
 	skb_queue_splice_init(&t->source.sink.blocks, &blocks);
+	t->source.sink.pack = NULL;
 	tftpk_sink_uncharge(t, truesize);
 	spin_unlock_bh(&t->lock);
 	tftpk_sink_free(&blocks);

@@ -175,6 +175,7 @@ struct tftpk_peer {
  * @window: what was received and acknowledged
  * @blocks: packets that are to be written, from their payload on; their locks are not
  *	used
+ * @pack: the one of @blocks that has copies of small ones, or NULL
  * @size: bytes that the client will send, or TFTPK_SIZE_UNKNOWN
  * @max_size: bytes that the agent takes at most
  * @received: bytes that came in order
@@ -191,6 +192,7 @@ struct tftpk_peer {
 struct tftpk_sink {
 	struct tftpk_rwindow window;
 	struct sk_buff_head blocks;
+	struct sk_buff *pack;
 	u64 size;
 	u64 max_size;
 	u64 received;

@@ -14,7 +14,7 @@ import time
 
 from lib import (
     CLIENTS, SERVERS, SRV, WORK, Ack, Client, Code, Error, Growth, Oack, Op, Unexpected, ack, between, content,
-    counters, ctl, data, defer, disk, during, equal, fetch, has, idle, listening, load, make, parse, request, run,
+    counters, ctl, data, defer, disk, during, equal, fetch, has, idle, ip, listening, load, make, parse, request, run,
     same, served, settings, test, tmpfs, told, trusting, unload, wait_for,
 )
 from lib.agent import Agent, Events, agent_all, attached, empty, inbox, link, listed
@@ -734,6 +734,39 @@ def _(server):
             one.flight(1, False)
         one.client.peer = None
         same(wanted, (folder / f"n{n}").read_bytes())
+
+
+@contextlib.contextmanager
+def narrow(mtu):
+    """What the client sends comes in fragments of that, if not 1500."""
+    ip("client", f"route add {IP4}/32 dev to-server mtu lock {mtu}")
+    try:
+        yield
+    finally:
+        ip("client", f"route delete {IP4}/32 dev to-server")
+
+
+@test("blocks that take much memory are packed: of {0} bytes, MTU {1}", ("IPv4",), [(512, 1500), (8192, 100)])
+def _(server, blksize, mtu):
+    folder = during(disk("ext4", 16, WORK / "ext4"))
+    during(inbox(folder))
+    during(settings(clamp_mtu=False))
+    during(narrow(mtu))
+    with Client(server) as client:
+        one = Upload(client, content(1_000_000)).ask("file", ("blksize", blksize), ("windowsize", 4)).begin().step()
+        thaw = during(frozen(folder))
+        # As much as may wait, with less than half of it lost.
+        taken = one.acked
+        while True:
+            one.send()
+            if client.poll(0.1) != ack(one.end):
+                break
+            one.acked = one.end
+        between("bytes", 300_000, (one.acked - taken) * blksize, 1 << 20)
+        thaw()
+        one.flight(1, False)
+        one.finish()
+    same(content(1_000_000), (folder / "file").read_bytes())
 
 
 @test("killed while the disk does not answer: the client hears it, the rest comes later", ("IPv4",))
