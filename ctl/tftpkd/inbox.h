@@ -10,6 +10,7 @@
 #include "tftpkd.h"
 
 struct account;
+struct place;
 
 /* What becomes of a file that is there by the name of an upload. */
 enum existing {
@@ -87,14 +88,16 @@ struct inbox *hold_inbox(struct inbox *inbox);
 void release_inbox(struct inbox *inbox);
 struct account *get_account(const char *dir);
 void put_account(struct account *account);
-unsigned int count_jobs(struct account *account, int more);
-pthread_mutex_t *names_of(struct account *account);
 void start_account(struct account *account);
-int find_device(const struct account *account, dev_t *device);
+struct place *find_place(struct account *account, int *error);
+void put_place(struct place *place);
+dev_t device_of(const struct place *place);
+pthread_mutex_t *names_of(struct place *place);
+unsigned int count_jobs(struct place *place, int more);
 int64_t account_room(struct account *account, const struct inbox *inbox);
-void reserve(struct account *account, uint64_t size);
-void unreserve(struct account *account, uint64_t size);
-void add_stored(struct account *account, uint64_t size, uint64_t replaced);
+void reserve(struct place *place, uint64_t size);
+void unreserve(struct place *place, uint64_t size);
+void add_stored(struct place *place, uint64_t size, uint64_t replaced);
 
 /* Seconds until inboxes that are not counted yet refuse what comes. */
 #define START_PATIENCE	2

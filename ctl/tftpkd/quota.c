@@ -25,27 +25,38 @@
 /* Seconds between counts. */
 #define PAUSE		30
 
+/* A folder, by whatever paths. */
+struct place {
+	struct place *next;
+	unsigned int references;
+	dev_t device;
+	ino_t inode;
+	pthread_mutex_t names;	/* of the files below it */
+	uint64_t used, reserved;
+	uint64_t added;		/* by uploads */
+	unsigned int jobs;	/* of uploads, that began or wait */
+};
+
+/* A path that inboxes have. */
 struct account {
 	struct account *next;
 	unsigned int references;
 	char *dir;
-	pthread_mutex_t names;	/* of the files below it */
-	uint64_t used, reserved;
-	uint64_t added;		/* since the count began that runs */
-	unsigned int jobs;	/* of uploads, that began or wait */
+	struct place *place;	/* where it led when it was found, or NULL */
 	double counted;		/* when */
 	bool started;		/* counted once, or tried to */
-	bool found;		/* is there, on that device */
-	dev_t device;
+	bool found;		/* the last start found it */
 	bool counting;
 	bool again;		/* start once more when that is done */
 	struct job job;
 	struct count {
 		const char *dir;
 		dev_t device;	/* that the folder is or should be on */
-		bool start;	/* find that out, and remove what uploads left */
+		ino_t inode;	/* its, that was found */
+		bool start;	/* find both out, and remove what uploads left */
 		int error;	/* errno of the start */
 		uint64_t charge;
+		uint64_t added;	/* to the place, before */
 		unsigned int patience;	/* how often the bounds may be had */
 		unsigned long left;	/* entries */
 		double end;
@@ -56,8 +67,44 @@ struct account {
 
 /* All of them: they stay while a new configuration takes the place of an old one. */
 static struct account *accounts;
+static struct place *places;
 
-/* get_account() - a reference to that of a folder. */
+/* A reference to that of a folder. */
+static struct place *get_place(dev_t device, ino_t inode)
+{
+	struct place *place;
+
+	for (place = places; place; place = place->next) {
+		if (place->device == device && place->inode == inode) {
+			place->references++;
+			return place;
+		}
+	}
+	place = check_alloc(calloc(1, sizeof(*place)));
+	place->references = 1;
+	place->device = device;
+	place->inode = inode;
+	pthread_mutex_init(&place->names, NULL);
+	place->next = places;
+	places = place;
+	return place;
+}
+
+/* put_place() - drop a reference, if there is one. */
+void put_place(struct place *place)
+{
+	struct place **link = &places;
+
+	if (!place || --place->references)
+		return;
+	while (*link != place)
+		link = &(*link)->next;
+	*link = place->next;
+	pthread_mutex_destroy(&place->names);
+	free(place);
+}
+
+/* get_account() - a reference to that of a path. */
 struct account *get_account(const char *dir)
 {
 	struct account *account;
@@ -71,7 +118,6 @@ struct account *get_account(const char *dir)
 	account = check_alloc(calloc(1, sizeof(*account)));
 	account->references = 1;
 	account->dir = check_alloc(strdup(dir));
-	pthread_mutex_init(&account->names, NULL);
 	account->next = accounts;
 	accounts = account;
 	return account;
@@ -86,22 +132,44 @@ void put_account(struct account *account)
 	while (*link != account)
 		link = &(*link)->next;
 	*link = account->next;
-	pthread_mutex_destroy(&account->names);
+	put_place(account->place);
 	free(account->dir);
 	free(account);
 }
 
-/* names_of() - the lock of the names in a folder. */
-pthread_mutex_t *names_of(struct account *account)
+/**
+ * find_place() - the folder that a path leads to
+ * @account: the path's
+ * @error: takes an errno, EBUSY until it is known
+ *
+ * Return: a reference, or NULL.
+ */
+struct place *find_place(struct account *account, int *error)
 {
-	return &account->names;
+	*error = !account->started ? EBUSY : account->found ? 0 : ENODEV;
+	if (*error)
+		return NULL;
+	account->place->references++;
+	return account->place;
+}
+
+/* device_of() - that a folder is on. */
+dev_t device_of(const struct place *place)
+{
+	return place->device;
+}
+
+/* names_of() - the lock of the names in a folder. */
+pthread_mutex_t *names_of(struct place *place)
+{
+	return &place->names;
 }
 
 /* count_jobs() - so many more of uploads; returns how many there are. */
-unsigned int count_jobs(struct account *account, int more)
+unsigned int count_jobs(struct place *place, int more)
 {
-	account->jobs += (unsigned int)more;
-	return account->jobs;
+	place->jobs += (unsigned int)more;
+	return place->jobs;
 }
 
 /* hold_inbox() - another reference. */
@@ -222,8 +290,10 @@ static void count_all(void *data)
 	/* It may have waited for a thread. */
 	count->left = (unsigned long)MAX_ENTRIES * count->patience;
 	count->end = monotonic_seconds() + MAX_SECONDS * count->patience;
-	if (count->start)
+	if (count->start) {
 		count->device = stat.st_dev;
+		count->inode = stat.st_ino;
+	}
 	if (count->device == stat.st_dev) {
 		count_folder(count, fd, 0);
 	} else {
@@ -232,13 +302,34 @@ static void count_all(void *data)
 	}
 }
 
-/* There is as much as was seen, at least, and what was known stays known. */
+/* Returns whether the path leads to the same folder as before. */
+static bool take_place(struct account *account)
+{
+	struct place *before = account->place;
+
+	account->place = get_place(account->count.device, account->count.inode);
+	put_place(before);
+	return account->place == before;
+}
+
+/*
+ * There is as much as was seen, at least, and what was known stays known. What was
+ * added to another folder meanwhile is not known.
+ */
 static void take_count(struct account *account)
 {
-	uint64_t seen = account->count.charge + account->added;
+	const struct count *count = &account->count;
+	bool whole = !count->given_up, same = true;
+	uint64_t seen = count->charge;
 
-	if (!account->count.given_up || seen > account->used)
-		account->used = seen;
+	if (count->start && !count->error)
+		same = take_place(account);
+	if (!account->place)
+		return;
+	if (same)
+		seen += account->place->added - count->added;
+	if ((whole && same) || seen > account->place->used)
+		account->place->used = seen;
 }
 
 static void take_start(struct account *account)
@@ -247,7 +338,6 @@ static void take_start(struct account *account)
 
 	account->started = true;
 	account->found = !count->error;
-	account->device = count->device;
 	if (count->error)
 		print_warning("inbox %s: cannot open it: %s: uploads are refused until it is there, and 'systemctl reload tftpkd'",
 			      account->dir, strerror(count->error));
@@ -275,12 +365,14 @@ static void begin_count(struct account *account, unsigned int patience, bool sta
 	account->references++;
 	account->counting = true;
 	account->again = false;
-	account->added = 0;
 	account->counted = monotonic_seconds();
 	account->count = (struct count){
-		.dir = account->dir, .device = account->device, .start = start,
-		.patience = patience,
+		.dir = account->dir, .start = start, .patience = patience,
 	};
+	if (account->place) {
+		account->count.device = account->place->device;
+		account->count.added = account->place->added;
+	}
 	account->job = (struct job){
 		.work = count_all, .done = on_counted, .data = account,
 		.storage = account,
@@ -301,15 +393,6 @@ void start_account(struct account *account)
 		account->again = true;
 }
 
-/* find_device() - that an inbox is on. Returns an errno, EBUSY until it is known. */
-int find_device(const struct account *account, dev_t *device)
-{
-	*device = account->device;
-	if (!account->started)
-		return EBUSY;
-	return account->found ? 0 : ENODEV;
-}
-
 /* Whoever asks meanwhile goes by what is known. */
 static void count_again(struct account *account)
 {
@@ -320,7 +403,7 @@ static void count_again(struct account *account)
 /* account_room() - bytes of one more file that an inbox takes, or -1 for no file. */
 int64_t account_room(struct account *account, const struct inbox *inbox)
 {
-	uint64_t taken = account->used + account->reserved, room;
+	uint64_t taken = account->place->used + account->place->reserved, room;
 
 	if (taken > inbox->quota / 2)
 		count_again(account);
@@ -329,22 +412,22 @@ int64_t account_room(struct account *account, const struct inbox *inbox)
 }
 
 /* reserve() - room of an upload that will have so many bytes. */
-void reserve(struct account *account, uint64_t size)
+void reserve(struct place *place, uint64_t size)
 {
-	account->reserved += charge_of(size);
+	place->reserved += charge_of(size);
 }
 
-void unreserve(struct account *account, uint64_t size)
+void unreserve(struct place *place, uint64_t size)
 {
-	account->reserved -= charge_of(size);
+	place->reserved -= charge_of(size);
 }
 
 /* add_stored() - a file is there, and maybe a charge of another one is not any more. */
-void add_stored(struct account *account, uint64_t size, uint64_t replaced)
+void add_stored(struct place *place, uint64_t size, uint64_t replaced)
 {
 	uint64_t stored = charge_of(size);
 
-	account->used += stored;
-	account->added += stored;
-	account->used -= replaced < account->used ? replaced : account->used;
+	place->used += stored;
+	place->added += stored;
+	place->used -= replaced < place->used ? replaced : place->used;
 }

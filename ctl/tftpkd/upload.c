@@ -36,6 +36,7 @@ struct upload {
 	struct upload *next;	/* of its bucket */
 	struct upload *next_open;
 	struct inbox *inbox;	/* a reference */
+	struct place *place;	/* likewise, of its folder; NULL where that is not known */
 	struct target target;
 	struct in6_addr address;	/* of the client */
 	size_t same_bytes;	/* of addresses that are that client's, too */
@@ -98,7 +99,7 @@ static void leave_open(struct upload *upload)
 	if (!upload->counted)
 		return;
 	upload->counted = false;
-	unreserve(upload->inbox->account, upload->promised);
+	unreserve(upload->place, upload->promised);
 	while (*link != upload)
 		link = &(*link)->next_open;
 	*link = upload->next_open;
@@ -113,6 +114,7 @@ static void free_upload(struct upload *upload)
 	if (*link)
 		*link = upload->next;
 	upload_count--;
+	put_place(upload->place);
 	release_inbox(upload->inbox);
 	free(upload->target.path);
 	free(upload);
@@ -132,17 +134,17 @@ static void start_job(struct upload *upload, enum crew crew, void (*work)(void *
 {
 	upload->job = (struct job){
 		.work = work, .done = done, .data = upload,
-		.storage = upload->inbox->account,
+		.storage = upload->place,
 	};
 	upload->working = true;
-	count_jobs(upload->inbox->account, 1);
+	count_jobs(upload->place, 1);
 	run_job(crew, &upload->job);
 }
 
 static void end_job(struct upload *upload)
 {
 	upload->working = false;
-	count_jobs(upload->inbox->account, -1);
+	count_jobs(upload->place, -1);
 }
 
 /*
@@ -275,11 +277,11 @@ static struct refusal check_limits(const struct upload *upload)
 		bool same = !memcmp(&other->address, &upload->address,
 				    sizeof(other->address));
 
-		if (other->inbox->account == inbox->account)
+		if (other->place == upload->place)
 			count += !memcmp(&other->address, &upload->address,
 					 upload->same_bytes);
 		if (!same && inbox->existing == EXISTING_REFUSE &&
-		    other->inbox->account == inbox->account &&
+		    other->place == upload->place &&
 		    !strcmp(other->target.path, upload->target.path))
 			return (struct refusal){ TFTP_EXISTS, "file is being uploaded by another client" };
 	}
@@ -358,7 +360,7 @@ static void on_flush_time(evutil_socket_t fd, short what, void *data)
 			continue;
 		upload->flush = (struct job){
 			.work = flush_files, .done = on_flushed, .data = upload,
-			.storage = upload->inbox->account,
+			.storage = upload->place,
 		};
 		upload->flushing = true;
 		run_job(CREW_BACKGROUND, &upload->flush);
@@ -382,7 +384,7 @@ static void open_upload(struct upload *upload)
 	}
 	upload->state = UPLOAD_OPEN;
 	upload->counted = true;
-	reserve(upload->inbox->account, upload->promised);
+	reserve(upload->place, upload->promised);
 	upload->next_open = open_uploads;
 	open_uploads = upload;
 	if (!flush_timer)
@@ -438,7 +440,6 @@ static struct upload *make_upload(const struct question *question,
 	upload->same_bytes = same_bytes(question);
 	upload->transfer = question->transfer;
 	target->inbox = inbox;
-	target->names = names_of(inbox->account);
 	target->path = check_alloc(strdup(path));
 	slash = strrchr(target->path, '/');
 	target->name = slash ? slash + 1 : target->path;
@@ -467,13 +468,15 @@ void begin_upload(struct question *question, struct inbox *inbox, const char *pa
 	upload->next = buckets[upload->transfer % BUCKETS];
 	buckets[upload->transfer % BUCKETS] = upload;
 	upload_count++;
-	refusal = check_limits(upload);
-	if (!refusal.text) {
-		upload->target.error = find_device(inbox->account, &upload->target.device);
-		if (upload->target.error)
-			refusal = failure_of(upload);
+	upload->place = find_place(inbox->account, &upload->target.error);
+	if (!upload->place) {
+		refuse_upload(upload, failure_of(upload));
+		return;
 	}
-	if (!refusal.text && count_jobs(inbox->account, 0) >= MAX_JOBS)
+	upload->target.device = device_of(upload->place);
+	upload->target.names = names_of(upload->place);
+	refusal = check_limits(upload);
+	if (!refusal.text && count_jobs(upload->place, 0) >= MAX_JOBS)
 		refusal = (struct refusal){ TFTP_OTHER, "busy" };
 	if (!refusal.text)
 		refusal = promise_room(upload);
@@ -494,7 +497,7 @@ static void finish_store(struct upload *upload)
 	leave_open(upload);
 	upload->state = UPLOAD_STORED;
 	if (target->named)
-		add_stored(upload->inbox->account, target->stored, target->replaced);
+		add_stored(upload->place, target->stored, target->replaced);
 	waited = target->error ? tell_refusal(upload, failure_of(upload)) :
 				 tell_answer(upload, &welcome);
 	if (target->named && (target->error || !waited))
