@@ -295,8 +295,8 @@ static void add_inbox(struct import *import, const char *path, const char *as)
 	array_append(import->agent_lines,
 		     json_sprintf("# tftpkd must be able to write there, see tftpkd(8). The quota counts all that lies there."));
 	array_append(import->agent_lines,
-		     json_sprintf("inbox %s%s existing replace mode 0%lo max-size 16M quota 2G", word, prefix,
-				  0666 & ~mask));
+		     json_sprintf("inbox %s%s existing replace mode 0%lo max-size " INBOX_MAX_SIZE " quota " INBOX_QUOTA,
+				  word, prefix, 0666 & ~mask));
 }
 
 /* Without --secure clients give the whole path. */

@@ -180,6 +180,10 @@ int nl_events(struct ctl *ctl, const struct field *fields, size_t count,
 int nl_fail(const struct ctl *ctl, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* What an inbox of tftpkd takes of a file and of all where its line does not say. */
+#define INBOX_MAX_SIZE	"16M"
+#define INBOX_QUOTA	"2G"
+
 /* text.c: text in and out, human and JSON. */
 extern const char *program;
 void set_error_line(const char *file, unsigned int number, const char *line,

@@ -13,12 +13,7 @@
 
 #include "inbox.h"
 
-/*
- * What holds where the line does not say otherwise. 127 uploads that do not tell
- * their size have room at once.
- */
-#define MAX_SIZE	(16ULL << 20)
-#define QUOTA		(2ULL << 30)
+/* What holds, beside INBOX_*, where the line does not say otherwise. */
 #define PER_CLIENT	4
 #define MODE		0640
 
@@ -307,8 +302,8 @@ static void *read_inbox(struct config *config, int argc, char **argv)
 	inbox->references = 1;
 	inbox->dir = check_alloc(strdup(argv[1]));
 	inbox->prefix = check_alloc(strdup(""));
-	inbox->max_size = MAX_SIZE;
-	inbox->quota = QUOTA;
+	read_max_size(inbox, INBOX_MAX_SIZE);
+	read_quota(inbox, INBOX_QUOTA);
 	inbox->per_client = PER_CLIENT;
 	inbox->mode = MODE;
 	inbox->sync = SYNC_DATA;
