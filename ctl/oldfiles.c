@@ -191,7 +191,7 @@ static const struct old_option xinetd_attributes[] = {
 	HAS_NONE("includedir", 0, A_VALUE, "not followed: give its files, too"),
 	NEEDS_NONE("group", 0, A_VALUE, "files are opened as the group of an export"),
 	NEEDS_NONE("groups", 0, A_VALUE, "files are opened as the group of an export"),
-	NEEDS_NONE("umask", 0, A_VALUE, "there are no uploads"),
+	NEEDS_NONE("umask", 0, A_VALUE, "'inbox' has a mode instead"),
 	NEEDS_NONE("socket_type", 0, A_VALUE, xinetds),
 	NEEDS_NONE("protocol", 0, A_VALUE, xinetds),
 	NEEDS_NONE("wait", 0, A_VALUE, xinetds),

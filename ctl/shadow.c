@@ -112,7 +112,7 @@ static bool is_meant(const json_t *exports, const json_t *request,
 	return false;
 }
 
-/* What a client gets that cannot ask or write. */
+/* What a client gets that cannot ask. */
 static json_t *refusal(const char *reason)
 {
 	json_t *answer = check_alloc(json_object());
@@ -121,6 +121,26 @@ static json_t *refusal(const char *reason)
 	object_put(answer, "error-code", json_null());
 	object_put(answer, "reason", json_string(reason));
 	return answer;
+}
+
+/* Only a client that writes learns what the agent says to that. */
+static json_t *upload_answer(const json_t *config)
+{
+	json_t *answer;
+
+	if (!json_is_true(object_get(object_get(config, "settings"), "uploads")))
+		return refusal("uploads is off");
+	answer = refusal("the agent decides: try 'tftpkctl test --write'");
+	object_put(answer, "served", json_null());
+	return answer;
+}
+
+static char *answer_text(const json_t *answer)
+{
+	auto_free char *reason = string_text(answer, "reason");
+
+	return json_is_null(object_get(answer, "served")) ?
+	       xasprintf("not known: %s", reason) : result_text(answer);
 }
 
 /* What would be answered now. Returns NULL after an error message. */
@@ -136,7 +156,7 @@ static json_t *ask(struct ctl *ctl, const json_t *config, const json_t *request)
 	const char *source;
 
 	if (json_is_true(object_get(request, "upload")))
-		return refusal("there are no uploads");
+		return upload_answer(config);
 	if (!*name || strlen(name) > TFTPK_PATH_MAX)
 		return refusal("no name of a file");
 	if (look_up_file(ctl, name, &from, &reply)) {
@@ -156,6 +176,8 @@ static bool differs(const json_t *config, const json_t *request, const json_t *a
 {
 	bool served = json_is_true(object_get(answer, "served"));
 
+	if (json_is_null(object_get(answer, "served")))
+		return true;
 	if (served != json_is_true(object_get(request, "served")))
 		return true;
 	return served && !is_meant(object_get(config, "exports"), request, answer);
@@ -247,7 +269,7 @@ static int print_differences(const struct ctl *ctl, const char *file,
 	}
 	json_array_foreach(differences, i, request) {
 		auto_free char *before = request_text(request);
-		auto_free char *now = result_text(object_get(request, "answer"));
+		auto_free char *now = answer_text(object_get(request, "answer"));
 
 		printf("%s; now %s\n", before, now);
 	}

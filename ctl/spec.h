@@ -262,7 +262,7 @@ static const struct field lookup_fields[] = {
 static const struct field counters[] = {
 	{ .attr = TFTPK_A_STATS_REQUESTS, .type = FIELD_NUMBER,
 	  .name = "requests",
-	  .doc = "read requests that could begin a transfer" },
+	  .doc = "requests that could begin a transfer" },
 	{ .attr = TFTPK_A_STATS_REQUESTS_REPEATED, .type = FIELD_NUMBER,
 	  .name = "requests-repeated",
 	  .doc = "requests for a transfer that was already running" },

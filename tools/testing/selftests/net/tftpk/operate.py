@@ -231,7 +231,7 @@ def _():
 {CLIENT}: file, 2 times: was sent; now refused: ERROR 2, access violation (no regular file, or not for the user in 'tftpkctl show')
 203.0.113.1: large: was sent; now refused: there is no route to this client
 {CLIENT}: boot/file: was sent as only; now served: {BOOT}/file, 9 bytes, by export *
-{CLIENT}: new: was taken; now refused: there are no uploads
+{CLIENT}: new: was taken; now refused: uploads is off
 {CLIENT}: {ROOT}/gone: was sent; now refused: ERROR 1, file not found (in no export that 'tftpkctl show' lists)
 {CLIENT}: {BOOT}/only: was refused; now served: {BOOT}/only, 9 bytes, by export *
 lines: 14, requests: 12, different: 11, answered otherwise: 6
