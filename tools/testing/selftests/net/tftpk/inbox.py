@@ -8,10 +8,12 @@ import contextlib
 import os
 import random
 import signal
+import time
 
 from lib import (
     CLIENTS, WORK, Ack, Client, Code, Error, Growth, Oack, Op, between, command, content, defer, during, equal,
-    idle, matches, mounted, note, overlay, run, same, served, test, tmpfs, wait_for,
+    execute, has, idle, make, matches, mounted, note, overlay, run, same, served, settings, test, tftpload, tmpfs,
+    told, wait_for,
 )
 from lib.agent import empty
 from lib.clients import put_atftp, put_busybox, put_curl, put_hpa
@@ -138,6 +140,34 @@ def _(server):
         same(DATA[::-1], (INBOX / "file").read_bytes())
         # Whoever reads the old one goes on.
         same(DATA, before.read())
+
+
+def written(words, wanted):
+    """What `tftpkctl test --write` says, and its status."""
+    done = execute("tftpkctl", "-n", "server", "test", "--write", *words)
+    matches("what it says", wanted, done.stdout)
+    equal("status and errors", (int(not wanted.startswith("stored")), ""), (done.returncode, done.stderr))
+
+
+@test("tftpkctl test --write: stored, refused and why", ())
+def _():
+    one = daemon("names *.cfg max-size 10K")
+    for words, wanted in (
+        (("switch.cfg",), "stored: switch.cfg, 1024 bytes in *"),
+        (("switch.cfg",), "refused: ERROR 6, file already exists (see 'existing' *"),
+        (("switch.txt",), "refused: ERROR 2, no uploads by such a name (see 'inbox' *"),
+        (("large.cfg", "20K"), "refused: ERROR 3, file too large (no room, or a limit*"),
+    ):
+        written(words, wanted)
+    has("JSON", {"name": "more.cfg", "stored": True, "size": 9999, "reason": None},
+        told("test", "--write", "more.cfg", 9999))
+    equal("sizes", {"switch.cfg": 1024, "more.cfg": 9999}, {path.name: path.stat().st_size for path in INBOX.iterdir()})
+    line = (INBOX / "more.cfg").read_bytes()[32:64]
+    equal("a line of it", b"tftpkctl test --write 000000001\n", line)
+    one.end()
+    written(("switch.cfg",), "refused: ERROR 2, read-only server (no agent runs*")
+    with settings(uploads=False):
+        written(("switch.cfg",), "failed: uploads is off: tftpkctl set uploads on*")
 
 
 # ---- the directive ----
@@ -375,6 +405,37 @@ def _(server):
         client.close()
         wait_for("its room", lambda: free() == before)
         equal("files", set(), there(folder))
+
+
+@test("events are lost: what has ended gives its room back nevertheless", ("IPv4",), timed=True)
+def _(server):
+    began = time.monotonic()
+    folder = during(tmpfs(WORK / "room", "size=8m"))
+    one = daemon("per-client 2 quota 100K", folder)
+    make("small", DATA[:3000])
+    before = os.statvfs(folder).f_bfree
+    ones = [Upload(during(Client(server)), DATA).ask(f"n{n}", *WINDOW, ("tsize", len(DATA))) for n in range(2)]
+    for each in ones:
+        each.begin().step()
+    denied(server, "third", Code.UNDEFINED)
+    growth = Growth()
+    one.process.send_signal(signal.SIGSTOP)
+    # Events of others fill the socket's buffer, so that the two ends find no room.
+    while not growth["events_dropped"]:
+        tftpload(server, "small", "--clients", 50, "--transfers", 500)
+    for each in ones:
+        each.client.error()
+        each.client.peer = None
+    idle()
+    equal("its room is taken", True, os.statvfs(folder).f_bfree < before)
+    one.process.send_signal(signal.SIGCONT)
+    wait_for("its room", lambda: os.statvfs(folder).f_bfree == before)
+    one.says("events were lost")
+    puts(server, "first", folder=folder)
+    puts(server, "second", folder=folder)
+    equal("files", {"first", "second"}, there(folder))
+    # It looks once a minute, too.
+    between("seconds", 0, time.monotonic() - began, 50)
 
 
 @test("an upload that ends at every block", ("IPv4",))
