@@ -123,8 +123,8 @@ static struct sk_buff *tftpk_event_new(struct tftpk_net *tn,
 
 static bool tftpk_event_closed;
 
-/* Send it, unless there was an error. */
-static void tftpk_event_send(struct tftpk_net *tn, struct sk_buff *skb,
+/* Send it, unless there was an error. Returns whether everybody got it. */
+static bool tftpk_event_send(struct tftpk_net *tn, struct sk_buff *skb,
 			     void *hdr, unsigned int group, int err)
 {
 	if (err) {
@@ -143,10 +143,11 @@ static void tftpk_event_send(struct tftpk_net *tn, struct sk_buff *skb,
 		}
 		rcu_read_unlock();
 		if (err == -ESRCH)
-			return;		/* the last listener has just left */
+			return true;	/* the last listener has just left */
 	}
 	if (err)
 		tftpk_stats_inc(tn, TFTPK_A_STATS_EVENTS_DROPPED);
+	return !err;
 }
 
 static bool tftpk_event_wanted(const struct tftpk_net *tn)
@@ -181,15 +182,17 @@ void tftpk_event_notice(struct tftpk_net *tn)
 	struct sk_buff *skb = genlmsg_new(0, GFP_ATOMIC | __GFP_NOWARN);
 	void *hdr = skb ? genlmsg_put(skb, 0, 0, &tftpk_nl_family, 0,
 				      TFTPK_CMD_RESOLVE_NOTICE) : NULL;
+	bool told = false;
 
 	if (hdr) {
-		tftpk_event_send(tn, skb, hdr, TFTPK_NLGRP_RESOLVE, 0);
+		told = tftpk_event_send(tn, skb, hdr, TFTPK_NLGRP_RESOLVE, 0);
 	} else {
 		nlmsg_free(skb);
-		/* The next question tells of this one, too. */
-		WRITE_ONCE(tn->noticed, false);
 		tftpk_stats_inc(tn, TFTPK_A_STATS_EVENTS_DROPPED);
 	}
+	/* The next question tells of this one, too. */
+	if (!told)
+		WRITE_ONCE(tn->noticed, false);
 }
 
 /* How it ended, or why it is slow. */
