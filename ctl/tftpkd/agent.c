@@ -2,6 +2,7 @@
 /* The kernel's questions and events, by netlink. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -81,6 +82,12 @@ static json_t *told;
 static size_t next_told;
 static double told_at;
 static bool told_more;		/* there are others, too */
+
+/*
+ * Messages were lost. Until the socket is empty, the kernel drops all that comes, and
+ * does not tell so again.
+ */
+static bool behind;
 
 static void stop(int code)
 {
@@ -302,7 +309,8 @@ static void on_look_time(evutil_socket_t fd, short what, void *data)
 	look_for_uploads();
 }
 
-static void on_messages(evutil_socket_t fd, short what, void *data)
+/* Returns whether there may be more. */
+static bool read_message(void)
 {
 	json_auto_t *list = NULL;
 	static double lost;
@@ -312,17 +320,43 @@ static void on_messages(evutil_socket_t fd, short what, void *data)
 	} else if (ctl.error == ENODEV) {
 		print_error("the tftpk module was unloaded: there is nothing more to answer");
 		stop(EXIT_SUCCESS);
+		return false;
 	} else if (ctl.error == ENOBUFS) {
 		if (claim_line(&lost))
 			print_error("events were lost, and maybe notices");
+		behind = true;
+	} else if (ctl.error != EINTR) {
+		nl_fail(&ctl, "events");
+		stop(EXIT_FAILURE);
+		return false;
+	}
+	return true;
+}
+
+static bool has_messages(int fd)
+{
+	struct pollfd pollfd = { .fd = fd, .events = POLLIN };
+
+	return poll(&pollfd, 1, 0) > 0;
+}
+
+static void on_messages(evutil_socket_t fd, short what, void *data)
+{
+	double end = monotonic_seconds() + TURN;
+
+	do {
+		if (!read_message())
+			return;
+	} while (behind && has_messages(fd) && monotonic_seconds() < end);
+	if (behind && has_messages(fd)) {
+		take_questions();
+	} else if (behind) {
+		behind = false;
 		look_for_uploads();
 		if (attach())
 			stop(EXIT_FAILURE);
 		else
 			take_questions();
-	} else if (ctl.error != EINTR) {
-		nl_fail(&ctl, "events");
-		stop(EXIT_FAILURE);
 	}
 }
 
