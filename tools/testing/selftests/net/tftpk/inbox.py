@@ -12,8 +12,8 @@ import time
 
 from lib import (
     CLIENTS, WORK, Ack, Client, Code, Error, Growth, Oack, Op, between, command, content, defer, during, equal,
-    execute, has, idle, make, matches, mounted, note, overlay, run, same, served, settings, test, tftpload, tmpfs,
-    told, wait_for,
+    execute, has, idle, loop_device, make, matches, mounted, note, overlay, run, same, served, settings, test,
+    tftpload, tmpfs, told, wait_for,
 )
 from lib.agent import empty
 from lib.clients import put_atftp, put_busybox, put_curl, put_hpa
@@ -591,6 +591,35 @@ def _(server):
     during(tmpfs(folder))
     folder.chmod(0o777)
     denied(server, "folder/file", Code.ACCESS)
+
+
+@test("a read-only disk: ERROR 2 at the request", ("IPv4",))
+def _(server):
+    folder = during(tmpfs(WORK / "room", "size=8m"))
+    daemon("", folder)
+    command("mount", "-o", "remount,ro", folder)
+    equal("blocks", 0, denied(server, "file", Code.ACCESS, text="the server's storage is read-only"))
+    command("mount", "-o", "remount,rw", folder)
+    puts(server, "file", folder=folder)
+
+
+@test("an unmounted disk: an ERROR that says so, and nothing beneath it", ("IPv4",))
+def _(server):
+    device = during(loop_device(8, {}))
+    folder = WORK / "disk"
+    with mounted(folder, device):
+        daemon("", folder)
+        puts(server, "file", folder=folder)
+        with Client(server) as client:
+            one = Upload(client, DATA).ask("held", *WINDOW).begin().step()
+            equal("it can be unmounted", True, execute("umount", folder).returncode != 0)
+            one.finish()
+        same(DATA, (folder / "held").read_bytes())
+    folder.chmod(0o777)
+    denied(server, "none", Code.UNDEFINED, text="the server's storage is not there")
+    equal("files beneath", set(), there(folder))
+    with mounted(folder, device):
+        puts(server, "again", folder=folder)
 
 
 @test("the inbox is gone: an ERROR that says no path", ("IPv4",))
