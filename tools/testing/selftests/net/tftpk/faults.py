@@ -21,6 +21,8 @@ from lib import (
     loaded, loop_device, make, mounted, note, request, run, same, served, settings, start, state,
     test, unload, wait_for, wants_debug_kernel,
 )
+from lib.agent import empty
+from lib.upload import netascii, put_anyway
 
 wants_debug_kernel()
 SERVER = SERVERS["IPv4"]
@@ -28,6 +30,7 @@ FILE = make("file", content(60_000))
 SMALL = make("small", content(5000))
 DISK = content(400_000)
 WINDOW = (("blksize", 1400), ("windowsize", 32))
+INBOX = WORK / "inbox"
 DEBUG = pathlib.Path("/sys/kernel/debug")
 TRACING = pathlib.Path("/sys/kernel/tracing")
 STALL = pathlib.Path("/sys/module/tftpk_stall/parameters/seconds")
@@ -192,6 +195,10 @@ def talk(tries):
         if wanted and isinstance(got, bytes):
             same(wanted, got)
         came += isinstance(got, bytes)
+    for mode, wire, options in (("octet", SMALL, ()), ("netascii", netascii(SMALL), (("windowsize", 4),))):
+        if put_anyway(SERVER, "put", wire, *options, mode=mode, tries=tries):
+            same(SMALL, (INBOX / "put").read_bytes())
+            came += 1
     with Client(SERVER) as client:
         client.send(request("new", op=Op.WRQ))
         client.poll(0.1)
@@ -206,12 +213,13 @@ def _():
     text = module_text()
     start("tftpkctl", "-n", "server", "-j", "monitor", netns=None)
     # What is not found is a question, and the answer a descriptor.
-    (WORK / "tftpkd.conf").write_text("generate --ttl 1s folder* /bin/echo made\n", encoding="ascii")
+    lines = f"generate --ttl 1s folder* /bin/echo made\ninbox {empty(INBOX)} existing replace\n"
+    (WORK / "tftpkd.conf").write_text(lines, encoding="ascii")
     start("tftpkd", "-f", WORK / "tftpkd.conf", netns="server")
-    with settings(clamp_mtu=False, resolve="missing"):
+    with settings(clamp_mtu=False, resolve="missing", uploads=True):
         wait_for("the agent", lambda: fetch_anyway(SERVER, "folder") == b"made\n")
         with Sites() as all_sites:
-            equal("transfers without faults", 6, talk(60))
+            equal("transfers without faults", 8, talk(60))
         equal("allocations were seen", True, len(all_sites.found) > 5)
         with Sites("if ptr == 0") as failed:
             end = time.monotonic() + 500

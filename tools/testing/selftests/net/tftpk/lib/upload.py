@@ -3,11 +3,12 @@
 taken apart. What netascii is.
 """
 
+import contextlib
 import socket
 import time
 
 from .host import VIRTUAL
-from .tftp import Ack, Oack, Op, Unexpected, data, parse, request
+from .tftp import Ack, Client, Error, Oack, Op, Unexpected, data, parse, request
 
 UDP_SEGMENT = 103
 # What the kernel takes at once.
@@ -142,25 +143,32 @@ class Upload:
         sock.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, 0)
         return self
 
-    def insist(self, patience=1.0):
+    def insist(self, patience=1.0, most=None):
         """All of it, the answer to the request first, by a network that is not to be relied
         upon: as RFC 7440 has it, what was not acknowledged goes out again at an ACK, and
-        after that many seconds of silence. An ACK that came before counts once.
+        after that many seconds of silence, so often at most. An ACK that came before
+        counts once.
         """
-        while True:
-            packet = self.client.poll(patience)
-            if packet is not None:
-                self.take(parse(packet))
-                break
-            self.timeouts += 1
+        while (packet := self.client.poll(patience)) is None:
+            self.time_out(most)
             self.repeat()
+        answer = parse(packet)
+        if isinstance(answer, Error):
+            raise Unexpected(f"wanted an answer to the request, got {answer}")
+        self.take(answer)
         while self.acked < self.last:
-            self.flight(patience, False)
+            if not self.flight(patience, False):
+                self.time_out(most)
         self.client.peer = None
         return self
 
+    def time_out(self, most):
+        self.timeouts += 1
+        if self.timeouts == most:
+            raise Unexpected("no answer")
+
     def flight(self, patience, again):
-        """Send a window, and wait for what moves it."""
+        """Send a window, and wait for what moves it. Returns whether that came."""
         end = self.end
         self.send()
         until = time.monotonic() + patience
@@ -173,11 +181,18 @@ class Upload:
             ahead = (answer.block - self.wire(self.acked)) & 0xFFFF
             if 0 < ahead <= end - self.acked:
                 self.acked += ahead
-                return
+                return True
             if not ahead and self.acked and not again:
-                self.flight(patience, True)
-                return
-        self.timeouts += 1
+                return self.flight(patience, True)
+        return False
+
+
+def put_anyway(server, name, content, *options, mode="octet", tries=2):
+    """Is a client told that its file is stored, which asks so often when nothing comes?"""
+    with Client(server) as client, contextlib.suppress(Unexpected):
+        Upload(client, content).ask(name, *options, mode=mode).insist(0.3, tries)
+        return True
+    return False
 
 
 def upload(client, name, content, *options, mode="octet", **more):
