@@ -123,7 +123,9 @@ static struct sk_buff *tftpk_event_new(struct tftpk_net *tn,
 
 static bool tftpk_event_closed;
 
-/* Send it, unless there was an error. Returns whether everybody got it. */
+/* Send it, unless there was an error. Returns whether all who listen got it, and
+ * somebody does.
+ */
 static bool tftpk_event_send(struct tftpk_net *tn, struct sk_buff *skb,
 			     void *hdr, unsigned int group, int err)
 {
@@ -143,7 +145,7 @@ static bool tftpk_event_send(struct tftpk_net *tn, struct sk_buff *skb,
 		}
 		rcu_read_unlock();
 		if (err == -ESRCH)
-			return true;	/* the last listener has just left */
+			return false;	/* the last listener has just left */
 	}
 	if (err)
 		tftpk_stats_inc(tn, TFTPK_A_STATS_EVENTS_DROPPED);

@@ -22,9 +22,10 @@ from lib import (
 from lib import agent as agents
 from lib.agent import Agent, agent_all
 from lib.forge import Forger, away, crowded
-from lib.genl import TFTPK
+from lib.genl import SOL_NETLINK, TFTPK
 
 IP4, IP6 = SERVERS.values()
+NETLINK_BROADCAST_ERROR = 4
 FILE = make("file", b"what the root holds\n")
 OTHER = make("folder/other", content(3000))
 make("long", content(400_000))
@@ -616,6 +617,34 @@ def _():
     clients.append(asks(IP4, "n5"))
     wait_for("another notice", agent.noticed)
     for question in agent_all():
+        agent.answer(question, error_code=1)
+    for client in clients:
+        refused(client)
+
+
+@test("a notice that found no room is told with the next question, errors told: {0}", (), (False, True))
+def _(errors):
+    agent = attached()
+    agent.notices.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+    agent.notices.setsockopt(SOL_NETLINK, NETLINK_BROADCAST_ERROR, errors)
+    for number in range(20):
+        client = asks(IP4, f"n{number}")
+        agent.answer(agent.question(), error_code=1)
+        refused(client)
+    clients = [asks(IP4, "lost")]
+    wait_for("a question", agent_all)
+    lost = False
+    while True:
+        try:
+            if not agent.noticed():
+                break
+        except OSError as error:
+            equal("error", errno.ENOBUFS, error.errno)
+            lost = True
+    equal("notices were lost", True, lost)
+    clients.append(asks(IP4, "told"))
+    wait_for("a notice", agent.noticed)
+    for question in agent.questions():
         agent.answer(question, error_code=1)
     for client in clients:
         refused(client)
