@@ -246,7 +246,7 @@ static enum tftpk_ack tftpk_ahead_take(struct tftpk_window *w,
 	w->went_back = false;
 	if (acked == w->last)
 		return TFTPK_ACK_DONE;
-	if (tftpk_ahead_wraps(w))
+	if (tftpk_ahead_wraps(w) || w->late)
 		w->limit = 1;
 	if (resent && blocks > 1)
 		w->keeps = true;
@@ -340,7 +340,12 @@ void tftpk_ahead_probe(struct tftpk_window *w, u64 now_ns)
  */
 void tftpk_ahead_timeout(struct tftpk_window *w, struct tftpk_rtt *rtt)
 {
-	if (tftpk_window_is_ahead(w)) {
+	if (w->late && w->high > w->acked + 2) {
+		/* Some answer a copy only of the last block that they have, and the
+		 * ACK of that may be what was lost (curl, tftp-hpa).
+		 */
+		w->limit = w->high - 1 - w->acked;
+	} else if (tftpk_window_is_ahead(w)) {
 		w->limit = 1;
 		w->late = true;
 	}
