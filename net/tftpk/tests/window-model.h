@@ -18,6 +18,8 @@
 #define MODEL_BURST	64		/* as TFTPK_BURST_MAX */
 #define MODEL_EVENTS	100000		/* a transfer that takes more hangs */
 
+struct model;
+
 /**
  * struct model_case - a file, a network and a client
  * @desc: for people
@@ -39,6 +41,7 @@
  * @keeps: the client keeps blocks beyond a gap
  * @silent: it does not report gaps
  * @limit: DATA packets that may be sent, of 1000 per block; 0 for any number
+ * @other: another network and client, NULL for those here
  */
 struct model_case {
 	const char *desc;
@@ -60,6 +63,7 @@ struct model_case {
 	bool keeps;
 	bool silent;
 	u32 limit;
+	const struct model_other *other;
 };
 
 struct model_packet {
@@ -67,6 +71,18 @@ struct model_packet {
 	u64 order;
 	u64 block;
 	bool ack;
+};
+
+/**
+ * struct model_other - a network and a client that are modelled elsewhere
+ * @arrival: when what is sent now arrives; U64_MAX for never
+ * @data: a DATA packet arrived
+ * @timer: the client's timer expired
+ */
+struct model_other {
+	u64 (*arrival)(struct model *m, bool ack, u64 block);
+	void (*data)(struct model *m, const struct model_packet *packet);
+	void (*timer)(struct model *m);
 };
 
 struct model {
@@ -171,6 +187,18 @@ static inline void model_transmit(struct model *m, bool ack, u64 block)
 	u64 delay_us = m->c->later_us && m->received >= m->c->first + 20 ?
 		       m->c->later_us : m->c->delay_us;
 
+	if (m->c->other) {
+		struct model_packet packet = {
+			.arrives_ns = m->c->other->arrival(m, ack, block),
+			.order = m->order++,
+			.block = block,
+			.ack = ack,
+		};
+
+		if (packet.arrives_ns != U64_MAX)
+			model_enqueue(m, &packet);
+		return;
+	}
 	while (n--) {
 		struct model_packet packet = {
 			.arrives_ns = m->now_ns + delay_us * NSEC_PER_USEC,
@@ -389,6 +417,8 @@ static inline void model_step(struct model *m)
 		m->now_ns = packet.arrives_ns;
 		if (packet.ack)
 			model_ack(m, packet.block);
+		else if (m->c->other)
+			m->c->other->data(m, &packet);
 		else
 			model_data(m, packet.block);
 	} else if (server_ns <= m->client_ns) {
@@ -396,7 +426,10 @@ static inline void model_step(struct model *m)
 		model_server_timer(m);
 	} else {
 		m->now_ns = m->client_ns;
-		model_client_timer(m);
+		if (m->c->other)
+			m->c->other->timer(m);
+		else
+			model_client_timer(m);
 	}
 }
 
