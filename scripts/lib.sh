@@ -56,6 +56,25 @@ fetch_debs() {
 	rm -r "$debs"
 }
 
+# other_suite DIR SUITE: have apt look into that suite of Debian only, by lists of its own
+# in DIR, never this machine's. Mirrors may lag behind, and a suite's signature tells for
+# how long it holds.
+other_suite() {
+	mkdir -p "$1/lists/partial" "$1/cache/archives/partial"
+	echo "deb [check-valid-until=no] http://deb.debian.org/debian $2 main" >"$1/list"
+	export APT_CONFIG=$1/conf
+	cat >"$APT_CONFIG" <<-END
+		Dir::Etc::sourcelist "$1/list";
+		Dir::Etc::sourceparts "-";
+		Dir::Etc::preferences "-";
+		Dir::State::lists "$1/lists";
+		Dir::Cache "$1/cache";
+		Acquire::Languages "none";
+		APT::Sandbox::User "root";
+	END
+	apt-get -qq update
+}
+
 # with_lock NAME: hold the lock NAME until this shell ends.
 with_lock() {
 	make_room "$cache" 1
