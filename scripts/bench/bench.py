@@ -42,6 +42,10 @@ class Failed(Exception):
     pass
 
 
+class Missing(Exception):
+    """What this host, or Debian today, does not have."""
+
+
 def run(*command, timeout=120, **kwargs):
     """Run a command, return what it prints."""
     done = subprocess.run(
@@ -101,17 +105,48 @@ def network(mtu):
         yield name
 
 
+# Run in a namespace of its own: can a tap be told to segment UDP? The ioctls are TUNSETIFF,
+# of a tap with vnet_hdr, and TUNSETOFFLOAD, of checksums and of UDP by IPv4 and IPv6.
+TAP_SEGMENTS = """import fcntl, struct
+with open("/dev/net/tun", "rb+", buffering=0) as tap:
+    fcntl.ioctl(tap, 0x400454CA, struct.pack("16sH22x", b"tap0", 0x5002))
+    fcntl.ioctl(tap, 0x400454D0, 0x01 | 0x20 | 0x40)
+"""
+
+
+def segmenting():
+    """The folder of a QEMU that can hand UDP to a tap unsegmented."""
+    command = ["unshare", "--net", sys.executable, "-c", TAP_SEGMENTS]
+    if subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode:
+        raise Missing("a tap of this host's kernel does not segment UDP")
+    try:
+        return run(HERE / "qemu", timeout=1200).strip()
+    except Failed:
+        raise Missing("not to be had today: QEMU 10") from None
+
+
+class Qemu:
+    """Which one: Debian's own, or one that has segmentation of UDP."""
+
+    def __init__(self, segments=False):
+        self.env = dict(os.environ)
+        self.plugin = 1
+        if segments:
+            self.env["PATH"] = f"{segmenting()}:{self.env['PATH']}"
+            self.plugin = 4
+
+
 class Counter:
     """What counter.c counts: a snapshot holds an address, a number of
     instructions and how often they were executed, for each block of code.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder, version=1):
         self.plugin = pathlib.Path(folder) / "counter.so"
         self.counts = pathlib.Path(folder) / "counts"
         self.marks = pathlib.Path(folder) / "marks"
         run("cc", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC",
-            "-fvisibility=hidden", "-o", self.plugin, HERE / "counter.c")
+            "-fvisibility=hidden", f"-DPLUGIN_VERSION={version}", "-o", self.plugin, HERE / "counter.c")
         self.option = f"-plugin {self.plugin},counts={self.counts},marks={self.marks}"
 
     def snapshot(self):
@@ -162,10 +197,12 @@ class Symbols:
 
 class Vm:
     """A VM, ready for commands; with the module loaded. Its clock counts
-    instructions, unless it has several processors or none are to be counted.
+    instructions, unless it has several processors or none are to be counted. Its
+    interface may segment UDP.
     """
 
-    def __init__(self, kernel="6.12", mtu=1500, add=(), mem="1G", smp=1, icount=True, timeout=7200, qemu=""):
+    def __init__(self, kernel="6.12", mtu=1500, add=(), mem="1G", smp=1, icount=True, timeout=7200, qemu="",
+                 segments=False):
         self.kernel = kernel
         self.mtu = mtu
         self.add = add
@@ -174,14 +211,16 @@ class Vm:
         self.icount = icount and smp == 1
         self.timeout = timeout
         self.qemu = qemu
+        self.segments = segments
         self.stack = contextlib.ExitStack()
 
     def __enter__(self):
         with contextlib.ExitStack() as stack:
             self.folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            qemu = Qemu(self.segments)
             self.net = stack.enter_context(network(self.mtu))
-            self.counter = Counter(self.folder)
-            self.boot(stack)
+            self.counter = Counter(self.folder, qemu.plugin)
+            self.boot(stack, qemu.env)
             stack.callback(self.end)
             self.setup()
             self.stack = stack.pop_all()
@@ -190,7 +229,7 @@ class Vm:
     def __exit__(self, *error):
         return self.stack.__exit__(*error)
 
-    def boot(self, stack):
+    def boot(self, stack, env):
         port = f"-chardev socket,id=agent,path={self.folder}/agent,server=on,wait=off"
         port += " -device virtio-serial -device virtserialport,chardev=agent"
         command = ["ip", "netns", "exec", self.net, TOP / "tools/testing/vm/run"]
@@ -201,7 +240,7 @@ class Vm:
         for item in (f"{TOP}/scripts/bench/agent:/bench/agent", *self.add):
             command += ["--add", item]
         command += ["--qemu", f"{port} {self.counter.option} {self.qemu}", "--", "/bench/agent"]
-        self.process = stack.enter_context(started(command))
+        self.process = stack.enter_context(started(command, env=env))
 
         self.agent = socket.socket(socket.AF_UNIX)
         stack.callback(self.agent.close)
@@ -226,6 +265,8 @@ class Vm:
             f"ip route add {CROWD}/17 via {CLIENT}",
         ):
             self.do(line)
+        if self.segments:
+            self.segmentation("on")
         link = json.loads(run("ip", "-n", self.net, "-j", "link", "show", "tap0"))
         addresses = [CLIENT]
         # IPv6 wants 1280.
@@ -237,6 +278,12 @@ class Vm:
         # What a boot leaves to be done later comes in bursts.
         for _ in range(20):
             self.quiet()
+
+    def segmentation(self, state):
+        """Does the interface segment UDP?"""
+        self.do(f"ethtool -K eth0 tx-udp-segmentation {state}")
+        if f"tx-udp-segmentation: {state}\n" not in self.do("ethtool -k eth0"):
+            raise Missing("this kernel's virtio-net does not segment UDP")
 
     def quiet(self):
         """Wait until the VM does nothing; the counts of that moment."""
@@ -319,11 +366,12 @@ CLOSED = (
 )
 
 
-def closed(kernel, add, lines):
+def closed(kernel, add, lines, segments=False):
     """Run lines of shell script in a VM, the module loaded, with no part left to the
     host: the clock counts instructions and jumps while there are none, and nothing
     comes from outside. Return the instructions that each call of paced.c took, and
-    how many frames the server sent.
+    how many frames the server sent. The server's interface may segment UDP; a train is
+    a frame then.
 
     The client, in the namespace `client`, sends by eth1, which a hub in QEMU
     connects to the server's eth2. The server sends by eth0, where there is a tap for
@@ -332,12 +380,13 @@ def closed(kernel, add, lines):
     gets to run.
     """
     with contextlib.ExitStack() as stack:
+        chosen = Qemu(segments)
         folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
         net = stack.enter_context(namespace())
         # Nor does the host's own kernel say anything.
         run("ip", "netns", "exec", net, "sh", "-c", "echo 1 >/proc/sys/net/ipv6/conf/tap0/disable_ipv6")
         run("ip", "-n", net, "link", "set", "tap0", "arp", "off", "up")
-        counter = Counter(folder)
+        counter = Counter(folder, chosen.plugin)
         run("cc", "-O2", "-Wall", "-Wextra", "-Werror", "-o", folder / "paced", HERE / "paced.c")
         (folder / "script").write_text("\n".join(["set -euo pipefail", *CLOSED, *lines, ""]))
         qemu = [counter.option, "-netdev tap,id=tap,ifname=tap0,script=no,downscript=no",
@@ -350,7 +399,7 @@ def closed(kernel, add, lines):
         for item in (f"{folder}/paced:/bench/paced", f"{folder}/script:/bench/script", *add):
             command += ["--add", item]
         command += ["--", "bash", "/bench/script"]
-        process = stack.enter_context(started(command, stdout=subprocess.PIPE, text=True))
+        process = stack.enter_context(started(command, stdout=subprocess.PIPE, text=True, env=chosen.env))
         text, _ = process.communicate()
         if process.returncode:
             raise Failed(f"in the VM: {text}")

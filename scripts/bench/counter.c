@@ -11,8 +11,9 @@
  * The file of marks has how many instructions were executed up to each mark that
  * the guest passes: an instruction that does nothing, see paced.c.
  *
- * Debian ships no header for QEMU's plugins; what is used of version 1 of
- * the interface (QEMU 4.2 to 8.2) is declared here.
+ * Debian ships no header for QEMU's plugins; what is used of the interface is declared
+ * here: of its version 1 (QEMU 4.2 to 8.2), or with -DPLUGIN_VERSION=4 of version 4
+ * (QEMU 9.2 and 10).
  */
 #include <fcntl.h>
 #include <stdint.h>
@@ -20,6 +21,10 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#ifndef PLUGIN_VERSION
+#define PLUGIN_VERSION 1
+#endif
 
 typedef uint64_t qemu_plugin_id_t;
 struct qemu_plugin_tb;
@@ -32,19 +37,69 @@ size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
 uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *tb);
 struct qemu_plugin_insn *
 qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb, size_t index);
-const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *insn);
 size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *insn);
 void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn,
 		void (*cb)(unsigned int vcpu, void *data),
 		enum qemu_plugin_cb_flags flags, void *data);
 void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id,
 		void (*cb)(qemu_plugin_id_t id, struct qemu_plugin_tb *tb));
+
+#if PLUGIN_VERSION == 1
+const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *insn);
 void qemu_plugin_register_vcpu_tb_exec_inline(struct qemu_plugin_tb *tb,
 		enum qemu_plugin_op op, void *counter, uint64_t add);
 
+static void copy_code(const struct qemu_plugin_insn *insn, void *to, size_t len)
+{
+	memcpy(to, qemu_plugin_insn_data(insn), len);
+}
+
+static void count_executions(struct qemu_plugin_tb *tb, uint64_t *counter)
+{
+	qemu_plugin_register_vcpu_tb_exec_inline(tb, QEMU_PLUGIN_INLINE_ADD_U64,
+						 counter, 1);
+}
+#else
+struct qemu_plugin_scoreboard;
+typedef struct {
+	struct qemu_plugin_scoreboard *score;
+	size_t offset;
+} qemu_plugin_u64;
+
+size_t qemu_plugin_insn_data(const struct qemu_plugin_insn *insn, void *to,
+			     size_t len);
+struct qemu_plugin_scoreboard *qemu_plugin_scoreboard_new(size_t element_size);
+void *qemu_plugin_scoreboard_find(struct qemu_plugin_scoreboard *score,
+				  unsigned int vcpu);
+void qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(struct qemu_plugin_tb *tb,
+		enum qemu_plugin_op op, qemu_plugin_u64 counter, uint64_t add);
+
+static void copy_code(const struct qemu_plugin_insn *insn, void *to, size_t len)
+{
+	qemu_plugin_insn_data(insn, to, len);
+}
+
+/*
+ * This version adds to memory of QEMU's own only, which another process cannot map. It
+ * does so at an offset from the place of the first processor, and ours is an offset,
+ * too: of one processor that is, as this is only used for.
+ */
+static void count_executions(struct qemu_plugin_tb *tb, uint64_t *counter)
+{
+	static qemu_plugin_u64 place;
+
+	if (!place.score)
+		place.score = qemu_plugin_scoreboard_new(sizeof(*counter));
+	place.offset = (uintptr_t)counter -
+		       (uintptr_t)qemu_plugin_scoreboard_find(place.score, 0);
+	qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(tb,
+			QEMU_PLUGIN_INLINE_ADD_U64, place, 1);
+}
+#endif
+
 #define EXPORT __attribute__((visibility("default")))
 
-EXPORT int qemu_plugin_version = 1;
+EXPORT int qemu_plugin_version = PLUGIN_VERSION;
 
 #define ENTRIES_MAX (8 << 20)
 
@@ -73,13 +128,16 @@ static void marked(unsigned int vcpu, void *data)
 
 static void watch_marks(struct qemu_plugin_tb *tb)
 {
+	unsigned char code[sizeof(mark)];
 	struct qemu_plugin_insn *insn;
 	size_t i;
 
 	for (i = 0; i < qemu_plugin_tb_n_insns(tb); i++) {
 		insn = qemu_plugin_tb_get_insn(tb, i);
-		if (qemu_plugin_insn_size(insn) == sizeof(mark) &&
-		    !memcmp(qemu_plugin_insn_data(insn), mark, sizeof(mark)))
+		if (qemu_plugin_insn_size(insn) != sizeof(mark))
+			continue;
+		copy_code(insn, code, sizeof(code));
+		if (!memcmp(code, mark, sizeof(mark)))
 			qemu_plugin_register_vcpu_insn_exec_cb(insn, marked,
 					QEMU_PLUGIN_CB_NO_REGS, NULL);
 	}
@@ -95,8 +153,7 @@ static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 	e = &entries[++entries->address];
 	e->address = qemu_plugin_tb_vaddr(tb);
 	e->instructions = qemu_plugin_tb_n_insns(tb);
-	qemu_plugin_register_vcpu_tb_exec_inline(tb, QEMU_PLUGIN_INLINE_ADD_U64,
-						 &e->executed, 1);
+	count_executions(tb, &e->executed);
 	watch_marks(tb);
 }
 
