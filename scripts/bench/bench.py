@@ -535,9 +535,10 @@ INBOX_AGENT = f"{HERE}/inbox:/bench/inbox"
 @contextlib.contextmanager
 def peer(vm, command, port="udp sport = :69"):
     """Run another server in the VM, and see that it is the one that listens."""
-    pid = vm.do(f"LD_LIBRARY_PATH=/peers/lib setsid /peers/bin/{command} >/tmp/server.log 2>&1 & echo $!")
-    pid = int(pid)
-    name, listening = f'"{command.split()[0]}"', ""
+    program = pathlib.PurePath("/peers", command.split()[0])
+    env = f"LD_LIBRARY_PATH={program.parent.parent}/lib"
+    pid = int(vm.do(f"setsid env {env} /peers/{command} >/tmp/server.log 2>&1 & echo $!"))
+    name, listening = f'"{program.name}"', ""
     for _ in range(100):
         listening = vm.do(f"ss -Hlnp {port.split()[0] == 'tcp' and '-t' or '-u'} '{port.split(' ', 1)[1]}'")
         if name in listening or not vm.do(f"kill -0 {pid} 2>/dev/null && echo runs || :"):
@@ -551,24 +552,23 @@ def peer(vm, command, port="udp sport = :69"):
         vm.do(f"kill -- -{pid}; while kill -0 {pid} 2>/dev/null; do sleep 0.1; done")
 
 
-PEERS = {
-    "tftpd-hpa": "in.tftpd -L -4 -a :69 -s /srv/tftp",
-    "atftpd": "atftpd --daemon --no-fork --maxthread 2000 --user root --group root /srv/tftp",
-    "dnsmasq": "dnsmasq -k -p 0 -u root -C /dev/null --enable-tftp --tftp-root=/srv/tftp --tftp-max=2000",
+# Where `peers` has them: of bookworm and, with windows for all, of sid.
+COMMANDS = {
+    "tftpd-hpa": "bin/in.tftpd -L -4 -a :69 -s /srv/tftp",
+    "atftpd": "bin/atftpd --daemon --no-fork --maxthread 2000 --user root --group root /srv/tftp",
+    "dnsmasq": "bin/dnsmasq -k -p 0 -u root -C /dev/null --enable-tftp --tftp-root=/srv/tftp --tftp-max=2000",
 }
-
-VERSIONS = {
-    "tftpd-hpa": ("in.tftpd", "-V"), "atftpd": ("atftpd", "-V"), "dnsmasq": ("dnsmasq", "-v"),
-    "nginx": ("nginx", "-v"), "iperf3": ("iperf3", "-v"),
+PEERS = COMMANDS | {f"{name}/sid": f"sid/{command}" for name, command in COMMANDS.items()}
+# The windows that each grants, of those that are measured.
+PEER_WINDOWS = {
+    "tftpd-hpa": (1,), "atftpd": (1, 16, 64), "dnsmasq": (1,),
+    "tftpd-hpa/sid": (1, 16, 64), "atftpd/sid": (1, 16, 64), "dnsmasq/sid": (1, 16, 32),
 }
 
 
 def versions(programs):
     """What is measured beside tftpk, by name and version."""
-    env = os.environ | {"LD_LIBRARY_PATH": f"{programs}/lib"}
-    for name, (program, option) in VERSIONS.items():
-        said = run(f"{programs}/bin/{program}", option, env=env, stderr=subprocess.STDOUT)
-        yield f"{name} {re.search(r'[0-9]+([.][0-9]+)+', said)[0]}"
+    return pathlib.Path(programs, "versions").read_text(encoding="ascii").splitlines()
 
 
 def http(vm, data, name="data"):
