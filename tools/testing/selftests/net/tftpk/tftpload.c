@@ -42,6 +42,7 @@ enum { RRQ = 1, WRQ, DATA, ACK, ERROR, OACK };
 #define BATCH		64		/* packets taken from a socket at once */
 #define PACKET_MAX	65536
 #define TRIES_MAX	10		/* timeouts in a row that end a transfer */
+#define WINDOWS_MAX	16		/* different ones at a time */
 #define RECEIVE_BUFFER	(1 << 20)
 #define NS		1000000000ULL
 
@@ -60,6 +61,7 @@ struct client {
 	bool gap;			/* reported, not filled yet */
 	bool sampled;			/* @sent is where a latency begins */
 	bool held;			/* waits until all others have begun */
+	bool impatient;			/* its own timer has fired */
 	uint16_t blksize;
 	uint16_t window;
 	uint16_t unacked;		/* blocks since the last ACK */
@@ -85,22 +87,31 @@ static struct {
 	unsigned int transfers;
 	unsigned int starting;
 	unsigned int blksize;
-	unsigned int windowsize;
+	unsigned int windowsizes[WINDOWS_MAX];
+	unsigned int windows;
 	unsigned int timeout;
 	double patience;
 	double deadline;
 	bool lossy;
+	bool less;
 	bool write;
 } opt = {
 	.port = "69", .spread = 1, .clients = 1, .starting = 64,
-	.patience = 2, .deadline = 600,
+	.patience = 2, .deadline = 600, .windows = 1,
 };
 
 static struct {
 	uint64_t completed, failed, blocks, bytes, duplicates, out_of_order;
-	uint64_t acks, timeouts;
-	struct histogram first_data, ack_data, transfer;
+	uint64_t acks, timeouts, less;
+	struct histogram first_data, ack_data;
 } count;
+
+/* Those that asked for one window. */
+static struct group {
+	uint64_t *took;			/* ns, of those that are complete */
+	size_t completed;
+	uint64_t impatient;
+} groups[WINDOWS_MAX];
 
 static TAILQ_HEAD(, client) waiting = TAILQ_HEAD_INITIALIZER(waiting);
 static union address server, source;
@@ -160,6 +171,17 @@ static void acknowledge(struct client *c)
 	transmit(c, packet, sizeof(packet));
 }
 
+/* The window that it asks for, 0 for none: clients take turns. */
+static unsigned int asked_window(const struct client *c)
+{
+	return opt.windowsizes[c->number % opt.windows];
+}
+
+static struct group *group_of(const struct client *c)
+{
+	return &groups[c->number % opt.windows];
+}
+
 /* The address @n of those that --bind and --spread give. */
 static union address source_address(unsigned int n)
 {
@@ -184,7 +206,7 @@ static void add_option(const char *name, unsigned int value)
 }
 
 /* Of a writer each % in the name is its number. */
-static void make_request(unsigned int number)
+static void make_request(const struct client *c)
 {
 	char name[1100];
 	const char *from;
@@ -192,7 +214,7 @@ static void make_request(unsigned int number)
 
 	for (from = opt.file; *from && len < 1024; from++) {
 		if (opt.write && *from == '%')
-			len += sprintf(name + len, "%u", number);
+			len += sprintf(name + len, "%u", c->number);
 		else
 			name[len++] = *from;
 	}
@@ -200,13 +222,13 @@ static void make_request(unsigned int number)
 	request[1] = opt.write ? WRQ : RRQ;
 	request_len = 3 + sprintf((char *)request + 2, "%s%coctet", name, 0);
 	add_option("blksize", opt.blksize);
-	add_option("windowsize", opt.windowsize);
+	add_option("windowsize", asked_window(c));
 	add_option("timeout", opt.timeout);
 }
 
 static void send_request(struct client *c)
 {
-	make_request(c->number);
+	make_request(c);
 	transmit(c, request, request_len);
 }
 
@@ -264,13 +286,14 @@ static void fail(struct client *c, const char *why)
 
 static void complete(struct client *c)
 {
+	struct group *group = group_of(c);
 	unsigned int going = started - opening - count.completed - count.failed;
 
 	if (going > at_once)
 		at_once = going;
 	count.completed++;
 	finished = now;
-	histogram_add(&count.transfer, now - c->began);
+	group->took[group->completed++] = now - c->began;
 	/* Where the last ACK may be lost, stay to repeat it. */
 	c->done = true;
 	if (!opt.lossy)
@@ -458,8 +481,11 @@ static void on_oack(struct client *c, const char *text, size_t len)
 			return fail(c, "wrong tsize");
 		text = value + strlen(value) + 1;
 	}
-	if (blksize != opt.blksize || window != opt.windowsize ||
-	    timeout != opt.timeout)
+	if (opt.less && window && window < asked_window(c))
+		count.less++;
+	else if (window != asked_window(c))
+		return fail(c, "the window was not granted as asked");
+	if (blksize != opt.blksize || timeout != opt.timeout)
 		return fail(c, "an option was not granted as asked");
 	c->blksize = blksize ?: 512;
 	c->window = window ?: 1;
@@ -505,7 +531,7 @@ static void on_packet(struct client *c, const uint8_t *packet, size_t len,
 		return fail(c, "ERROR from the server");
 	}
 	if (!c->connected) {
-		if ((op == DATA || op == ACK) && (opt.blksize || opt.windowsize))
+		if ((op == DATA || op == ACK) && (opt.blksize || asked_window(c)))
 			return fail(c, "options were ignored");
 		if (!answered(c, from))
 			return;
@@ -556,6 +582,9 @@ static void expire(struct client *c)
 	if (c->held)
 		return wait_again(c);
 	count.timeouts++;
+	if (!c->impatient)
+		group_of(c)->impatient++;
+	c->impatient = true;
 	if (++c->tries > TRIES_MAX)
 		return fail(c, "no answer");
 	c->sampled = false;
@@ -633,13 +662,72 @@ static void put_quantiles(json_t *object, const char *key,
 	json_object_set_new(object, key, q);
 }
 
+static int compare(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* How long transfers took, in us. */
+static json_t *times(struct group *group)
+{
+	size_t n = group->completed;
+	json_t *o = json_object();
+
+	qsort(group->took, n, sizeof(*group->took), compare);
+	put(o, "samples", n);
+	put(o, "p50", n ? group->took[(n - 1) / 2] / 1000 : 0);
+	put(o, "p99", n ? group->took[(99 * n + 99) / 100 - 1] / 1000 : 0);
+	put(o, "max", n ? group->took[n - 1] / 1000 : 0);
+	return o;
+}
+
+static json_t *by_window(void)
+{
+	json_t *list = json_array();
+	unsigned int i;
+
+	for (i = 0; i < opt.windows; i++) {
+		json_t *o = times(&groups[i]);
+
+		put(o, "windowsize", opt.windowsizes[i] ?: 1);
+		put(o, "impatient", groups[i].impatient);
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
+/* All groups in one. */
+static struct group everybody(void)
+{
+	struct group all = {
+		.took = calloc(opt.transfers, sizeof(*all.took)),
+	};
+	unsigned int i;
+
+	if (!all.took)
+		die("times");
+	for (i = 0; i < opt.windows; i++) {
+		memcpy(all.took + all.completed, groups[i].took,
+		       groups[i].completed * sizeof(*all.took));
+		all.completed += groups[i].completed;
+		all.impatient += groups[i].impatient;
+	}
+	return all;
+}
+
 static void report(double seconds, double done)
 {
+	struct group all = everybody();
 	json_t *o = json_object();
 
 	put(o, "clients", opt.clients);
 	put(o, "blksize", opt.blksize ?: 512);
-	put(o, "windowsize", opt.windowsize ?: 1);
+	if (opt.windows == 1)
+		put(o, "windowsize", opt.windowsizes[0] ?: 1);
+	else
+		json_object_set_new(o, "by_window", by_window());
 	put(o, "transfers", count.completed);
 	put(o, "failed", count.failed);
 	put(o, "at_once", at_once);
@@ -649,11 +737,13 @@ static void report(double seconds, double done)
 	put(o, "duplicates", count.duplicates);
 	put(o, "out_of_order", count.out_of_order);
 	put(o, "timeouts", count.timeouts);
+	put(o, "impatient", all.impatient);
+	put(o, "less", count.less);
 	json_object_set_new(o, "seconds", json_real(seconds));
 	json_object_set_new(o, "done", json_real(done));
 	put_quantiles(o, "request_to_data_us", &count.first_data);
 	put_quantiles(o, "ack_to_data_us", &count.ack_data);
-	put_quantiles(o, "transfer_us", &count.transfer);
+	json_object_set_new(o, "transfer_us", times(&all));
 	json_dumpf(o, stdout, JSON_REAL_PRECISION(6));
 	putchar('\n');
 	json_decref(o);
@@ -676,7 +766,8 @@ static void usage(void)
 	      "  --transfers N    in all; as many as clients\n"
 	      "  --starting N     clients that wait for their first DATA at one time; 64\n"
 	      "  --blksize N      ask for this block size (RFC 2348)\n"
-	      "  --windowsize N   ask for this window (RFC 7440)\n"
+	      "  --windowsize N   ask for this window (RFC 7440), 0 for none; N,N,...: clients\n"
+	      "                   take turns, and each window has figures of its own\n"
 	      "  --timeout S      ask for this timeout (RFC 2349)\n"
 	      "  --port N         the server's port; 69\n"
 	      "  --bind ADDRESS   send from this address\n"
@@ -686,7 +777,8 @@ static void usage(void)
 	      "  --hold COMMAND   stop each transfer after its second window; once all clients\n"
 	      "                   are there, run COMMAND, then go on. With --lossy, since the\n"
 	      "                   server repeats itself meanwhile\n"
-	      "  --lossy          loss is the subject: timeouts are no failure\n",
+	      "  --lossy          loss is the subject: timeouts are no failure\n"
+	      "  --less           a smaller window than was asked for is none either\n",
 	      stderr);
 	exit(2);
 }
@@ -747,6 +839,20 @@ static void resolve(const char *host, const char *port, union address *to)
 	freeaddrinfo(ai);
 }
 
+static void parse_windows(const char *text)
+{
+	char *end;
+
+	for (opt.windows = 0; opt.windows < WINDOWS_MAX; text = end + 1) {
+		opt.windowsizes[opt.windows++] = strtoul(text, &end, 10);
+		if (!*end)
+			return;
+		if (*end != ',')
+			break;
+	}
+	usage();
+}
+
 static void parse(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -764,6 +870,7 @@ static void parse(int argc, char **argv)
 		{ "deadline",	required_argument, NULL, 'd' },
 		{ "hold",	required_argument, NULL, 'h' },
 		{ "lossy",	no_argument,	   NULL, 'l' },
+		{ "less",	no_argument,	   NULL, 'L' },
 		{ "write",	no_argument,	   NULL, 'W' },
 		{ "make",	required_argument, NULL, 'm' },
 		{ }
@@ -778,7 +885,7 @@ static void parse(int argc, char **argv)
 		case 'n': opt.transfers = atoi(optarg); break;
 		case 's': opt.starting = atoi(optarg); break;
 		case 'b': opt.blksize = atoi(optarg); break;
-		case 'w': opt.windowsize = atoi(optarg); break;
+		case 'w': parse_windows(optarg); break;
 		case 't': opt.timeout = atoi(optarg); break;
 		case 'p': opt.port = optarg; break;
 		case 'B': opt.bind = optarg; break;
@@ -787,6 +894,7 @@ static void parse(int argc, char **argv)
 		case 'd': opt.deadline = atof(optarg); break;
 		case 'h': opt.hold = optarg; break;
 		case 'l': opt.lossy = true; break;
+		case 'L': opt.less = true; break;
 		case 'W': opt.write = true; break;
 		case 'm': bytes = optarg; break;
 		default: usage();
@@ -810,6 +918,7 @@ static void parse(int argc, char **argv)
 int main(int argc, char **argv)
 {
 	struct rlimit files;
+	unsigned int i;
 	uint64_t began;
 
 	parse(argc, argv);
@@ -820,6 +929,13 @@ int main(int argc, char **argv)
 	epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (epoll < 0)
 		die("epoll");
+
+	for (i = 0; i < opt.windows; i++) {
+		groups[i].took = calloc(opt.transfers / opt.windows + 1,
+					sizeof(*groups[i].took));
+		if (!groups[i].took)
+			die("times");
+	}
 
 	tick();
 	began = now;
