@@ -352,8 +352,10 @@ enum tftpk_ack tftpk_window_ack(struct tftpk_window *w, struct tftpk_rtt *rtt,
 	w->went_back = false;
 	w->probed = false;
 	w->disorder = false;
-	if (acked == w->last)
+	if (acked == w->last) {
+		w->next = acked + 1;
 		return TFTPK_ACK_DONE;
+	}
 
 	/* After going back, this may acknowledge blocks beyond @next. */
 	if (w->next <= acked + 1) {
