@@ -55,12 +55,6 @@ static struct notifier_block tftpk_agent_notifier = {
 	.notifier_call = tftpk_agent_released,
 };
 
-static bool tftpk_has_option(const struct tftpk_request *req,
-			     enum tftpk_option option)
-{
-	return memchr(req->opts, option, req->nopts);
-}
-
 /* Where it is known. */
 static int tftpk_put_mac(struct sk_buff *skb, struct net *net,
 			 const struct tftpk_question *question)

@@ -18,6 +18,7 @@
  */
 #include <linux/kernel.h>
 #include <linux/math64.h>
+#include <linux/string.h>
 #include <linux/time64.h>
 
 #include "ahead.h"
@@ -55,18 +56,13 @@ static const struct {
 
 static bool tftpk_ahead_is_known(const struct tftpk_request *req)
 {
-	u32 i, k;
+	u32 i;
 
-	for (i = 0; i < ARRAY_SIZE(tftpk_ahead_known); i++) {
-		if (req->nopts != tftpk_ahead_known[i].nopts ||
-		    req->blksize != tftpk_ahead_known[i].blksize)
-			continue;
-		for (k = 0; k < req->nopts; k++)
-			if (req->opts[k] != tftpk_ahead_known[i].opts[k])
-				break;
-		if (k == req->nopts)
+	for (i = 0; i < ARRAY_SIZE(tftpk_ahead_known); i++)
+		if (req->nopts == tftpk_ahead_known[i].nopts &&
+		    req->blksize == tftpk_ahead_known[i].blksize &&
+		    !memcmp(req->opts, tftpk_ahead_known[i].opts, req->nopts))
 			return true;
-	}
 	return false;
 }
 
@@ -82,12 +78,8 @@ static bool tftpk_ahead_is_known(const struct tftpk_request *req)
 u32 tftpk_ahead_most(const struct tftpk_request *req, u32 blksize, u32 most,
 		     bool all)
 {
-	u32 i;
-
-	for (i = 0; i < req->nopts; i++)
-		if (req->opts[i] == TFTPK_OPT_WINDOWSIZE)
-			return 0;
 	if (req->mode != TFTPK_MODE_OCTET ||
+	    tftpk_has_option(req, TFTPK_OPT_WINDOWSIZE) ||
 	    (!all && !tftpk_ahead_is_known(req)))
 		return 0;
 	return min(most, max(TFTPK_AHEAD_BYTES / blksize, 1U) - 1);
@@ -146,18 +138,6 @@ static void tftpk_ahead_begin(struct tftpk_window *w, const struct tftpk_rtt *rt
 	w->former = 0;
 }
 
-/* Does an ACK answer the copy of a block that was sent last? Then it comes a round trip
- * later. A client that pauses acknowledges what it had before, at any time.
- */
-static bool tftpk_ahead_answers_copy(const struct tftpk_window *w,
-				     const struct tftpk_rtt *rtt, u64 now_ns)
-{
-	u64 since = div_u64(now_ns - w->copy_ns, NSEC_PER_USEC);
-
-	return since >= rtt->min / 2 &&
-	       since <= rtt->srtt + 4ULL * rtt->rttvar + USEC_PER_MSEC;
-}
-
 /* In lock step a block was acknowledged. If the client lacked what it was sent three
  * times, and more, it minds.
  */
@@ -165,7 +145,7 @@ static void tftpk_ahead_go_on(struct tftpk_window *w, const struct tftpk_rtt *rt
 			      u64 now_ns)
 {
 	if (w->late && w->acked + 1 < w->recover &&
-	    tftpk_ahead_answers_copy(w, rtt, now_ns))
+	    tftpk_window_answers_copy(w, rtt, now_ns))
 		tftpk_ahead_stop(w);
 	else
 		tftpk_ahead_begin(w, rtt);
@@ -178,7 +158,7 @@ static void tftpk_ahead_go_on(struct tftpk_window *w, const struct tftpk_rtt *rt
 static void tftpk_ahead_judge(struct tftpk_window *w, const struct tftpk_rtt *rtt,
 			      u64 now_ns)
 {
-	if (w->former && w->ahead && !tftpk_ahead_answers_copy(w, rtt, now_ns)) {
+	if (w->former && w->ahead && !tftpk_window_answers_copy(w, rtt, now_ns)) {
 		w->limit = w->former;
 		w->recover = 0;
 		w->gap = false;

@@ -276,11 +276,17 @@ bool tftpk_limit_block(struct tftpk_net *tn, const struct tftpk_key *key,
 
 /* How long the next packet has to wait, in nanoseconds: until the bucket holds
  * anything, whatever the packet costs. So large packets have the same chance as
- * small ones. @tat is the bucket's.
+ * small ones. @tat is the bucket's, and @full the time in which it fills.
  */
-static u64 tftpk_pace_wait(u64 tat, u64 now)
+static u64 tftpk_pace_wait(u64 tat, u64 full, u64 now)
 {
-	return tat > now + TFTPK_PACE_NS ? tat - now - TFTPK_PACE_NS : 0;
+	return tat > now + full ? tat - now - full : 0;
+}
+
+/* A random time in which as many packets go out as there are transfers that wait. */
+static u64 tftpk_pace_spread(u64 cost, const atomic_t *waiting)
+{
+	return mul_u64_u32_shr(cost * atomic_read(waiting), get_random_u32(), 32);
 }
 
 /**
@@ -305,11 +311,9 @@ u64 tftpk_limit_charge_export(struct tftpk_export *export, u32 bytes)
 	s64 tat = atomic64_read(&export->paced_ns);
 
 	do {
-		if (tat > now + TFTPK_EXPORT_NS) {
-			wait = tat - now - TFTPK_EXPORT_NS;
-			return wait + mul_u64_u32_shr(cost * atomic_read(&export->waiting),
-						      get_random_u32(), 32);
-		}
+		wait = tftpk_pace_wait(tat, TFTPK_EXPORT_NS, now);
+		if (wait)
+			return wait + tftpk_pace_spread(cost, &export->waiting);
 	} while (!atomic64_try_cmpxchg(&export->paced_ns, &tat,
 				       max_t(u64, tat, now) + cost));
 	return 0;
@@ -354,16 +358,15 @@ u64 tftpk_limit_charge_bytes(struct tftpk_net *tn, const struct tftpk_key *key,
 	spin_lock(&limit->lock);
 	now = ktime_get_ns();
 	s = tftpk_rate_find_or_add(limit, key, false);
-	wait = max(tftpk_pace_wait(s->bytes_ns, now),
-		   tftpk_pace_wait(limit->bytes_ns, now));
+	wait = max(tftpk_pace_wait(s->bytes_ns, TFTPK_PACE_NS, now),
+		   tftpk_pace_wait(limit->bytes_ns, TFTPK_PACE_NS, now));
 	if (!wait) {
 		s->bytes_ns = max(s->bytes_ns, now) + one;
 		limit->bytes_ns = max(limit->bytes_ns, now) + all;
 	}
 	spin_unlock(&limit->lock);
 	if (wait)
-		wait += mul_u64_u32_shr(all * atomic_read(&limit->waiting),
-					get_random_u32(), 32);
+		wait += tftpk_pace_spread(all, &limit->waiting);
 	return wait;
 }
 

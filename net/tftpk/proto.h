@@ -7,6 +7,7 @@
 #ifndef _TFTPK_PROTO_H
 #define _TFTPK_PROTO_H
 
+#include <linux/string.h>
 #include <linux/types.h>
 #include <linux/unaligned.h>
 
@@ -87,6 +88,13 @@ struct tftpk_request {
 	u8 nopts;
 	u8 opts[__TFTPK_OPT_MAX];
 };
+
+/** tftpk_has_option() - did the client ask for an option, in a way that can be granted? */
+static inline bool tftpk_has_option(const struct tftpk_request *req,
+				    enum tftpk_option option)
+{
+	return memchr(req->opts, option, req->nopts);
+}
 
 /**
  * struct tftpk_limits - what a server grants

@@ -325,7 +325,7 @@ static int tftpk_request_grant(struct tftpk_transfer *t)
 			    USEC_PER_MSEC;
 	tftpk_rwindow_init(&sink->window, t->options.windowsize,
 			   t->options.rollover,
-			   memchr(req->opts, TFTPK_OPT_ROLLOVER, req->nopts),
+			   tftpk_has_option(req, TFTPK_OPT_ROLLOVER),
 			   ktime_get_ns());
 	return 0;
 }

@@ -281,6 +281,24 @@ static void tftpk_rtt_note_needless_copy(struct tftpk_rtt *rtt, u32 us,
 	rtt->lossy = false;
 }
 
+/**
+ * tftpk_window_answers_copy() - does an ACK answer the copy that was sent last?
+ * @w: window
+ * @rtt: round-trip estimate
+ * @now_ns: time of its arrival
+ *
+ * Then it comes a round trip later. A client that pauses acknowledges what it had
+ * before, at any time.
+ */
+bool tftpk_window_answers_copy(const struct tftpk_window *w,
+			       const struct tftpk_rtt *rtt, u64 now_ns)
+{
+	u64 since = div_u64(now_ns - w->copy_ns, NSEC_PER_USEC);
+
+	return since >= rtt->min / 2 &&
+	       since <= rtt->srtt + 4ULL * rtt->rttvar + USEC_PER_MSEC;
+}
+
 /* Judge the copies of a flight by the ACK of all of it, @us after the flight. Of a
  * window that went back, that tells nothing: the client may have lacked any block. Nor
  * does long silence: a client that does not answer copies is heard again when its own
@@ -289,14 +307,12 @@ static void tftpk_rtt_note_needless_copy(struct tftpk_rtt *rtt, u32 us,
 static void tftpk_window_judge(const struct tftpk_window *w,
 			       struct tftpk_rtt *rtt, u32 us, u64 now_ns)
 {
-	u64 since = div_u64(now_ns - w->copy_ns, NSEC_PER_USEC);
 	bool lone = w->high == w->acked + 2;
 
 	if (!w->copies || !rtt->srtt || (w->went_back && !lone))
 		return;
 	rtt->calm = 0;
-	if (since >= rtt->min / 2 &&
-	    since <= rtt->srtt + 4ULL * rtt->rttvar + USEC_PER_MSEC) {
+	if (tftpk_window_answers_copy(w, rtt, now_ns)) {
 		if (lone)
 			tftpk_rtt_note_needed_copy(rtt, us);
 	} else if (us < TFTPK_PAUSE_MAX) {

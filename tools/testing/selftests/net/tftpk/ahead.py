@@ -55,6 +55,11 @@ class Eager:
             self.client.ack(self.acked)
         return packet.block
 
+    def lose(self, block, **how):
+        """Take what comes until that block comes, which is lost."""
+        while self.take(lost=(block,), **how) != block:
+            pass
+
     def upto(self, block):
         while self.acked < block:
             self.take()
@@ -64,6 +69,12 @@ class Eager:
         while self.acked < LAST or len(self.payloads[self.acked]) == 1432:
             self.take(**how)
         return b"".join(self.payloads[block] for block in sorted(self.payloads))
+
+
+def finishes_in_lock_step(eager):
+    eager.ahead = 0
+    same(FILE, eager.finish())
+    equal("blocks ahead", 0, eager.ahead)
 
 
 def came_ahead(server, *options):
@@ -128,8 +139,7 @@ def _(server):
     growth = Growth()
     with netem(DELAY), Client(server) as client:
         eager = Eager(client, *IPXE).upto(60)
-        while eager.take(lost=(70,), keeps=True) != 70:
-            pass
+        eager.lose(70, keeps=True)
         same(FILE, eager.finish(keeps=True))
         growth.expect(transfers_completed=1, blocks_retransmitted=1, probes=0, timeouts=0)
 
@@ -139,8 +149,7 @@ def _(server):
     growth = Growth()
     with netem(DELAY), Client(server) as client:
         eager = Eager(client, *IPXE).upto(60)
-        while eager.take(lost=(70,), silent=True) != 70:
-            pass
+        eager.lose(70, silent=True)
         same(FILE, eager.finish(silent=True))
         growth.expect(transfers_completed=1, probes=1, timeouts=0)
     between("blocks sent again", 2, growth["blocks_retransmitted"], 16)
@@ -151,12 +160,9 @@ def _(server):
     with netem(DELAY), Client(server) as client:
         eager = Eager(client, *IPXE).upto(8)
         lost = eager.acked + 2
-        while eager.take(lost=(lost,), silent=True) != lost:
-            pass
+        eager.lose(lost, silent=True)
         eager.upto(lost + 1)
-        eager.ahead = 0
-        same(FILE, eager.finish())
-        equal("blocks ahead", 0, eager.ahead)
+        finishes_in_lock_step(eager)
 
 
 @test("an ACK of what was never sent: in lock step for good")
@@ -165,9 +171,7 @@ def _(server):
         eager = Eager(client, *IPXE).upto(60)
         client.ack(eager.acked + 1000)
         eager.upto(90)
-        eager.ahead = 0
-        same(FILE, eager.finish())
-        equal("blocks ahead", 0, eager.ahead)
+        finishes_in_lock_step(eager)
 
 
 @test("a stranger at a single port gets none, who is trusted does")

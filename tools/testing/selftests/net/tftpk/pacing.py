@@ -6,14 +6,13 @@ import socket
 import struct
 
 from lib import (
-    SRV, Client, Growth, between, content, ctl, defer, during, equal, exported, fetch, make, note, refuses, run, same,
-    served, test, tftpload,
+    SRV, Client, Growth, between, content, ctl, defer, during, equal, exported, fetch, headers, make, note, refuses,
+    run, same, served, test, tftpload,
 )
 
 BIG = make("big", content(1_500_000))
 SMALL = make("small", content(3000))
 BLKSIZE = 1428
-HEADERS = {"IPv4": 32, "IPv6": 52}
 RATE = 1000  # KiB/s
 
 
@@ -27,7 +26,7 @@ def export(*words):
 @test("--max-rate: {0} clients at once, windows of {1}", cases=[(1, 1), (1, 16), (10, 1), (10, 16)])
 def _(server, clients, window):
     blocks = clients * (len(BIG) // BLKSIZE + 1)
-    size = clients * len(BIG) + blocks * HEADERS["IPv6" if ":" in server else "IPv4"]
+    size = clients * len(BIG) + blocks * headers(server)
     rate = RATE * clients
     took = {}
     options = ("--blksize", BLKSIZE, *(("--windowsize", window) if window > 1 else ()))
