@@ -568,9 +568,10 @@ def _(server):
 def _(server):
     folder = during(tmpfs(WORK / "room", "size=64k"))
     daemon("", folder)
-    big = content(200_000)
+    big = content(2_000_000)
     between("blocks", 0, denied(server, "told", Code.FULL, big, ("tsize", len(big)), *WINDOW), 0)
-    between("blocks", 8, denied(server, "silent", Code.FULL, big), 72)
+    # What was written, and what may wait for that: how long it does is the scheduler's.
+    between("blocks", 8, denied(server, "silent", Code.FULL, big), 64 + 512 + 8)
     idle()
     equal("files", set(), there(folder))
     puts(server, "fits", DATA, folder=folder)
