@@ -29,7 +29,8 @@ clean:
 	$(MAKE) -C ctl $@
 	find . -path ./ctl -prune -o -path ./.git -prune -o -type f \( \
 		-name '*.o' -o -name '*.ko' -o -name '*.mod' -o -name '*.mod.c' -o \
-		-name '.*.cmd' -o -name modules.order -o -name Module.symvers \
+		-name '.*.cmd' -o -name modules.order -o -name Module.symvers -o \
+		-name features.h \
 		\) -exec rm {} +
 	rm -rf build
 

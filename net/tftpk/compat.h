@@ -3,22 +3,24 @@
  * Differences between the kernels that tftpk builds for. All other files are written
  * for the newest of them, and build there without this one (see scripts/mainline). The
  * build includes it before any other. include/compat/ has the headers that older
- * kernels lack.
+ * kernels lack, and what looks into a kernel's headers and makes features.h: vendors'
+ * kernels have what their numbers do not tell.
  */
 #ifndef _TFTPK_COMPAT_H
 #define _TFTPK_COMPAT_H
 
-#include <linux/version.h>
 #include <linux/fs.h>
 #include <linux/skbuff.h>
 #include <linux/slab.h>
+
+#include "features.h"
 
 /* For want of Kconfig: depends on 64BIT. */
 #ifndef CONFIG_64BIT
 #error "tftpk wants a 64-bit kernel"
 #endif
 
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+#ifndef TFTPK_HAVE_SPLIT_OPS
 /*
  * 6.2 added split operations. The generated table uses only fields that both
  * structures have.
@@ -28,7 +30,7 @@
 #define n_split_ops	n_ops
 #endif
 
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+#ifndef TFTPK_HAVE_ENCAP_ERR
 /*
  * Before 6.2, encap_err_rcv() of a socket gets the offset of the UDP header. This macro
  * replaces the head of the function's definition: it defines a function of the old form
@@ -46,19 +48,19 @@ static void tftpk_encap_err_rcv(struct sock *sk, struct sk_buff *skb,	\
 static void tftpk_encap_err_rcv_6_2(__VA_ARGS__)
 #endif
 
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 9, 0)
-/* IMA became a security module. */
+#ifndef TFTPK_HAVE_FILE_POST_OPEN
+/* With 6.9, IMA became a security module. */
 #include <linux/ima.h>
 #define security_file_post_open(file, mask)	ima_file_check(file, mask)
 #endif
 
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
-/* Older kernels export it, but declare it only in fs/internal.h. */
+#ifndef TFTPK_HAVE_PATH_LOOKUP
+/* Before 6.5, kernels export it, but declare it only in fs/internal.h. */
 int vfs_path_lookup(struct dentry *dentry, struct vfsmount *mnt,
 		    const char *name, unsigned int flags, struct path *path);
 #endif
 
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
+#ifndef TFTPK_HAVE_CONST_RANGES
 /* Before 6.8, policies cannot point to constant ranges. */
 #include <net/netlink.h>
 #undef NLA_POLICY_FULL_RANGE
@@ -75,8 +77,8 @@ int vfs_path_lookup(struct dentry *dentry, struct vfsmount *mnt,
 #define GENL_MCAST_CAP_NET_ADMIN	GENL_UNS_ADMIN_PERM
 #endif
 
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
-/* Packets could not be in memory of devices yet. */
+#ifndef TFTPK_HAVE_FRAGS_READABLE
+/* Before 6.12, packets could not be in memory of devices. */
 static inline bool skb_frags_readable(const struct sk_buff *skb)
 {
 	return true;
@@ -89,20 +91,21 @@ static inline bool skb_frags_readable(const struct sk_buff *skb)
 #define dst_rt6_info(dst_) container_of(dst_, struct rt6_info, dst)
 #endif
 
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 19, 0)
-/* The type of kernel_bind()'s address, which has no fixed size. */
+#ifndef TFTPK_HAVE_SOCKADDR_UNSIZED
+/* Since 6.19, the type of kernel_bind()'s address, which has no fixed size. */
 #define sockaddr_unsized	sockaddr
 #endif
 
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
+#ifndef TFTPK_HAVE_GET_MTIME
+/* Mainline has it since 6.7, and later releases of 6.6. */
 static inline struct timespec64 inode_get_mtime(const struct inode *inode)
 {
 	return inode->i_mtime;
 }
 #endif
 
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
-/* There is no flag for this yet, but a cache with a constructor is never merged. */
+#ifndef SLAB_NO_MERGE
+/* The flag is of 6.5. Before, a cache with a constructor is never merged. */
 static inline void tftpk_cache_ctor(void *object)
 {
 }
