@@ -7,7 +7,7 @@ KDIR ?= /lib/modules/$(KVER)/build
 export TESTS V
 
 .PHONY: all modules tools modules_install install clean check quick fuzz soak \
-	torture bench demo lint mainline help
+	torture bench demo lint mainline help kdir
 
 all: modules tools
 
@@ -16,7 +16,7 @@ all: modules tools
 lacking := $(if $(wildcard $(KDIR)/vmlinux),,CONFIG_DEBUG_INFO_BTF_MODULES=) \
 	$(if $(wildcard $(KDIR)/certs/signing_key.*),,CONFIG_MODULE_SIG_ALL=)
 
-modules modules_install: $(KDIR)/Makefile
+modules modules_install: kdir
 	$(MAKE) -C $(KDIR) M=$(CURDIR) $(lacking) $@
 
 tools:
@@ -111,10 +111,29 @@ help:
 	@echo 'make soak              mixed clients for an hour: does anything grow?'
 	@echo 'tools/testing/vm/run --shell   a VM to try things in; --help for more'
 
-$(KDIR)/Makefile:
-	@echo 'No headers for building modules in $(KDIR).' >&2
-	@echo 'For the running kernel, if it is one of Debian'\''s:' >&2
-	@echo '    apt-get install linux-headers-$(KVER)' >&2
-	@echo 'For another kernel: make KDIR=<its build folder>' >&2
-	@echo 'make demo and make check bring kernels and headers of their own.' >&2
-	@false
+# Which kernel it is stands at the head of its configuration: "Linux/arm64 6.1.0 ...".
+# ARCH has several names for x86.
+config := $(KDIR)/include/config/auto.conf
+is := $(shell sed -n 's,^.*Linux/\([^ ]*\) \([^ ]*\) Kernel Configuration.*,\1 \2,p' \
+	$(config) 2>/dev/null)
+arch := $(if $(ARCH),$(ARCH),$(shell uname -m))
+arch_of = $(shell echo $(1) | sed 's/^i.86$$/x86/; s/^x86_64$$/x86/; s/^aarch64.*/arm64/; \
+	s/^arm[^6].*/arm/; s/^s390x$$/s390/; s/^ppc.*/powerpc/; s/^riscv.*/riscv/; \
+	s/^mips.*/mips/; s/^loongarch.*/loongarch/; s/^parisc.*/parisc/; s/^sparc.*/sparc/')
+
+kdir:
+ifeq ($(wildcard $(KDIR)/Makefile),)
+	@echo 'tftpk: $(KDIR) has no headers of a kernel: wanted are those of Linux 6.1 or' \
+		'newer, of Debian'\''s kernels the package linux-headers-$(KVER), or' \
+		'KDIR=FOLDER' >&2; false
+else ifeq ($(wildcard $(config)),)
+	@echo 'tftpk: $(KDIR) is no kernel that modules can be built for, as it has no' \
+		'include/config/auto.conf: wanted is the build folder of Linux 6.1 or newer,' \
+		'after "make modules_prepare", or what Debian calls linux-headers' >&2; false
+else ifneq ($(is),)
+ifneq ($(call arch_of,$(firstword $(is))),$(call arch_of,$(arch)))
+	@echo 'tftpk: $(KDIR) is Linux $(lastword $(is)) for $(firstword $(is)), but the module' \
+		'would be for $(call arch_of,$(arch)): wanted is another KDIR, or' \
+		'ARCH=$(firstword $(is)) and CROSS_COMPILE=' >&2; false
+endif
+endif
