@@ -15,11 +15,6 @@
 
 #include "features.h"
 
-/* For want of Kconfig: depends on 64BIT. */
-#ifndef CONFIG_64BIT
-#error "tftpk wants a 64-bit kernel"
-#endif
-
 #ifndef TFTPK_HAVE_SPLIT_OPS
 /*
  * 6.2 added split operations. The generated table uses only fields that both

@@ -145,7 +145,11 @@ bool tftpk_file_changed(const struct tftpk_source *source)
 {
 	struct timespec64 mtime = inode_get_mtime(source->inode);
 
-	return i_size_read(source->inode) != source->size ||
+	/* Not i_size_read(): where a size takes two words, that waits for its writer,
+	 * which this softirq may have interrupted. Half of a new size and half of the
+	 * old one are the size at open only if the half that is new is the same.
+	 */
+	return READ_ONCE(source->inode->i_size) != source->size ||
 	       !timespec64_equal(&mtime, &source->mtime);
 }
 

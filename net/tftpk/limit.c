@@ -425,9 +425,9 @@ void tftpk_limit_note_guess(struct tftpk_net *tn, const struct tftpk_key *key)
 	/* A source counts once, so nobody alone makes many. */
 	if (s->guess_ns < now) {
 		limit->guesses++;
-		limit->guesses_ns = now + TFTPK_GUESS_MS * NSEC_PER_MSEC;
+		limit->guesses_ns = now + (u64)TFTPK_GUESS_MS * NSEC_PER_MSEC;
 	}
-	s->guess_ns = now + TFTPK_GUESS_MS * NSEC_PER_MSEC;
+	s->guess_ns = now + (u64)TFTPK_GUESS_MS * NSEC_PER_MSEC;
 	spin_unlock(&limit->lock);
 }
 

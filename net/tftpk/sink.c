@@ -76,7 +76,8 @@ u32 tftpk_sink_window(u32 blksize)
 
 static long tftpk_sink_total(const struct tftpk_net *tn)
 {
-	return (long)READ_ONCE(tn->settings.max_unwritten) << 20;
+	return min_t(u64, LONG_MAX,
+		     (u64)READ_ONCE(tn->settings.max_unwritten) << 20);
 }
 
 /* Who has nothing waiting always has room for one block. Once most of the room is taken,
@@ -350,19 +351,41 @@ static int tftpk_gather_one(struct tftpk_gather *gather, struct sk_buff *skb)
 	return err;
 }
 
+/* Has it a fragment without an address? A driver has none of those, but a program of
+ * this machine that sends its file's pages does.
+ */
+static bool tftpk_skb_in_highmem(const struct sk_buff *skb)
+{
+	int i;
+
+	if (!IS_ENABLED(CONFIG_HIGHMEM))
+		return false;
+	for (i = 0; i < skb_shinfo(skb)->nr_frags; i++)
+		if (PageHighMem(skb_frag_page(&skb_shinfo(skb)->frags[i])))
+			return true;
+	return false;
+}
+
+/* That, or is it reassembled of what was reassembled, which a tunnel can make? */
+static bool tftpk_gather_needs_copy(const struct sk_buff *skb)
+{
+	const struct sk_buff *part;
+
+	if (tftpk_skb_in_highmem(skb))
+		return true;
+	skb_walk_frags(skb, part)
+		if (skb_has_frag_list(part) || tftpk_skb_in_highmem(part))
+			return true;
+	return false;
+}
+
 static int tftpk_gather_skb(struct tftpk_gather *gather, struct sk_buff *skb)
 {
 	struct sk_buff *part;
 	int err;
 
-	/* Reassembled of what was reassembled, which a tunnel can make. */
-	skb_walk_frags(skb, part) {
-		if (!skb_has_frag_list(part))
-			continue;
-		if (skb_linearize(skb))
-			return -ENOMEM;
-		break;
-	}
+	if (tftpk_gather_needs_copy(skb) && skb_linearize(skb))
+		return -ENOMEM;
 	err = tftpk_gather_one(gather, skb);
 	skb_walk_frags(skb, part)
 		err = err ?: tftpk_gather_one(gather, part);

@@ -14,8 +14,14 @@
  */
 int tftpk_stats_init(struct tftpk_net *tn)
 {
+	int cpu;
+
 	tn->stats = alloc_percpu(struct tftpk_stats);
-	return tn->stats ? 0 : -ENOMEM;
+	if (!tn->stats)
+		return -ENOMEM;
+	for_each_possible_cpu(cpu)
+		u64_stats_init(&per_cpu_ptr(tn->stats, cpu)->syncp);
+	return 0;
 }
 
 /**
@@ -34,14 +40,21 @@ void tftpk_stats_exit(struct tftpk_net *tn)
  */
 void tftpk_stats_read(const struct tftpk_net *tn, u64 *count)
 {
+	u64 sum[__TFTPK_A_STATS_MAX];
+	unsigned int start;
 	int cpu, i;
 
 	memset(count, 0, __TFTPK_A_STATS_MAX * sizeof(*count));
 	for_each_possible_cpu(cpu) {
 		const struct tftpk_stats *stats = per_cpu_ptr(tn->stats, cpu);
 
+		do {
+			start = u64_stats_fetch_begin(&stats->syncp);
+			for (i = 0; i < __TFTPK_A_STATS_MAX; i++)
+				sum[i] = READ_ONCE(stats->count[i]);
+		} while (u64_stats_fetch_retry(&stats->syncp, start));
 		for (i = 0; i < __TFTPK_A_STATS_MAX; i++)
-			count[i] += READ_ONCE(stats->count[i]);
+			count[i] += sum[i];
 	}
 	/* Not counted, but looked at. */
 	count[TFTPK_A_STATS_TRANSFERS_ACTIVE] = atomic_read(&tn->active);

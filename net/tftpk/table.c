@@ -34,13 +34,13 @@ static u32 tftpk_key_hash(const void *data, u32 len, u32 seed)
 static int tftpk_key_compare(struct rhashtable_compare_arg *arg,
 			     const void *node)
 {
-	const u64 *a = arg->key;
-	const u64 *b = (const u64 *)&((const struct tftpk_node *)node)->key;
-	u64 differ = 0;
+	const void *key = &((const struct tftpk_node *)node)->key;
+	const unsigned long *a = arg->key, *b = key;
+	unsigned long differ = 0;
 	int i;
 
-	/* Six words, once per ACK: memcmp() would be a call. */
-	for (i = 0; i < sizeof(struct tftpk_key) / sizeof(u64); i++)
+	/* Six words or eleven, once per ACK: memcmp() would be a call. */
+	for (i = 0; i < sizeof(struct tftpk_key) / sizeof(*a); i++)
 		differ |= a[i] ^ b[i];
 	return differ != 0;
 }
@@ -291,8 +291,8 @@ u32 tftpk_table_get(struct tftpk_net *tn, u32 after, u32 last,
  */
 int tftpk_table_init(void)
 {
-	BUILD_BUG_ON(sizeof(struct tftpk_key) % sizeof(u64));
-	BUILD_BUG_ON(__alignof__(struct tftpk_key) != sizeof(u64));
+	BUILD_BUG_ON(sizeof(struct tftpk_key) % sizeof(long));
+	BUILD_BUG_ON(__alignof__(struct tftpk_key) != sizeof(long));
 
 	return rhashtable_init(&tftpk_table, &tftpk_table_params);
 }

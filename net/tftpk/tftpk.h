@@ -80,6 +80,7 @@
 #include <linux/skbuff.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
+#include <linux/u64_stats_sync.h>
 #include <linux/uidgid.h>
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
@@ -105,6 +106,7 @@ struct tftpk_limit;
 /* By attribute of the netlink attribute set "stats". */
 struct tftpk_stats {
 	u64 count[__TFTPK_A_STATS_MAX];
+	struct u64_stats_sync syncp;	/* where counters take two words */
 };
 
 /* ---- configuration (server.c) ---- */
@@ -581,7 +583,20 @@ void tftpk_stats_read(const struct tftpk_net *tn, u64 *count);
 /* Of this CPU; from any context. @attr: TFTPK_A_STATS_* */
 static inline void tftpk_stats_add(struct tftpk_net *tn, int attr, u64 n)
 {
-	this_cpu_add(tn->stats->count[attr], n);
+	struct tftpk_stats *stats;
+	unsigned long flags;
+
+	if (IS_ENABLED(CONFIG_64BIT)) {
+		/* One instruction, where there is such a one. */
+		this_cpu_add(tn->stats->count[attr], n);
+		return;
+	}
+	local_irq_save(flags);
+	stats = this_cpu_ptr(tn->stats);
+	u64_stats_update_begin(&stats->syncp);
+	stats->count[attr] += n;
+	u64_stats_update_end(&stats->syncp);
+	local_irq_restore(flags);
 }
 
 static inline void tftpk_stats_inc(struct tftpk_net *tn, int attr)

@@ -376,7 +376,8 @@ static inline bool tftpk_single_port(const struct tftpk_transfer *t)
 /* Pages that all transfers of a namespace may hold. */
 static inline long tftpk_max_pinned(const struct tftpk_net *tn)
 {
-	return (long)READ_ONCE(tn->settings.max_pinned) << (20 - PAGE_SHIFT);
+	return min_t(u64, LONG_MAX, (u64)READ_ONCE(tn->settings.max_pinned) <<
+				    (20 - PAGE_SHIFT));
 }
 
 /* Position in the file of the first block that was not acknowledged. */

@@ -164,7 +164,7 @@ static enum tftpk_ack tftpk_window_take_repeat(struct tftpk_window *w,
 	bool no_echo = !w->went_back && !w->resent_before &&
 			/* If the network copies an ACK, both arrive at once. */
 			now_ns - w->flight_ns >=
-			rtt->min * (NSEC_PER_USEC / 2);
+			rtt->min * (u64)(NSEC_PER_USEC / 2);
 
 	if (!tftpk_window_inflight(w) || w->disorder)
 		return TFTPK_ACK_STALE;
