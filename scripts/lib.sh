@@ -56,23 +56,52 @@ fetch_debs() {
 	rm -r "$debs"
 }
 
-# other_suite DIR SUITE: have apt look into that suite of Debian only, by lists of its own
-# in DIR, never this machine's. Mirrors may lag behind, and a suite's signature tells for
-# how long it holds.
-other_suite() {
-	mkdir -p "$1/lists/partial" "$1/cache/archives/partial"
-	echo "deb [check-valid-until=no] http://deb.debian.org/debian $2 main" >"$1/list"
-	export APT_CONFIG=$1/conf
+# own_apt DIR LINE...: have apt look into what these lines of a sources.list name only, by
+# lists of its own in DIR, never this machine's.
+own_apt() {
+	local dir=$1
+	shift
+	mkdir -p "$dir/lists/partial" "$dir/cache/archives/partial"
+	printf 'deb %s\n' "$@" >"$dir/list"
+	export APT_CONFIG=$dir/conf
 	cat >"$APT_CONFIG" <<-END
-		Dir::Etc::sourcelist "$1/list";
+		Dir::Etc::sourcelist "$dir/list";
 		Dir::Etc::sourceparts "-";
 		Dir::Etc::preferences "-";
-		Dir::State::lists "$1/lists";
-		Dir::Cache "$1/cache";
+		Dir::State::lists "$dir/lists";
+		Dir::Cache "$dir/cache";
 		Acquire::Languages "none";
 		APT::Sandbox::User "root";
 	END
+}
+
+# other_suite DIR SUITE: have apt look into that suite of Debian. Mirrors may lag behind,
+# and a suite's signature tells for how long it holds.
+other_suite() {
+	own_apt "$1" "[check-valid-until=no] http://deb.debian.org/debian $2 main"
 	apt-get -qq update
+}
+
+# What Debian's architectures are called by the kernel, and by compilers.
+declare -A linux_arch=([arm64]=arm64 [armhf]=arm [s390x]=s390)
+# shellcheck disable=SC2034 # used by those who source this
+declare -A triplet=([arm64]=aarch64-linux-gnu [armhf]=arm-linux-gnueabihf
+	[s390x]=s390x-linux-gnu)
+
+# other_arch DIR ARCH: have apt look for packages of another architecture, of Debian 12,
+# as if none were installed. It is an error only if nothing is known of it.
+other_arch() {
+	own_apt "$1" 'http://deb.debian.org/debian bookworm main' \
+		'http://deb.debian.org/debian bookworm-updates main' \
+		'http://deb.debian.org/debian-security bookworm-security main'
+	cat >>"$APT_CONFIG" <<-END
+		Dir::State::status "$1/status";
+		APT::Architecture "$2";
+		APT::Architectures { "$2"; };
+	END
+	: >"$1/status"
+	apt-get -qq update 2>"$1/log" || apt-cache show libc6 >/dev/null 2>&1 ||
+		die "nothing is known of Debian's $2: does the mirror answer?"
 }
 
 # with_lock NAME: hold the lock NAME until this shell ends.
