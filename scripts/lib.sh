@@ -83,10 +83,9 @@ other_suite() {
 }
 
 # What Debian's architectures are called by the kernel, and by compilers.
-declare -A linux_arch=([arm64]=arm64 [armhf]=arm [s390x]=s390)
 # shellcheck disable=SC2034 # used by those who source this
-declare -A triplet=([arm64]=aarch64-linux-gnu [armhf]=arm-linux-gnueabihf
-	[s390x]=s390x-linux-gnu)
+declare -A linux_arch=([arm64]=arm64 [armhf]=arm [s390x]=s390) \
+	triplet=([arm64]=aarch64-linux-gnu [armhf]=arm-linux-gnueabihf [s390x]=s390x-linux-gnu)
 
 # other_arch DIR ARCH: have apt look for packages of another architecture, of Debian 12,
 # as if none were installed. It is an error only if nothing is known of it.
