@@ -725,7 +725,7 @@ def _(server):
             end.block(1)
             begun = time.monotonic()
             growth.expect(transfers_failed=1, transfers_completed=1, transfers_active=0)
-            between("seconds until then", 2, time.monotonic() - begun, 3.2)
+            between("seconds until then", 2, time.monotonic() - begun, 3.3)
             middle.peer = end.peer = None
 
 

@@ -350,7 +350,7 @@ class Client:
             self.at = time.time()
             for level, kind, value in more:
                 if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS):
-                    whole, ns = struct.unpack("=qq", value)
+                    whole, ns = struct.unpack("@ll", value)
                     self.at = whole + ns / 1e9
                 else:
                     self.told(level, kind, value)
