@@ -371,6 +371,9 @@ static const struct field counters[] = {
 	{ .attr = TFTPK_A_STATS_ACKS_HELD, .type = FIELD_NUMBER,
 	  .name = "acks-held",
 	  .doc = "ACKs of uploads that waited for storage" },
+	{ .attr = TFTPK_A_STATS_TURNS_AWAITED, .type = FIELD_NUMBER,
+	  .name = "turns-awaited",
+	  .doc = "times a transfer waited for its turn" },
 };
 
 static const struct field settings[] = {
@@ -523,6 +526,11 @@ static const struct field settings[] = {
 	  .name = "send-ahead-to", .words = send_ahead_to_words,
 	  .doc = "which clients get blocks ahead of their ACKs",
 	  .min = 0, .max = 1, .preset = TFTPK_DEFAULT_SEND_AHEAD_TO },
+	{ .attr = TFTPK_A_SETTINGS_CROWD, .type = FIELD_NUMBER,
+	  .name = "crowd",
+	  .doc = "transfers to one network at once from which on they take turns",
+	  .min = 0, .max = 65536, .preset = TFTPK_DEFAULT_CROWD,
+	  .unit = "transfers" },
 };
 
 #endif /* SPEC_H */

@@ -91,6 +91,18 @@ static inline bool skb_frags_readable(const struct sk_buff *skb)
 #define sockaddr_unsized	sockaddr
 #endif
 
+#ifndef TFTPK_HAVE_HRTIMER_SETUP
+/* Since 6.13. */
+#include <linux/hrtimer.h>
+static inline void hrtimer_setup(struct hrtimer *timer,
+				 enum hrtimer_restart (*fn)(struct hrtimer *),
+				 clockid_t clock, enum hrtimer_mode mode)
+{
+	hrtimer_init(timer, clock, mode);
+	timer->function = fn;
+}
+#endif
+
 #ifndef TFTPK_HAVE_GET_MTIME
 /* Mainline has it since 6.7, and later releases of 6.6. */
 static inline struct timespec64 inode_get_mtime(const struct inode *inode)

@@ -89,6 +89,10 @@ static const struct netlink_range_validation tftpk_a_settings_max_unwritten_rang
 	.max	= 65536ULL,
 };
 
+static const struct netlink_range_validation tftpk_a_settings_crowd_range = {
+	.max	= 65536ULL,
+};
+
 /* Common nested types */
 const struct nla_policy tftpk_network_nl_policy[TFTPK_A_NETWORK_PREFIX_LENGTH + 1] = {
 	[TFTPK_A_NETWORK_ADDRESS] = { .type = NLA_BINARY, },
@@ -143,7 +147,7 @@ static const struct nla_policy tftpk_listener_del_nl_policy[TFTPK_A_LISTENER_INT
 };
 
 /* TFTPK_CMD_SETTINGS_SET - do */
-static const struct nla_policy tftpk_settings_set_nl_policy[TFTPK_A_SETTINGS_SEND_AHEAD_TO + 1] = {
+static const struct nla_policy tftpk_settings_set_nl_policy[TFTPK_A_SETTINGS_CROWD + 1] = {
 	[TFTPK_A_SETTINGS_ZEROCOPY] = NLA_POLICY_MAX(NLA_U8, 1),
 	[TFTPK_A_SETTINGS_GSO] = NLA_POLICY_MAX(NLA_U8, 1),
 	[TFTPK_A_SETTINGS_DETECT_CHANGES] = NLA_POLICY_MAX(NLA_U8, 1),
@@ -176,6 +180,7 @@ static const struct nla_policy tftpk_settings_set_nl_policy[TFTPK_A_SETTINGS_SEN
 	[TFTPK_A_SETTINGS_STORE_TIMEOUT] = NLA_POLICY_RANGE(NLA_U32, 1, 300),
 	[TFTPK_A_SETTINGS_SEND_AHEAD] = NLA_POLICY_MAX(NLA_U32, 63),
 	[TFTPK_A_SETTINGS_SEND_AHEAD_TO] = NLA_POLICY_MAX(NLA_U32, 1),
+	[TFTPK_A_SETTINGS_CROWD] = NLA_POLICY_FULL_RANGE(NLA_U32, &tftpk_a_settings_crowd_range),
 };
 
 /* TFTPK_CMD_TRUST_ADD - do */
@@ -280,7 +285,7 @@ static const struct genl_split_ops tftpk_nl_ops[] = {
 		.cmd		= TFTPK_CMD_SETTINGS_SET,
 		.doit		= tftpk_nl_settings_set_doit,
 		.policy		= tftpk_settings_set_nl_policy,
-		.maxattr	= TFTPK_A_SETTINGS_SEND_AHEAD_TO,
+		.maxattr	= TFTPK_A_SETTINGS_CROWD,
 		.flags		= GENL_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{

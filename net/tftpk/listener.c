@@ -215,7 +215,7 @@ tftpk_listener_make(struct tftpk_net *tn,
 	struct tftpk_listener *listener;
 	int err;
 
-	err = tftpk_limit_init(tn);
+	err = tftpk_limit_init(tn) ?: tftpk_turn_init(tn, tftpk_send_turn);
 	if (err)
 		return ERR_PTR(err);
 	listener = kzalloc(sizeof(*listener), GFP_KERNEL_ACCOUNT);

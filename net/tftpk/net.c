@@ -88,6 +88,7 @@ void tftpk_net_put(struct tftpk_net *tn)
 	tftpk_memory_exit(tn);
 	tftpk_client_exit(tn);
 	tftpk_trust_exit(tn);
+	tftpk_turn_exit(tn);
 	tftpk_limit_exit(tn);
 	tftpk_stats_exit(tn);
 	kfree(tn);

@@ -13,6 +13,7 @@
 #include <linux/sched.h>
 
 #include "ahead.h"
+#include "macroflow.h"
 #include "resolve.h"
 #include "transfer.h"
 #include "trace.h"
@@ -30,6 +31,9 @@ static void tftpk_send_await(struct tftpk_transfer *t)
 {
 	u32 utimeout = t->peer.near ? t->utimeout : 0;
 
+	/* The timer is for that. */
+	if (t->peer.turn)
+		return;
 	tftpk_transfer_arm(t, tftpk_window_wait(&t->window, &t->peer.rtt,
 						utimeout));
 }
@@ -141,26 +145,61 @@ static u64 tftpk_send_charge_rate(struct tftpk_transfer *t, u32 n)
 	return wait;
 }
 
-/* Charge blocks to the rates that bound them. Returns false where they have to wait,
- * and the timer asks again. While nothing is out that the client could answer,
- * its silence does not count.
- */
-static bool tftpk_send_charge(struct tftpk_transfer *t, u32 n)
+/* Is there more to ask for than the window? */
+static bool tftpk_send_is_free(const struct tftpk_transfer *t)
 {
-	u64 wait;
+	return !t->peer.bounded && !t->peer.paced &&
+	       (!t->peer.flow || !READ_ONCE(t->peer.flow->rate)) &&
+	       !t->peer.turn;
+}
+
+/* Charge blocks to the rates that bound them; @n takes how many may be sent now. Returns
+ * false where they have to wait, and the timer asks again. While nothing is out that the
+ * client could answer, its silence does not count.
+ */
+static bool tftpk_send_charge(struct tftpk_transfer *t, u32 *n, u64 now_ns)
+{
+	u64 wait = TFTPK_RTO_FIRST * (u64)NSEC_PER_USEC;
 
 	lockdep_assert_held(&t->lock);
 
-	if (likely(!t->peer.bounded && !t->peer.paced))
+	if (likely(tftpk_send_is_free(t)))
 		return true;
-	wait = tftpk_send_charge_rate(t, n);
-	tftpk_transfer_hold(t, wait);
-	if (!wait)
+	if (!t->peer.flow) {
+		wait = tftpk_send_charge_rate(t, *n);
+		tftpk_transfer_hold(t, wait);
+		if (!wait)
+			return true;
+	} else if (tftpk_turn_take(t, n, now_ns)) {
 		return true;
+	}
 	if (t->window.high == t->window.acked + 1)
 		t->progress = jiffies;
 	tftpk_transfer_arm(t, min_t(u64, div_u64(wait, NSEC_PER_USEC),
 				    TFTPK_HOLD_MAX));
+	return false;
+}
+
+/* Send so many blocks. Returns false where that failed. */
+static bool tftpk_send_burst(struct tftpk_transfer *t, u32 n, u64 now_ns,
+			     struct sk_buff_head *out)
+{
+	struct tftpk_window *w = &t->window;
+	u64 first = w->next;
+	u32 again, sent = tftpk_output_blocks(t, first, n, out);
+
+	again = tftpk_window_note_sent(w, sent, now_ns);
+	trace_tftpk_send(t, first, sent, again);
+	if (again) {
+		t->retransmitted += again;
+		tftpk_stats_add(t->tn, TFTPK_A_STATS_BLOCKS_RETRANSMITTED,
+				again);
+	}
+	if (sent == n)
+		return true;
+	/* The timer tries again. */
+	tftpk_stats_inc(t->tn, TFTPK_A_STATS_SEND_ERRORS);
+	t->awaits_refill = false;
 	return false;
 }
 
@@ -173,7 +212,7 @@ static void tftpk_send_push(struct tftpk_transfer *t, u64 now_ns,
 {
 	struct tftpk_window *w = &t->window;
 	u64 ready, first = w->next;
-	u32 room, n, sent, again;
+	u32 room, n, part;
 	bool await = true;
 
 	lockdep_assert_held(&t->lock);
@@ -187,23 +226,11 @@ static void tftpk_send_push(struct tftpk_transfer *t, u64 now_ns,
 	t->awaits_refill = n < room || room > TFTPK_BURST_MAX;
 	n = n < room ? 0 : min_t(u32, room, TFTPK_BURST_MAX);
 
-	if (n && !tftpk_send_charge(t, n)) {
-		await = false;
-	} else if (n) {
-		sent = tftpk_output_blocks(t, first, n, out);
-		again = tftpk_window_note_sent(w, sent, now_ns);
-		trace_tftpk_send(t, first, sent, again);
-		if (again) {
-			t->retransmitted += again;
-			tftpk_stats_add(t->tn,
-					TFTPK_A_STATS_BLOCKS_RETRANSMITTED,
-					again);
-		}
-		if (sent < n) {
-			/* The timer tries again. */
-			tftpk_stats_inc(t->tn, TFTPK_A_STATS_SEND_ERRORS);
-			t->awaits_refill = false;
-		}
+	for (; n; n -= part) {
+		part = n;
+		await = tftpk_send_charge(t, &part, now_ns);
+		if (!await || !tftpk_send_burst(t, part, now_ns, out))
+			break;
 	}
 	if (await)
 		tftpk_send_await(t);
@@ -262,12 +289,15 @@ static void tftpk_send_copy(struct tftpk_transfer *t, u64 block, bool probe,
 static void tftpk_send_probe(struct tftpk_transfer *t, struct sk_buff_head *out)
 {
 	bool validated = tftpk_transfer_validated(t);
+	u64 now_ns = ktime_get_ns();
+	u32 n = 1;
 
-	if (!tftpk_send_check_file(t, out) || !tftpk_send_charge(t, 1))
+	if (!tftpk_send_check_file(t, out) || !tftpk_send_charge(t, &n, now_ns))
 		return;
 	trace_tftpk_retransmit(t, true);
+	tftpk_turn_note_loss(t, now_ns);
 	t->peer.tries += !validated;
-	tftpk_window_probe(&t->window, &t->peer.rtt, validated, ktime_get_ns());
+	tftpk_window_probe(&t->window, &t->peer.rtt, validated, now_ns);
 	tftpk_send_copy(t, t->window.next - 1, true, out);
 }
 
@@ -275,9 +305,12 @@ static void tftpk_send_probe(struct tftpk_transfer *t, struct sk_buff_head *out)
 static void tftpk_send_gap(struct tftpk_transfer *t, bool probe, u64 now_ns,
 			   struct sk_buff_head *out)
 {
-	if (!tftpk_send_check_file(t, out) || !tftpk_send_charge(t, 1))
+	u32 n = 1;
+
+	if (!tftpk_send_check_file(t, out) || !tftpk_send_charge(t, &n, now_ns))
 		return;
 	trace_tftpk_retransmit(t, probe);
+	tftpk_turn_note_loss(t, now_ns);
 	if (probe)
 		tftpk_ahead_probe(&t->window, now_ns);
 	else
@@ -303,6 +336,7 @@ static void tftpk_send_recover(struct tftpk_transfer *t, struct sk_buff_head *ou
 {
 	struct tftpk_window *w = &t->window;
 	enum tftpk_recovery what = TFTPK_RECOVERY_TIMEOUT;
+	u64 now_ns = ktime_get_ns();
 
 	if (t->phase == TFTPK_PHASE_SENDING)
 		what = tftpk_ahead_recovery(w, &t->peer.rtt,
@@ -312,23 +346,25 @@ static void tftpk_send_recover(struct tftpk_transfer *t, struct sk_buff_head *ou
 		tftpk_send_probe(t, out);
 		return;
 	case TFTPK_RECOVERY_RESEND:
-		tftpk_send_gap(t, true, ktime_get_ns(), out);
+		tftpk_send_gap(t, true, now_ns, out);
 		return;
 	case TFTPK_RECOVERY_UNSENT:
 		/* A burst was cut short for want of memory or a route. */
 		break;
 	case TFTPK_RECOVERY_GO_BACK:
+		tftpk_turn_note_loss(t, now_ns);
 		trace_tftpk_retransmit(t, false);
 		tftpk_window_go_back(w);
 		break;
 	case TFTPK_RECOVERY_TIMEOUT:
 		tftpk_stats_inc(t->tn, TFTPK_A_STATS_TIMEOUTS);
+		tftpk_turn_note_loss(t, now_ns);
 		trace_tftpk_retransmit(t, false);
 		tftpk_ahead_timeout(w, &t->peer.rtt);
 		break;
 	}
 	if (t->phase == TFTPK_PHASE_SENDING)
-		tftpk_send_push(t, ktime_get_ns(), out);
+		tftpk_send_push(t, now_ns, out);
 	else
 		tftpk_send_answer(t, out);
 }
@@ -368,7 +404,7 @@ static void tftpk_send_handle_deadline(struct tftpk_transfer *t,
 		return;
 	}
 
-	if (t->peer.held && tftpk_window_room(w)) {
+	if ((t->peer.held || t->peer.turn) && tftpk_window_room(w)) {
 		tftpk_send_push(t, ktime_get_ns(), out);
 		/* The answer to a request without options. */
 		t->peer.tries += t->phase != TFTPK_PHASE_SENDING && !t->peer.held;
@@ -380,6 +416,26 @@ static void tftpk_send_handle_deadline(struct tftpk_transfer *t,
 	} else {
 		tftpk_send_recover(t, out);
 	}
+}
+
+/**
+ * tftpk_send_turn() - a transfer's turn has come
+ * @t: transfer
+ *
+ * Context: softirq, within rcu_read_lock().
+ */
+void tftpk_send_turn(struct tftpk_transfer *t)
+{
+	struct sk_buff_head out;
+
+	tftpk_transfer_lock(t, &out);
+	if (!t->dead && t->peer.turn) {
+		if (tftpk_window_room(&t->window))
+			tftpk_send_push(t, ktime_get_ns(), &out);
+		else
+			tftpk_send_recover(t, &out);
+	}
+	tftpk_transfer_unlock_send(t, &out);
 }
 
 /**
@@ -513,6 +569,7 @@ static void tftpk_send_take_oack_ack(struct tftpk_transfer *t, u16 block,
 	tftpk_unvalidated_touch(t);
 	t->phase = TFTPK_PHASE_SENDING;
 	t->progress = jiffies;
+	tftpk_turn_join(t, now_ns);
 	tftpk_send_reserve(t);
 	tftpk_send_push(t, now_ns, out);
 }
@@ -531,11 +588,12 @@ static void tftpk_send_confirm(const struct tftpk_transfer *t,
 }
 
 /* Note that blocks were acknowledged, for the first time if @first says so. */
-static void tftpk_send_advance(struct tftpk_transfer *t, bool first)
+static void tftpk_send_advance(struct tftpk_transfer *t, bool first, u64 now_ns)
 {
 	t->text[0] = t->text[1];
 	if (first) {
 		tftpk_transfer_validate(t);
+		tftpk_turn_join(t, now_ns);
 		t->window.limit = t->window.size;
 	}
 	t->phase = TFTPK_PHASE_SENDING;
@@ -563,8 +621,10 @@ static void tftpk_send_react(struct tftpk_transfer *t, enum tftpk_ack ack,
 		if (!t->dead && tftpk_window_room(&t->window))
 			tftpk_send_push(t, now_ns, out);
 		break;
-	case TFTPK_ACK_PROGRESS:
 	case TFTPK_ACK_GAP:
+		tftpk_turn_note_loss(t, now_ns);
+		fallthrough;
+	case TFTPK_ACK_PROGRESS:
 		tftpk_send_push(t, now_ns, out);
 		if (acked && t->window.acked != acked)
 			tftpk_send_confirm(t, out);
@@ -589,7 +649,7 @@ void tftpk_send_ack(const struct tftpk_key *key, u16 block,
 	struct tftpk_transfer *t = tftpk_table_find_tid(key);
 	struct tftpk_key request;
 	struct sk_buff_head out;
-	u64 acked, now_ns;
+	u64 acked, timed, now_ns;
 	enum tftpk_ack ack;
 	bool first = false;
 
@@ -621,13 +681,18 @@ void tftpk_send_ack(const struct tftpk_key *key, u16 block,
 	}
 
 	acked = t->window.acked;
+	timed = t->window.rtt_block;
 	ack = tftpk_ahead_ack(&t->window, &t->peer.rtt, block, now_ns);
 	trace_tftpk_ack(t, block, ack);
 	if (t->window.acked != acked) {
 		first = !acked;
 		if (first)
 			request = t->peer.request.key;
-		tftpk_send_advance(t, first);
+		tftpk_send_advance(t, first, now_ns);
+		if (t->peer.flow && READ_ONCE(t->peer.flow->watched))
+			tftpk_turn_note_ack(t, t->window.acked - acked,
+					    timed && !t->window.rtt_block ?
+					    t->peer.rtt.latest : 0, now_ns);
 	} else if (!acked && t->phase == TFTPK_PHASE_SENDING) {
 		/* It asks for the first window, and may be asked again. */
 		t->peer.tries = 0;

@@ -47,4 +47,5 @@ const struct tftpk_setting tftpk_setting[__TFTPK_A_SETTINGS_MAX] = {
 	TFTPK_NUMBER(STORE_TIMEOUT, store_timeout),
 	TFTPK_NUMBER(SEND_AHEAD, send_ahead),
 	TFTPK_NUMBER(SEND_AHEAD_TO, send_ahead_to),
+	TFTPK_NUMBER(CROWD, crowd),
 };

@@ -100,6 +100,8 @@ struct sock;
 struct socket;
 struct netlink_ext_ack;
 struct tftpk_limit;
+struct tftpk_lines;
+struct tftpk_transfer;
 
 /* ---- counters (stats.c) ---- */
 
@@ -138,6 +140,7 @@ struct tftpk_settings {
 	u32 store_timeout;	/* seconds */
 	u32 send_ahead;		/* blocks */
 	u32 send_ahead_to;	/* enum tftpk_send_ahead_to */
+	u32 crowd;		/* transfers */
 	bool zerocopy;
 	bool gso;
 	bool detect_changes;
@@ -374,6 +377,7 @@ struct tftpk_trust {
  * @settings: written under @mutex
  * @trusted: struct tftpk_trust; changed under @mutex, read under RCU
  * @limit: admission state, from the first listener on
+ * @lines: who waits for others to send, likewise
  * @generation: counts changes of these lists, so that a dump can tell
  * @next_export: id of the next export, under @mutex
  * @next_listener: id of the next listener, likewise
@@ -419,6 +423,7 @@ struct tftpk_net {
 	struct work_struct follow;
 	struct list_head trusted;
 	struct tftpk_limit *limit;
+	struct tftpk_lines *lines;
 	struct tftpk_settings settings;
 	u32 generation;
 	u32 next_export;
@@ -563,6 +568,11 @@ void tftpk_client_exit(struct tftpk_net *tn);
 /* limit.c */
 int tftpk_limit_init(struct tftpk_net *tn);
 void tftpk_limit_exit(struct tftpk_net *tn);
+
+/* turn.c */
+int tftpk_turn_init(struct tftpk_net *tn,
+		    void (*send)(struct tftpk_transfer *t));
+void tftpk_turn_exit(struct tftpk_net *tn);
 
 /* trust.c */
 void tftpk_network_set(struct tftpk_network *network,

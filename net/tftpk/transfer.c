@@ -342,6 +342,7 @@ void tftpk_transfer_end(struct tftpk_transfer *t, enum tftpk_outcome outcome)
 		tftpk_unvalidated_del(t);
 	tftpk_question_drop(t);
 	tftpk_transfer_hold(t, false);
+	tftpk_turn_leave(t);
 	tftpk_transfer_unreserve(t);
 	tftpk_client_del(t);
 	tftpk_limit_note_ended(t->tn, &t->peer.tid.key,

@@ -161,6 +161,10 @@ struct tftpk_peer {
 	u8 tries;		/* packets since the request, or since the ACK of
 				 * the OACK, to an unvalidated client
 				 */
+	u16 turn;		/* blocks whose turn comes, or 0 */
+	u64 turn_at;		/* and when, see tftpk_macroflow_charge() */
+	struct list_head waiting;	/* for that, under the lock of its line */
+	struct tftpk_macroflow *flow;	/* once it sends, else NULL */
 
 	struct dst_entry *dst;	/* route, or NULL to look it up; no dst_cache,
 				 * which has one for each CPU
@@ -452,6 +456,13 @@ bool tftpk_limit_minds_ahead(struct tftpk_net *tn, const struct tftpk_key *key,
 bool tftpk_limit_recently_ended(struct tftpk_net *tn, const struct tftpk_key *key,
 				u32 *stored);
 
+/* turn.c */
+void tftpk_turn_join(struct tftpk_transfer *t, u64 now_ns);
+void tftpk_turn_leave(struct tftpk_transfer *t);
+bool tftpk_turn_take(struct tftpk_transfer *t, u32 *n, u64 now_ns);
+void tftpk_turn_note_ack(struct tftpk_transfer *t, u32 n, u32 us, u64 now_ns);
+void tftpk_turn_note_loss(struct tftpk_transfer *t, u64 now_ns);
+
 /* client.c */
 int tftpk_client_add(struct tftpk_transfer *t,
 		     const struct tftpk_transfer *former);
@@ -658,6 +669,7 @@ void tftpk_send_note_bounded(struct tftpk_transfer *t);
 void tftpk_send_tell_bounded(struct tftpk_transfer *t);
 void tftpk_send_answer(struct tftpk_transfer *t, struct sk_buff_head *out);
 void tftpk_send_timer(struct timer_list *timer);
+void tftpk_send_turn(struct tftpk_transfer *t);
 bool tftpk_send_fill(struct tftpk_transfer *t, u64 goal, int *err);
 void tftpk_send_refill(struct tftpk_transfer *t);
 void tftpk_send_ack(const struct tftpk_key *key, u16 block,

@@ -16,8 +16,8 @@ import pathlib
 import sys
 
 from lib import (
-    SERVERS, SRV, command, ctl, defer, equal, execute, inside, ip, make, note, routed, run, served, start, tc,
-    test, traffic, wait_for,
+    SERVERS, SRV, between, command, ctl, defer, during, equal, execute, inside, ip, make, note, routed, run, served,
+    settings, start, tc, test, traffic, wait_for,
 )
 from lib.far import FAR
 from lib.host import CLIENTS, HERE
@@ -54,7 +54,7 @@ def narrow():
     # A burst of a packet or three, so that they leave one by one.
     tc(
         "client",
-        f"qdisc add dev to-far root handle 1: tbf rate {RATE} burst 5000 limit 200000",
+        f"qdisc add dev to-far root handle 1: tbf rate {RATE} burst {max(5000, RATE // 40000)} limit 200000",
         f"qdisc add dev to-far parent 1:1 pfifo limit {PACKETS}",
     )
 
@@ -97,6 +97,7 @@ def storm():
             f"{one['samples']:8} {one['impatient']:7} {'':21} {one['p50'] / 1e6:7.2f} {one['p99'] / 1e6:7.2f}"
             f" of window {one['windowsize']}"
         )
+    got |= {"resent": packets / blocks - 1, "used": used}
     note(f"{got['less']} got a smaller window than they asked for\n{done.stderr}")
     return got
 
@@ -115,6 +116,19 @@ SUBJECT = f"{NUMBER} clients fetch {SIZE >> 10} KiB"
 def _():
     got = storm()
     equal("clients that gave up", 0, got["failed"])
+    # The beginning is a large part of a short storm.
+    between("clients whose timer fired", 0, got["impatient"], NUMBER // 50)
+    between("resent", 0, got["resent"], 0.01 if FULL else 0.06)
+    between("99% to half", 1, got["transfer_us"]["p99"] / got["transfer_us"]["p50"], 1.3)
+    between("part of the link", 0.93 if FULL else 0.7, got["used"], 1)
+
+
+@test(f"{SUBJECT}, from tftpk without turns", [], timed=True)
+def _():
+    """What they are for."""
+    during(settings(crowd=0))
+    got = storm()
+    assert got["impatient"] > NUMBER / 10 and got["resent"] > 0.2, got
 
 
 @test(SUBJECT + ", from {0}", [], list(OTHERS) if VERSIONS.exists() else [], timed=True)
