@@ -410,9 +410,12 @@ static struct sk_buff *tftpk_build_text(struct tftpk_transfer *t,
 	return skb;
 }
 
-/* Mark a packet by the code point of its export. */
+/* Mark a packet by its transfer, as TCP marks its own, so that no queue has to dissect
+ * it; and by the code point of its export.
+ */
 static void tftpk_mark(struct sk_buff *skb, const struct tftpk_peer *peer)
 {
+	__skb_set_sw_hash(skb, peer->hash, true);
 	if (likely(!peer->tos))
 		return;
 	skb->priority = rt_tos2priority(peer->tos);

@@ -150,6 +150,7 @@ int tftpk_table_add(struct tftpk_transfer *t)
 	lockdep_assert_held(&t->lock);
 
 	t->peer.ident = start >> 16;
+	t->peer.hash = get_random_u32();
 	err = tftpk_table_add_request(t);
 	if (err)
 		return err;

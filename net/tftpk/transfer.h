@@ -170,6 +170,7 @@ struct tftpk_peer {
 				 * which has one for each CPU
 				 */
 	u32 dst_cookie;		/* see dst_check() */
+	u32 hash;		/* of its packets, for queues */
 	u16 ident;		/* of the next IPv4 packet */
 	struct tftpk_rtt rtt;
 };

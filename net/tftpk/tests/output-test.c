@@ -14,6 +14,8 @@
 #define SERVER_PORT	1069
 #define CLIENT_PORT	4711
 
+#define PACKET_HASH	0x12345678
+
 #define RING_SIZE	64
 
 /* A transfer that comes without a server. */
@@ -108,6 +110,7 @@ static void output_set_up(struct kunit *test, const struct output_case *c)
 	s->listener.name.family = c->family;
 	s->listener.main.port = htons(SERVER_PORT);
 
+	t->peer.hash = PACKET_HASH;
 	t->blksize = c->blksize;
 	t->source.size = c->size;
 	tftpk_window_init(&t->window, c->size, c->blksize, 64, c->rollover);
@@ -311,6 +314,8 @@ static u32 output_check_skb(struct kunit *test, const struct output_case *c,
 	KUNIT_EXPECT_PTR_EQ(test, skb_dst(skb), s->t.peer.dst);
 	KUNIT_EXPECT_GE(test, skb_headroom(skb),
 			s->t.peer.dst->dev->hard_header_len);
+	KUNIT_EXPECT_EQ(test, skb->hash, PACKET_HASH);
+	KUNIT_EXPECT_TRUE(test, skb->sw_hash && skb->l4_hash);
 	KUNIT_EXPECT_NULL(test, skb->sk);
 	KUNIT_EXPECT_NULL(test, skb->destructor);
 	KUNIT_EXPECT_TRUE(test, skb->ip_summed == CHECKSUM_PARTIAL);
