@@ -210,7 +210,9 @@ static int tftpk_input(struct sock *sk, struct sk_buff *skb)
 	switch (op) {
 	case TFTPK_OP_ACK:
 		tftpk_send_ack(&key, ntohs(packet[1]), skb);
-		break;
+		/* The next packet is built in it. */
+		napi_consume_skb(skb, 1);
+		return 0;
 	case TFTPK_OP_ERROR:
 		tftpk_transfer_abort(&key, ntohs(packet[1]));
 		break;

@@ -176,6 +176,28 @@ static void tftpk_push_headers(struct net *net, const struct tftpk_key *key,
 	}
 }
 
+/* An skb with room for @len bytes in its head, from the caches of this CPU: device drivers
+ * return skbs to one of them when they were sent.
+ */
+static struct sk_buff *tftpk_alloc_head(u32 len)
+{
+	u32 size = SKB_DATA_ALIGN(len) +
+		   SKB_DATA_ALIGN(sizeof(struct skb_shared_info));
+	struct sk_buff *skb;
+	void *head;
+
+	/* Some devices want much room for headers. */
+	if (unlikely(size > PAGE_SIZE))
+		return alloc_skb(len, GFP_ATOMIC);
+	head = napi_alloc_frag(size);
+	if (unlikely(!head))
+		return NULL;
+	skb = napi_build_skb(head, size);
+	if (unlikely(!skb))
+		skb_free_frag(head);
+	return skb;
+}
+
 /* An skb with room for IP and UDP headers, for @linear bytes in its head, and for
  * @paged bytes in order-0 pages of its own.
  */
@@ -192,7 +214,7 @@ static struct sk_buff *tftpk_alloc(const struct tftpk_key *key,
 		skb = alloc_skb_with_frags(room + linear, paged, 0, &err,
 					   GFP_ATOMIC);
 	else
-		skb = alloc_skb(room + linear, GFP_ATOMIC);
+		skb = tftpk_alloc_head(room + linear);
 	if (skb)
 		skb_reserve(skb, room);
 	return skb;
@@ -290,7 +312,7 @@ static struct sk_buff *tftpk_build_train(const struct tftpk_transfer *t,
 
 		/* Two blocks fit a datagram, so one block fits a part. */
 		if (end < 0 && list) {
-			next = alloc_skb(0, GFP_ATOMIC);
+			next = tftpk_alloc_head(0);
 			if (!next)
 				break;
 			tftpk_close_part(skb, part, nr, bytes);
