@@ -209,7 +209,7 @@ static int tftpk_input(struct sock *sk, struct sk_buff *skb)
 
 	switch (op) {
 	case TFTPK_OP_ACK:
-		tftpk_send_ack(&key, ntohs(packet[1]), skb);
+		skb = tftpk_send_ack(&key, ntohs(packet[1]), skb);
 		/* The next packet is built in it. */
 		napi_consume_skb(skb, 1);
 		return 0;

@@ -28,7 +28,7 @@ static bool tftpk_transfer_matches(const struct tftpk_transfer *t,
 
 static bool tftpk_transfer_kill(struct tftpk_transfer *t,
 				const struct tftpk_match *match,
-				struct sk_buff_head *out)
+				struct tftpk_out *out)
 {
 	bool killed = false;
 
@@ -59,11 +59,11 @@ u32 tftpk_transfers_kill(struct tftpk_net *tn, const struct tftpk_match *match)
 {
 	u32 after = match->id ? match->id - 1 : 0, last = match->id ?: U32_MAX;
 	struct tftpk_transfer *found[TFTPK_KILL_BATCH];
-	struct sk_buff_head out;
+	struct tftpk_out out;
 	u32 i, got, n = 0;
 
 	do {
-		__skb_queue_head_init(&out);
+		tftpk_out_init(&out);
 		local_bh_disable();
 		rcu_read_lock();
 		got = tftpk_table_get(tn, after, last, found,

@@ -198,12 +198,53 @@ static struct sk_buff *tftpk_alloc_head(u32 len)
 	return skb;
 }
 
+/* Has nobody else anything of an skb, and does nothing hang on it? Heads of a page pool
+ * go back there.
+ */
+static bool tftpk_is_reusable(const struct sk_buff *skb, u32 len)
+{
+	const struct skb_shared_info *shinfo = skb_shinfo(skb);
+
+	return !skb_shared(skb) && !skb_cloned(skb) && !skb->nohdr &&
+	       skb->fclone == SKB_FCLONE_UNAVAILABLE && !skb->pp_recycle &&
+	       !skb->sk && !skb->destructor && !skb_pfmemalloc(skb) &&
+	       !skb->data_len && !shinfo->nr_frags && !shinfo->frag_list &&
+	       !shinfo->flags && skb_end_offset(skb) >= len;
+}
+
+/* The spare skb as a new one, as build_skb() makes it, if @len bytes fit into its head. */
+static struct sk_buff *tftpk_take_spare(struct tftpk_out *out, u32 len)
+{
+	struct sk_buff *skb = out->spare;
+	bool head_frag;
+
+	if (!skb || !tftpk_is_reusable(skb, len))
+		return NULL;
+	out->spare = NULL;
+	skb_dst_drop(skb);
+	skb_ext_reset(skb);
+	nf_reset_ct(skb);
+	head_frag = skb->head_frag;
+	memset(skb, 0, offsetof(struct sk_buff, tail));
+	skb->head_frag = head_frag;
+	skb->alloc_cpu = raw_smp_processor_id();
+	skb->mac_header = (typeof(skb->mac_header))~0U;
+	skb->transport_header = (typeof(skb->transport_header))~0U;
+	skb->truesize = SKB_TRUESIZE(skb_end_offset(skb));
+	skb->data = skb->head;
+	skb_reset_tail_pointer(skb);
+	memset(skb_shinfo(skb), 0, offsetof(struct skb_shared_info, dataref));
+	atomic_set(&skb_shinfo(skb)->dataref, 1);
+	return skb;
+}
+
 /* An skb with room for IP and UDP headers, for @linear bytes in its head, and for
  * @paged bytes in order-0 pages of its own.
  */
 static struct sk_buff *tftpk_alloc(const struct tftpk_key *key,
 				   const struct dst_entry *dst,
-				   u32 linear, u32 paged)
+				   u32 linear, u32 paged,
+				   struct tftpk_out *out)
 {
 	u32 room = LL_RESERVED_SPACE(dst->dev) + dst->header_len +
 		   tftpk_headers_len(key);
@@ -214,7 +255,8 @@ static struct sk_buff *tftpk_alloc(const struct tftpk_key *key,
 		skb = alloc_skb_with_frags(room + linear, paged, 0, &err,
 					   GFP_ATOMIC);
 	else
-		skb = tftpk_alloc_head(room + linear);
+		skb = tftpk_take_spare(out, room + linear) ?:
+		      tftpk_alloc_head(room + linear);
 	if (skb)
 		skb_reserve(skb, room);
 	return skb;
@@ -292,13 +334,13 @@ static void tftpk_close_part(struct sk_buff *skb, struct sk_buff *part, int nr,
 static struct sk_buff *tftpk_build_train(const struct tftpk_transfer *t,
 					 const struct dst_entry *dst,
 					 u64 block, u32 max, bool list,
-					 u32 *done)
+					 u32 *done, struct tftpk_out *out)
 {
 	struct sk_buff *skb, *part, *next, **link;
 	u32 k, bytes = 0;
 	int nr = 0;
 
-	skb = tftpk_alloc(&t->peer.tid.key, dst, TFTPK_HDR_LEN, 0);
+	skb = tftpk_alloc(&t->peer.tid.key, dst, TFTPK_HDR_LEN, 0, out);
 	if (!skb)
 		return NULL;
 	tftpk_put_data(skb_put(skb, TFTPK_HDR_LEN),
@@ -341,12 +383,13 @@ static struct sk_buff *tftpk_build_train(const struct tftpk_transfer *t,
 /* An skb for one block whose @len bytes of payload are to be copied into it. */
 static struct sk_buff *tftpk_alloc_copy(const struct tftpk_transfer *t,
 					const struct dst_entry *dst, u64 block,
-					u32 len)
+					u32 len, struct tftpk_out *out)
 {
 	u32 linear = len <= TFTPK_LINEAR_MAX ? len : 0, paged = len - linear;
 	struct sk_buff *skb;
 
-	skb = tftpk_alloc(&t->peer.tid.key, dst, TFTPK_HDR_LEN + linear, paged);
+	skb = tftpk_alloc(&t->peer.tid.key, dst, TFTPK_HDR_LEN + linear, paged,
+			  out);
 	if (!skb)
 		return NULL;
 	tftpk_put_data(skb_put(skb, TFTPK_HDR_LEN + linear),
@@ -358,13 +401,14 @@ static struct sk_buff *tftpk_alloc_copy(const struct tftpk_transfer *t,
 
 /* One block, its payload copied. */
 static struct sk_buff *tftpk_build_copy(const struct tftpk_transfer *t,
-					const struct dst_entry *dst, u64 block)
+					const struct dst_entry *dst, u64 block,
+					struct tftpk_out *out)
 {
 	u64 pos = (block - 1) * t->blksize;
 	u32 len = tftpk_transfer_block_len(t, block), off = TFTPK_HDR_LEN;
 	struct sk_buff *skb;
 
-	skb = tftpk_alloc_copy(t, dst, block, len);
+	skb = tftpk_alloc_copy(t, dst, block, len, out);
 	if (!skb)
 		return NULL;
 	while (len) {
@@ -404,14 +448,15 @@ static u32 tftpk_encode_text(const struct tftpk_source *source,
  * last.
  */
 static struct sk_buff *tftpk_build_text(struct tftpk_transfer *t,
-					const struct dst_entry *dst, u64 block)
+					const struct dst_entry *dst, u64 block,
+					struct tftpk_out *out)
 {
 	struct tftpk_netascii at = t->text[0];
 	struct sk_buff *skb;
 	u32 done = 0, n;
 	u8 buf[128];
 
-	skb = tftpk_alloc_copy(t, dst, block, t->blksize);
+	skb = tftpk_alloc_copy(t, dst, block, t->blksize, out);
 	if (!skb)
 		return NULL;
 	while (done < t->blksize) {
@@ -452,7 +497,7 @@ static void tftpk_mark(struct sk_buff *skb, const struct tftpk_peer *peer)
  * @t: transfer whose ring holds these blocks
  * @first: number of the first block
  * @n: how many
- * @out: queue to append them to, for tftpk_output_send()
+ * @out: takes them, for tftpk_output_send()
  *
  * Zero copy: the fragments are the page-cache pages. Blocks are copied only if zero
  * copy is off, if they exceed the MTU (IP fragmentation would copy them anyway), or
@@ -464,7 +509,7 @@ static void tftpk_mark(struct sk_buff *skb, const struct tftpk_peer *peer)
  * Return: how many blocks were built; fewer than @n without memory or a route.
  */
 u32 tftpk_output_blocks(struct tftpk_transfer *t, u64 first, u32 n,
-			struct sk_buff_head *out)
+			struct tftpk_out *out)
 {
 	const struct tftpk_settings *set = &t->tn->settings;
 	u32 done = 0, skbs = 0, max = 1, mtu;
@@ -491,11 +536,12 @@ u32 tftpk_output_blocks(struct tftpk_transfer *t, u64 first, u32 n,
 
 		if (zc)
 			skb = tftpk_build_train(t, dst, first + done,
-						min(max, n - done), list, &k);
+						min(max, n - done), list, &k,
+						out);
 		else if (t->netascii)
-			skb = tftpk_build_text(t, dst, first + done);
+			skb = tftpk_build_text(t, dst, first + done, out);
 		else
-			skb = tftpk_build_copy(t, dst, first + done);
+			skb = tftpk_build_copy(t, dst, first + done, out);
 		if (!skb)
 			break;
 		bytes += skb->len - k * TFTPK_HDR_LEN;
@@ -503,7 +549,7 @@ u32 tftpk_output_blocks(struct tftpk_transfer *t, u64 first, u32 n,
 				   &t->peer.ident);
 		tftpk_mark(skb, &t->peer);
 		skb_dst_set_noref(skb, dst);
-		__skb_queue_tail(out, skb);
+		__skb_queue_tail(&out->queue, skb);
 		done += k;
 		skbs++;
 	}
@@ -522,9 +568,9 @@ static struct sk_buff *tftpk_build_packet(struct net *net,
 					  const struct tftpk_key *key,
 					  struct dst_entry *dst,
 					  const void *data, size_t len,
-					  u16 *ident)
+					  u16 *ident, struct tftpk_out *out)
 {
-	struct sk_buff *skb = tftpk_alloc(key, dst, len, 0);
+	struct sk_buff *skb = tftpk_alloc(key, dst, len, 0, out);
 
 	if (!skb)
 		return NULL;
@@ -539,13 +585,13 @@ static struct sk_buff *tftpk_build_packet(struct net *net,
  * @peer: client of a transfer, locked
  * @data: the packet, from its opcode on
  * @len: its length
- * @out: queue to append it to
+ * @out: takes it
  *
  * Context: as tftpk_output_blocks(). Return: 0, -ENETUNREACH or -ENOMEM.
  */
 int tftpk_output_packet(struct net *net, struct tftpk_peer *peer,
 			const void *data, size_t len,
-			struct sk_buff_head *out)
+			struct tftpk_out *out)
 {
 	struct dst_entry *dst = tftpk_route_get(net, peer);
 	struct sk_buff *skb;
@@ -553,28 +599,28 @@ int tftpk_output_packet(struct net *net, struct tftpk_peer *peer,
 	if (!dst)
 		return -ENETUNREACH;
 	skb = tftpk_build_packet(net, &peer->tid.key, dst, data, len,
-				 &peer->ident);
+				 &peer->ident, out);
 	if (!skb)
 		return -ENOMEM;
 	tftpk_mark(skb, peer);
 	skb_dst_set_noref(skb, dst);
-	__skb_queue_tail(out, skb);
+	__skb_queue_tail(&out->queue, skb);
 	return 0;
 }
 
 /**
- * tftpk_output_send() - transmit a queue of packets
+ * tftpk_output_send() - transmit packets
  * @net: network namespace
- * @out: queue, empty afterwards
+ * @out: packets; none afterwards
  *
  * Context: softirq or BH disabled, in the RCU section that built the packets; no
  * lock is held.
  */
-void tftpk_output_send(struct net *net, struct sk_buff_head *out)
+void tftpk_output_send(struct net *net, struct tftpk_out *out)
 {
 	struct sk_buff *skb;
 
-	while ((skb = __skb_dequeue(out))) {
+	while ((skb = __skb_dequeue(&out->queue))) {
 		if (skb->protocol == htons(ETH_P_IP))
 			ip_local_out(net, NULL, skb);
 		else
@@ -587,19 +633,19 @@ static void tftpk_output_once(const struct tftpk_key *key, struct net *net,
 			      const void *data, size_t len)
 {
 	struct dst_entry *dst = tftpk_route_find(net, key);
-	struct sk_buff_head out;
+	struct tftpk_out out;
 	struct sk_buff *skb;
 
 	if (!dst)
 		return;
-	skb = tftpk_build_packet(net, key, dst, data, len, NULL);
+	tftpk_out_init(&out);
+	skb = tftpk_build_packet(net, key, dst, data, len, NULL, &out);
 	if (!skb) {
 		dst_release(dst);
 		return;
 	}
 	skb_dst_set(skb, dst);
-	__skb_queue_head_init(&out);
-	__skb_queue_tail(&out, skb);
+	__skb_queue_tail(&out.queue, skb);
 	tftpk_output_send(net, &out);
 }
 

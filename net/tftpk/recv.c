@@ -31,7 +31,7 @@ static bool tftpk_recv_may_ack(const struct tftpk_transfer *t)
 
 /* Acknowledge what was taken. */
 static void tftpk_recv_ack(struct tftpk_transfer *t, u64 now_ns,
-			   struct sk_buff_head *out)
+			   struct tftpk_out *out)
 {
 	struct tftpk_rwindow *w = &t->source.sink.window;
 	bool progress = w->acked != w->taken;
@@ -44,13 +44,13 @@ static void tftpk_recv_ack(struct tftpk_transfer *t, u64 now_ns,
 		tftpk_stats_inc(t->tn, TFTPK_A_STATS_SEND_ERRORS);
 	else if (progress && !t->peer.bounded)
 		/* As for those who read, see tftpk_send_confirm(). */
-		skb_set_dst_pending_confirm(skb_peek_tail(out), 1);
+		skb_set_dst_pending_confirm(skb_peek_tail(&out->queue), 1);
 	tftpk_rwindow_note_acked(w, now_ns);
 	t->source.sink.held = false;
 }
 
 /* Acknowledge what had to wait, if it need not any more. */
-static void tftpk_recv_unhold(struct tftpk_transfer *t, struct sk_buff_head *out)
+static void tftpk_recv_unhold(struct tftpk_transfer *t, struct tftpk_out *out)
 {
 	if (t->source.sink.held && tftpk_recv_may_ack(t) &&
 	    !tftpk_sink_is_high(t))
@@ -74,7 +74,7 @@ static void tftpk_recv_await(struct tftpk_transfer *t)
 }
 
 /* Nobody is there to store it. */
-static void tftpk_recv_fail(struct tftpk_transfer *t, struct sk_buff_head *out)
+static void tftpk_recv_fail(struct tftpk_transfer *t, struct tftpk_out *out)
 {
 	tftpk_transfer_fail(t, TFTPK_OUTCOME_DENIED, TFTPK_ERR_UNDEFINED,
 			    "not stored", out);
@@ -95,7 +95,7 @@ static void tftpk_recv_flush(struct tftpk_transfer *t)
  * @t: upload, locked and negotiating
  * @out: takes the packet
  */
-void tftpk_recv_answer(struct tftpk_transfer *t, struct sk_buff_head *out)
+void tftpk_recv_answer(struct tftpk_transfer *t, struct tftpk_out *out)
 {
 	u8 buf[TFTPK_OACK_MAX];
 	size_t len = TFTPK_HDR_LEN;
@@ -118,7 +118,7 @@ void tftpk_recv_answer(struct tftpk_transfer *t, struct sk_buff_head *out)
  * again.
  */
 static bool tftpk_recv_begin(struct tftpk_transfer *t, struct sk_buff *skb,
-			     struct sk_buff_head *out)
+			     struct tftpk_out *out)
 {
 	int err = tftpk_resolve_ask(t, TFTPK_OPERATION_OPEN,
 				    t->source.sink.size);
@@ -140,7 +140,7 @@ static bool tftpk_recv_begin(struct tftpk_transfer *t, struct sk_buff *skb,
 /* Take the next block. Returns whether there was room for it. */
 static bool tftpk_recv_take(struct tftpk_transfer *t, struct sk_buff *skb,
 			    u16 block, enum tftpk_data what, u64 now_ns,
-			    struct sk_buff_head *out)
+			    struct tftpk_out *out)
 {
 	u32 len = skb->len - sizeof(struct udphdr) - TFTPK_HDR_LEN;
 	struct tftpk_sink *sink = &t->source.sink;
@@ -185,7 +185,7 @@ static bool tftpk_recv_take(struct tftpk_transfer *t, struct sk_buff *skb,
 
 /* Do what a block calls for. Returns whether it was kept. */
 static bool tftpk_recv_react(struct tftpk_transfer *t, struct sk_buff *skb,
-			     u16 block, struct sk_buff_head *out)
+			     u16 block, struct tftpk_out *out)
 {
 	u32 len = skb->len - sizeof(struct udphdr) - TFTPK_HDR_LEN;
 	struct tftpk_sink *sink = &t->source.sink;
@@ -252,7 +252,7 @@ void tftpk_recv_data(const struct tftpk_key *key, u16 block,
 	struct tftpk_transfer *t = tftpk_table_find_tid(key);
 	bool first = false, kept = false;
 	struct tftpk_key request;
-	struct sk_buff_head out;
+	struct tftpk_out out;
 
 	if (!t) {
 		tftpk_stray(key, skb, block);
@@ -302,7 +302,7 @@ static unsigned long tftpk_recv_silence_limit(const struct tftpk_transfer *t)
 
 /* The client is silent, or the storage. */
 static void tftpk_recv_recover(struct tftpk_transfer *t,
-			       struct sk_buff_head *out)
+			       struct tftpk_out *out)
 {
 	struct tftpk_sink *sink = &t->source.sink;
 	u64 now_ns = ktime_get_ns();
@@ -327,7 +327,7 @@ static void tftpk_recv_recover(struct tftpk_transfer *t,
 }
 
 static void tftpk_recv_handle_deadline(struct tftpk_transfer *t,
-				       struct sk_buff_head *out)
+				       struct tftpk_out *out)
 {
 	if (tftpk_resolve_expire(t))
 		return;
@@ -351,7 +351,7 @@ void tftpk_recv_timer(struct timer_list *timer)
 {
 	struct tftpk_transfer *t = container_of(timer, struct tftpk_transfer,
 						timer);
-	struct sk_buff_head out;
+	struct tftpk_out out;
 
 	tftpk_transfer_lock(t, &out);
 	if (!t->dead) {
@@ -377,7 +377,7 @@ static void tftpk_recv_open(struct tftpk_transfer *t,
 			    const struct tftpk_answer *answer)
 {
 	struct file *file = tftpk_answer_sink(answer);
-	struct sk_buff_head out;
+	struct tftpk_out out;
 	const char *text;
 	u16 code;
 
@@ -403,7 +403,7 @@ static void tftpk_recv_open(struct tftpk_transfer *t,
 /* The agent stored the file: all is acknowledged. */
 static void tftpk_recv_stored(struct tftpk_transfer *t)
 {
-	struct sk_buff_head out;
+	struct tftpk_out out;
 
 	tftpk_transfer_lock(t, &out);
 	if (!t->dead) {
@@ -436,7 +436,7 @@ static void tftpk_recv_obey(struct tftpk_transfer *t,
 /* All is written: have it stored, and leave. */
 static void tftpk_recv_store(struct tftpk_transfer *t)
 {
-	struct sk_buff_head out;
+	struct tftpk_out out;
 	struct file *file;
 
 	tftpk_event_transfer(t, TFTPK_EVENT_TYPE_RECEIVED);
@@ -471,7 +471,7 @@ static void tftpk_recv_store(struct tftpk_transfer *t)
 static bool tftpk_recv_write(struct tftpk_transfer *t,
 			     struct sk_buff_head *batch, u32 truesize, bool end)
 {
-	struct sk_buff_head out;
+	struct tftpk_out out;
 	const char *text;
 	bool entered;
 	u16 code;

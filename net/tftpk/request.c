@@ -48,7 +48,7 @@ static int tftpk_request_bound(struct tftpk_transfer *t,
 {
 	const struct tftpk_settings *set = &t->tn->settings;
 	const struct tftpk_key *key = &t->peer.request.key;
-	struct sk_buff_head out;
+	struct tftpk_out out;
 	struct dst_entry *dst;
 
 	/* Nothing is sent; the route wants BH disabled, and RCU. */
@@ -247,7 +247,7 @@ static void tftpk_request_open(struct tftpk_transfer *t)
 	struct tftpk_answer *answer = TFTPK_WAITING(t->request_skb)->answer;
 	const struct tftpk_request *req = TFTPK_REQUEST(t->request_skb);
 	bool started = false, admitted = true;
-	struct sk_buff_head out;
+	struct tftpk_out out;
 	int err;
 
 	if (!t->asked)
@@ -334,7 +334,7 @@ static int tftpk_request_grant(struct tftpk_transfer *t)
 static void tftpk_request_accept(struct tftpk_transfer *t)
 {
 	struct tftpk_answer *answer;
-	struct sk_buff_head out;
+	struct tftpk_out out;
 	const char *text;
 	bool started;
 	u16 code;
@@ -511,7 +511,7 @@ static bool tftpk_request_goes_on(const struct tftpk_transfer *t)
 }
 
 static void tftpk_request_repeat(struct tftpk_transfer *t,
-				 struct sk_buff_head *out)
+				 struct tftpk_out *out)
 {
 	tftpk_stats_inc(t->tn, TFTPK_A_STATS_REQUESTS_REPEATED);
 	if ((t->phase != TFTPK_PHASE_OACK && t->phase != TFTPK_PHASE_FIRST) ||
@@ -532,7 +532,7 @@ static void tftpk_request_repeat(struct tftpk_transfer *t,
  * it makes progress.
  */
 static enum tftpk_meeting tftpk_request_meet(struct tftpk_transfer *t, u32 hash,
-					     struct sk_buff_head *out)
+					     struct tftpk_out *out)
 {
 	enum tftpk_meeting meets = TFTPK_MEETS_NEW;
 	bool fresh;
@@ -602,14 +602,14 @@ void tftpk_request(const struct tftpk_key *key, struct sk_buff *skb,
 	const char *reason = "server busy";
 	enum tftpk_meeting meets = TFTPK_MEETS_NEW;
 	struct tftpk_transfer *old;
-	struct sk_buff_head out;
+	struct tftpk_out out;
 	int err, tries = 0;
 
 	tftpk_stats_inc(tn, TFTPK_A_STATS_REQUESTS);
 	TFTPK_WAITING(skb)->answer = NULL;
 	TFTPK_WAITING(skb)->question = 0;
 	TFTPK_WAITING(skb)->iif = arrival->iif;
-	__skb_queue_head_init(&out);
+	tftpk_out_init(&out);
 	do {
 		old = tftpk_table_find(key);
 		if (old)

@@ -291,7 +291,7 @@ bool tftpk_resolve_missing(struct tftpk_transfer *t)
  */
 void tftpk_resolve_deny(struct tftpk_transfer *t, struct tftpk_answer *answer)
 {
-	struct sk_buff_head out;
+	struct tftpk_out out;
 
 	tftpk_transfer_lock(t, &out);
 	TFTPK_WAITING(t->request_skb)->answer = answer;

@@ -86,7 +86,7 @@ static bool tftpk_send_low(const struct tftpk_transfer *t)
  * now. Returns whether it goes on.
  */
 static bool tftpk_send_check_file(struct tftpk_transfer *t,
-				  struct sk_buff_head *out)
+				  struct tftpk_out *out)
 {
 	if (likely(!READ_ONCE(t->tn->settings.detect_changes) ||
 		   !tftpk_file_changed(&t->source)))
@@ -182,7 +182,7 @@ static bool tftpk_send_charge(struct tftpk_transfer *t, u32 *n, u64 now_ns)
 
 /* Send so many blocks. Returns false where that failed. */
 static bool tftpk_send_burst(struct tftpk_transfer *t, u32 n, u64 now_ns,
-			     struct sk_buff_head *out)
+			     struct tftpk_out *out)
 {
 	struct tftpk_window *w = &t->window;
 	u64 first = w->next;
@@ -208,7 +208,7 @@ static bool tftpk_send_burst(struct tftpk_transfer *t, u32 n, u64 now_ns,
  * one gains nothing, and two CPUs sending one window could reorder it.
  */
 static void tftpk_send_push(struct tftpk_transfer *t, u64 now_ns,
-			    struct sk_buff_head *out)
+			    struct tftpk_out *out)
 {
 	struct tftpk_window *w = &t->window;
 	u64 ready, first = w->next;
@@ -250,7 +250,7 @@ static void tftpk_send_push(struct tftpk_transfer *t, u64 now_ns,
  * @t: transfer, locked and negotiating
  * @out: takes the packet
  */
-void tftpk_send_answer(struct tftpk_transfer *t, struct sk_buff_head *out)
+void tftpk_send_answer(struct tftpk_transfer *t, struct tftpk_out *out)
 {
 	u8 buf[TFTPK_OACK_MAX];
 
@@ -271,7 +271,7 @@ void tftpk_send_answer(struct tftpk_transfer *t, struct sk_buff_head *out)
 
 /* Send a block once more, as the window has noted; by the timer if @probe. */
 static void tftpk_send_copy(struct tftpk_transfer *t, u64 block, bool probe,
-			    struct sk_buff_head *out)
+			    struct tftpk_out *out)
 {
 	if (tftpk_output_blocks(t, block, 1, out)) {
 		t->retransmitted++;
@@ -286,7 +286,7 @@ static void tftpk_send_copy(struct tftpk_transfer *t, u64 block, bool probe,
  * now; if more was, its ACK tells. For an unvalidated client this is the only
  * retransmission, and it is limited.
  */
-static void tftpk_send_probe(struct tftpk_transfer *t, struct sk_buff_head *out)
+static void tftpk_send_probe(struct tftpk_transfer *t, struct tftpk_out *out)
 {
 	bool validated = tftpk_transfer_validated(t);
 	u64 now_ns = ktime_get_ns();
@@ -303,7 +303,7 @@ static void tftpk_send_probe(struct tftpk_transfer *t, struct sk_buff_head *out)
 
 /* Of blocks ahead, send the first one again: others may be beyond it. */
 static void tftpk_send_gap(struct tftpk_transfer *t, bool probe, u64 now_ns,
-			   struct sk_buff_head *out)
+			   struct tftpk_out *out)
 {
 	u32 n = 1;
 
@@ -332,7 +332,7 @@ static unsigned long tftpk_send_silence_limit(const struct tftpk_transfer *t)
 }
 
 /* Send again: what the window calls for, or the answer to the request. */
-static void tftpk_send_recover(struct tftpk_transfer *t, struct sk_buff_head *out)
+static void tftpk_send_recover(struct tftpk_transfer *t, struct tftpk_out *out)
 {
 	struct tftpk_window *w = &t->window;
 	enum tftpk_recovery what = TFTPK_RECOVERY_TIMEOUT;
@@ -370,7 +370,7 @@ static void tftpk_send_recover(struct tftpk_transfer *t, struct sk_buff_head *ou
 }
 
 static void tftpk_send_handle_deadline(struct tftpk_transfer *t,
-				       struct sk_buff_head *out)
+				       struct tftpk_out *out)
 {
 	struct tftpk_window *w = &t->window;
 
@@ -426,7 +426,7 @@ static void tftpk_send_handle_deadline(struct tftpk_transfer *t,
  */
 void tftpk_send_turn(struct tftpk_transfer *t)
 {
-	struct sk_buff_head out;
+	struct tftpk_out out;
 
 	tftpk_transfer_lock(t, &out);
 	if (!t->dead && t->peer.turn) {
@@ -448,7 +448,7 @@ void tftpk_send_timer(struct timer_list *timer)
 {
 	struct tftpk_transfer *t = container_of(timer, struct tftpk_transfer,
 						timer);
-	struct sk_buff_head out;
+	struct tftpk_out out;
 
 	tftpk_transfer_lock(t, &out);
 	if (!t->dead) {
@@ -507,7 +507,7 @@ bool tftpk_send_fill(struct tftpk_transfer *t, u64 goal, int *err)
  */
 void tftpk_send_refill(struct tftpk_transfer *t)
 {
-	struct sk_buff_head out;
+	struct tftpk_out out;
 	u64 goal, from;
 	bool again;
 	int err;
@@ -554,7 +554,7 @@ static void tftpk_send_reserve(struct tftpk_transfer *t)
 
 /* The ACK of an OACK is that of block 0 (RFC 2347). */
 static void tftpk_send_take_oack_ack(struct tftpk_transfer *t, u16 block,
-				     u64 now_ns, struct sk_buff_head *out)
+				     u64 now_ns, struct tftpk_out *out)
 {
 	if (block) {
 		tftpk_stats_inc(t->tn, TFTPK_A_STATS_ACKS_IGNORED);
@@ -579,9 +579,9 @@ static void tftpk_send_take_oack_ack(struct tftpk_transfer *t, u16 block,
  * ROM that answers no ARP while it loads. At a single port an ACK validates nobody.
  */
 static void tftpk_send_confirm(const struct tftpk_transfer *t,
-			       struct sk_buff_head *out)
+			       struct tftpk_out *out)
 {
-	struct sk_buff *skb = skb_peek(out);
+	struct sk_buff *skb = skb_peek(&out->queue);
 
 	if (skb && !t->peer.bounded)
 		skb_set_dst_pending_confirm(skb, 1);
@@ -604,7 +604,7 @@ static void tftpk_send_advance(struct tftpk_transfer *t, bool first, u64 now_ns)
 
 /* Do what an ACK calls for, before which @acked blocks were acknowledged. */
 static void tftpk_send_react(struct tftpk_transfer *t, enum tftpk_ack ack,
-			     u64 acked, u64 now_ns, struct sk_buff_head *out)
+			     u64 acked, u64 now_ns, struct tftpk_out *out)
 {
 	switch (ack) {
 	case TFTPK_ACK_DISORDER:
@@ -641,34 +641,36 @@ static void tftpk_send_react(struct tftpk_transfer *t, enum tftpk_ack ack,
  * The fast path: one lookup, one lock, the next blocks built from the ring
  * and sent; nothing is queued but a refill when the ring runs low.
  *
- * Context: softirq, within rcu_read_lock().
+ * Context: softirq, within rcu_read_lock(). Return: the packet, or NULL if the answer
+ * took its place.
  */
-void tftpk_send_ack(const struct tftpk_key *key, u16 block,
-		    const struct sk_buff *skb)
+struct sk_buff *tftpk_send_ack(const struct tftpk_key *key, u16 block,
+			       struct sk_buff *skb)
 {
 	struct tftpk_transfer *t = tftpk_table_find_tid(key);
 	struct tftpk_key request;
-	struct sk_buff_head out;
+	struct tftpk_out out;
 	u64 acked, timed, now_ns;
 	enum tftpk_ack ack;
 	bool first = false;
 
 	if (!t) {
 		tftpk_stray(key, skb, TFTPK_STRAY_ACK);
-		return;
+		return skb;
 	}
 	now_ns = ktime_get_ns();
 	tftpk_transfer_lock(t, &out);
 	if (unlikely(t->writing)) {
 		tftpk_transfer_unlock_send(t, &out);
 		tftpk_stats_inc(t->tn, TFTPK_A_STATS_PACKETS_UNKNOWN);
-		return;
+		return skb;
 	}
 	if (!tftpk_transfer_live(t)) {
 		tftpk_transfer_unlock_send(t, &out);
 		tftpk_stray(key, skb, TFTPK_STRAY_ACK);
-		return;
+		return skb;
 	}
+	out.spare = skb;
 	tftpk_stats_inc(t->tn, TFTPK_A_STATS_ACKS_RECEIVED);
 	if (t->peer.bounded && tftpk_window_unsent(&t->window, block)) {
 		/* A client that sees what is sent does not do that. */
@@ -702,4 +704,5 @@ out:
 	tftpk_transfer_unlock_send(t, &out);
 	if (first)
 		tftpk_transfer_end_former(t, request);
+	return out.spare;
 }

@@ -361,7 +361,7 @@ void tftpk_transfer_end(struct tftpk_transfer *t, enum tftpk_outcome outcome)
  * @out: takes the ERROR
  */
 void tftpk_transfer_fail(struct tftpk_transfer *t, enum tftpk_outcome outcome,
-			 u16 code, const char *text, struct sk_buff_head *out)
+			 u16 code, const char *text, struct tftpk_out *out)
 {
 	u8 buf[TFTPK_ERROR_MAX];
 
@@ -379,7 +379,7 @@ void tftpk_transfer_fail(struct tftpk_transfer *t, enum tftpk_outcome outcome,
  * @out: takes the ERROR
  */
 void tftpk_transfer_end_unreadable(struct tftpk_transfer *t, int err,
-				   struct sk_buff_head *out)
+				   struct tftpk_out *out)
 {
 	enum tftpk_outcome outcome = TFTPK_OUTCOME_UNREADABLE;
 	const char *text;
@@ -402,7 +402,7 @@ void tftpk_transfer_end_unreadable(struct tftpk_transfer *t, int err,
  * @out: takes the ERROR
  */
 void tftpk_transfer_timed_out(struct tftpk_transfer *t,
-			      struct sk_buff_head *out)
+			      struct tftpk_out *out)
 {
 	/* To unload the module would take as long. */
 	__module_get(THIS_MODULE);

@@ -397,6 +397,25 @@ static inline u64 tftpk_transfer_acked_bytes(const struct tftpk_transfer *t)
 }
 
 /**
+ * struct tftpk_out - packets that are to be sent
+ * @queue: the packets
+ * @spare: skb that one of them may be built in, or NULL
+ *
+ * The ACK that calls for a block has a head that holds the headers of its answer. To
+ * build that there saves to allocate one skb and to free another.
+ */
+struct tftpk_out {
+	struct sk_buff_head queue;
+	struct sk_buff *spare;
+};
+
+static inline void tftpk_out_init(struct tftpk_out *out)
+{
+	__skb_queue_head_init(&out->queue);
+	out->spare = NULL;
+}
+
+/**
  * struct tftpk_hop - where packets to a client go first
  * @gateway: router, or all zeros where there is none
  * @ifindex: interface
@@ -535,11 +554,11 @@ int tftpk_output_init(void);
 void tftpk_output_exit(void);
 u32 tftpk_output_overhead(const struct tftpk_key *key);
 u32 tftpk_output_blocks(struct tftpk_transfer *t, u64 first, u32 n,
-			struct sk_buff_head *out);
+			struct tftpk_out *out);
 int tftpk_output_packet(struct net *net, struct tftpk_peer *peer,
 			const void *data, size_t len,
-			struct sk_buff_head *out);
-void tftpk_output_send(struct net *net, struct sk_buff_head *out);
+			struct tftpk_out *out);
+void tftpk_output_send(struct net *net, struct tftpk_out *out);
 void tftpk_output_error(const struct tftpk_key *key, struct net *net, u16 code,
 			const char *text);
 void tftpk_output_ack(const struct tftpk_key *key, struct net *net, u16 block);
@@ -586,13 +605,13 @@ void tftpk_transfer_end(struct tftpk_transfer *t, enum tftpk_outcome outcome);
 void tftpk_transfer_end_former(const struct tftpk_transfer *t,
 			       struct tftpk_key key);
 void tftpk_transfer_fail(struct tftpk_transfer *t, enum tftpk_outcome outcome,
-			 u16 code, const char *text, struct sk_buff_head *out);
+			 u16 code, const char *text, struct tftpk_out *out);
 void tftpk_transfer_end_unreadable(struct tftpk_transfer *t, int err,
-				   struct sk_buff_head *out);
+				   struct tftpk_out *out);
 void tftpk_transfer_evict(struct tftpk_transfer *t);
 bool tftpk_unvalidated_evict_oldest(struct tftpk_transfer *t);
 void tftpk_transfer_timed_out(struct tftpk_transfer *t,
-			      struct sk_buff_head *out);
+			      struct tftpk_out *out);
 void tftpk_transfer_reap(struct tftpk_transfer *t);
 bool tftpk_transfer_enter(struct tftpk_transfer *t);
 void tftpk_transfer_leave(struct tftpk_transfer *t);
@@ -636,10 +655,10 @@ static inline void tftpk_transfer_arm(struct tftpk_transfer *t, u32 us)
  * Context: process or softirq.
  */
 static inline void tftpk_transfer_lock(struct tftpk_transfer *t,
-				       struct sk_buff_head *out)
+				       struct tftpk_out *out)
 	__acquires(&t->lock)
 {
-	__skb_queue_head_init(out);
+	tftpk_out_init(out);
 	local_bh_disable();
 	rcu_read_lock();
 	spin_lock(&t->lock);
@@ -653,7 +672,7 @@ static inline void tftpk_transfer_lock(struct tftpk_transfer *t,
  * Context: as tftpk_transfer_lock().
  */
 static inline void tftpk_transfer_unlock_send(struct tftpk_transfer *t,
-					      struct sk_buff_head *out)
+					      struct tftpk_out *out)
 	__releases(&t->lock)
 {
 	struct net *net = t->tn->net;
@@ -668,13 +687,13 @@ static inline void tftpk_transfer_unlock_send(struct tftpk_transfer *t,
 u64 tftpk_send_goal(const struct tftpk_transfer *t);
 void tftpk_send_note_bounded(struct tftpk_transfer *t);
 void tftpk_send_tell_bounded(struct tftpk_transfer *t);
-void tftpk_send_answer(struct tftpk_transfer *t, struct sk_buff_head *out);
+void tftpk_send_answer(struct tftpk_transfer *t, struct tftpk_out *out);
 void tftpk_send_timer(struct timer_list *timer);
 void tftpk_send_turn(struct tftpk_transfer *t);
 bool tftpk_send_fill(struct tftpk_transfer *t, u64 goal, int *err);
 void tftpk_send_refill(struct tftpk_transfer *t);
-void tftpk_send_ack(const struct tftpk_key *key, u16 block,
-		    const struct sk_buff *skb);
+struct sk_buff *tftpk_send_ack(const struct tftpk_key *key, u16 block,
+			       struct sk_buff *skb);
 
 /* stray.c */
 #define TFTPK_STRAY_ACK		U32_MAX
@@ -683,7 +702,7 @@ void tftpk_stray(const struct tftpk_key *key, const struct sk_buff *skb,
 		 u32 data);
 
 /* recv.c */
-void tftpk_recv_answer(struct tftpk_transfer *t, struct sk_buff_head *out);
+void tftpk_recv_answer(struct tftpk_transfer *t, struct tftpk_out *out);
 void tftpk_recv_timer(struct timer_list *timer);
 void tftpk_recv_run(struct tftpk_transfer *t);
 void tftpk_recv_data(const struct tftpk_key *key, u16 block,

@@ -27,7 +27,7 @@ struct output_state {
 	struct page *ring[RING_SIZE];
 	struct page *pages[RING_SIZE];
 	unsigned int order;
-	struct sk_buff_head out;
+	struct tftpk_out out;
 	u8 *packet;
 };
 
@@ -149,7 +149,7 @@ static u32 output_blocks(struct output_state *s, u64 first, u32 n)
 	spin_lock(&s->t.lock);
 	done = tftpk_output_blocks(&s->t, first, n, &s->out);
 	spin_unlock(&s->t.lock);
-	skb_queue_walk(&s->out, skb)
+	skb_queue_walk(&s->out.queue, skb)
 		skb_dst_force(skb);
 	rcu_read_unlock();
 	local_bh_enable();
@@ -166,7 +166,7 @@ static int output_packet(struct output_state *s, const void *data, size_t len)
 	spin_lock(&s->t.lock);
 	err = tftpk_output_packet(&init_net, &s->t.peer, data, len, &s->out);
 	spin_unlock(&s->t.lock);
-	skb_queue_walk(&s->out, skb)
+	skb_queue_walk(&s->out.queue, skb)
 		skb_dst_force(skb);
 	rcu_read_unlock();
 	local_bh_enable();
@@ -461,7 +461,7 @@ static void output_blocks_test(struct kunit *test)
 	bytes = end - (c->first - 1) * c->blksize;
 
 	KUNIT_ASSERT_EQ(test, output_blocks(s, c->first, c->n), c->n);
-	while ((skb = __skb_dequeue(&s->out))) {
+	while ((skb = __skb_dequeue(&s->out.queue))) {
 		n = output_check_skb(test, c, skb, c->first + done);
 		output_check_packets(test, c, skb, c->first + done, n);
 		done += n;
@@ -523,7 +523,7 @@ static void output_df_test(struct kunit *test)
 		s->tn.settings.discover_mtu = i;
 		s->t.peer.ident = 65535;
 		KUNIT_EXPECT_EQ(test, output_blocks(s, 1, 2), 2);
-		skb = __skb_dequeue(&s->out);
+		skb = __skb_dequeue(&s->out.queue);
 		KUNIT_ASSERT_NOT_NULL(test, skb);
 		KUNIT_EXPECT_EQ(test, ntohs(ip_hdr(skb)->frag_off),
 				i ? IP_DF : 0);
@@ -531,12 +531,12 @@ static void output_df_test(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, s->t.peer.ident, 1);
 		KUNIT_EXPECT_FALSE(test, !!skb->ignore_df);
 		kfree_skb(skb);
-		__skb_queue_purge(&s->out);
+		__skb_queue_purge(&s->out.queue);
 	}
 
 	s->t.blksize = exceeds.blksize;
 	KUNIT_EXPECT_EQ(test, output_blocks(s, 1, 2), 2);
-	skb = __skb_dequeue(&s->out);
+	skb = __skb_dequeue(&s->out.queue);
 	KUNIT_ASSERT_NOT_NULL(test, skb);
 	KUNIT_EXPECT_EQ(test, ntohs(ip_hdr(skb)->frag_off), 0);
 	KUNIT_EXPECT_TRUE(test, skb->ignore_df);
@@ -563,7 +563,7 @@ static void output_packet_test(struct kunit *test)
 	output_set_up(test, c);
 	KUNIT_ASSERT_EQ(test, output_packet(s, oack, sizeof(oack)), 0);
 
-	skb = __skb_dequeue(&s->out);
+	skb = __skb_dequeue(&s->out.queue);
 	KUNIT_ASSERT_NOT_NULL(test, skb);
 	KUNIT_EXPECT_EQ(test, skb->data_len, 0);
 	KUNIT_EXPECT_FALSE(test, skb_is_gso(skb));
@@ -573,6 +573,94 @@ static void output_packet_test(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, s->packet + skb->len - tftp, sizeof(oack));
 	KUNIT_EXPECT_MEMEQ(test, tftp, oack, sizeof(oack));
 	kfree_skb(skb);
+}
+
+/* ---- the skb of the ACK ---- */
+
+enum spare_fate { SPARE_PLAIN, SPARE_SHARED, SPARE_CLONED, SPARE_OWNED, SPARE_SMALL,
+		  SPARE_PAGED, SPARE_RESERVE, SPARE_POOL, SPARE_FATES };
+
+static void spare_destruct(struct sk_buff *skb)
+{
+}
+
+/* A packet with all that it collects on its way in. */
+static struct sk_buff *spare_make(struct kunit *test, enum spare_fate fate)
+{
+	u32 len = fate == SPARE_SMALL ? 0 : 256;
+	struct sk_buff *skb;
+
+	local_bh_disable();
+	skb = tftpk_alloc_head(len);
+	local_bh_enable();
+	KUNIT_ASSERT_NOT_NULL(test, skb);
+	memset(skb->head, 0xa5, len);
+	memset(skb->cb, 0xa5, sizeof(skb->cb));
+	memset(&skb->headers, 0xa5, sizeof(skb->headers));
+	memset(skb_shinfo(skb), 0xa5,
+	       offsetof(struct skb_shared_info, dataref));
+	skb_shinfo(skb)->nr_frags = 0;
+	skb_shinfo(skb)->flags = 0;
+	skb_shinfo(skb)->frag_list = NULL;
+	skb->tstamp = 1;
+	skb->queue_mapping = 3;
+	skb->skb_iif = 7;
+	skb_reserve(skb, len / 4);
+	skb_put(skb, len / 4);
+	skb->dev = init_net.loopback_dev;
+	skb->peeked = fate == SPARE_PLAIN;
+	skb->pfmemalloc = fate == SPARE_RESERVE;
+	skb->pp_recycle = fate == SPARE_POOL;
+	if (fate == SPARE_OWNED)
+		skb->destructor = spare_destruct;
+	if (fate == SPARE_SHARED)
+		skb_get(skb);
+	if (fate == SPARE_PAGED) {
+		struct page *page = alloc_page(GFP_KERNEL);
+
+		KUNIT_ASSERT_NOT_NULL(test, page);
+		skb_add_rx_frag(skb, 0, page, 0, 16, PAGE_SIZE);
+	}
+	return skb;
+}
+
+/* What a block is built in looks as if it were new, and a packet that somebody else
+ * has is left alone.
+ */
+static void output_spare_test(struct kunit *test)
+{
+	static const struct output_case c = { "", V4, 512, 20000, 1, 1, 1500 };
+	struct output_state *s = test->priv;
+	struct sk_buff *skb, *spare, *clone, *fresh;
+	int fate;
+
+	output_set_up(test, &c);
+	output_fill_ring(test, 0, 512);
+	KUNIT_ASSERT_EQ(test, output_blocks(s, 1, 1), 1);
+	fresh = __skb_dequeue(&s->out.queue);
+	for (fate = 0; fate < SPARE_FATES; fate++) {
+		spare = spare_make(test, fate);
+		clone = fate == SPARE_CLONED ? skb_clone(spare, GFP_KERNEL) : NULL;
+		s->out.spare = spare;
+		KUNIT_ASSERT_EQ(test, output_blocks(s, 1, 1), 1);
+		skb = __skb_dequeue(&s->out.queue);
+		KUNIT_EXPECT_EQ(test, skb == spare, fate == SPARE_PLAIN);
+		KUNIT_EXPECT_EQ(test, !s->out.spare, fate == SPARE_PLAIN);
+		fresh->head_frag = skb->head_frag;
+		fresh->alloc_cpu = skb->alloc_cpu;
+		KUNIT_EXPECT_MEMEQ(test, skb, fresh,
+				   offsetof(struct sk_buff, tail));
+		KUNIT_EXPECT_MEMEQ(test, skb_shinfo(skb), skb_shinfo(fresh),
+				   offsetof(struct skb_shared_info, dataref));
+		output_check_skb(test, &c, skb, 1);
+		output_check_packets(test, &c, skb, 1, 1);
+		kfree_skb(clone);
+		if (fate == SPARE_SHARED)
+			kfree_skb(spare);
+		kfree_skb(s->out.spare);
+	}
+	fresh->head_frag = 1;
+	kfree_skb(fresh);
 }
 
 /* ---- texts ---- */
@@ -645,9 +733,9 @@ static void output_text_test(struct kunit *test)
 	while (block++ < t->window.last) {
 		/* Once for nothing, as for a block that was lost. */
 		KUNIT_ASSERT_EQ(test, output_blocks(s, block, 1), 1);
-		__skb_queue_purge(&s->out);
+		__skb_queue_purge(&s->out.queue);
 		KUNIT_ASSERT_EQ(test, output_blocks(s, block, 1), 1);
-		skb = __skb_dequeue(&s->out);
+		skb = __skb_dequeue(&s->out.queue);
 		KUNIT_ASSERT_NOT_NULL(test, skb);
 
 		KUNIT_EXPECT_EQ(test, skb_checksum_help(skb), 0);
@@ -690,7 +778,7 @@ static int output_init(struct kunit *test)
 	s->t.tn = &s->tn;
 	s->t.peer.tid.key.port = &s->listener.main;
 	spin_lock_init(&s->t.lock);
-	__skb_queue_head_init(&s->out);
+	tftpk_out_init(&s->out);
 	test->priv = s;
 	return 0;
 }
@@ -702,7 +790,7 @@ static void output_exit(struct kunit *test)
 
 	if (!s)
 		return;
-	__skb_queue_purge(&s->out);
+	__skb_queue_purge(&s->out.queue);
 	init_net.loopback_dev->features |= NETIF_F_GSO_UDP_L4;
 	dst_release(s->t.peer.dst);
 	/* The route refers to what is freed now. */
@@ -727,6 +815,7 @@ static struct kunit_case output_test_cases[] = {
 	KUNIT_CASE(output_headers_test),
 	KUNIT_CASE(output_df_test),
 	KUNIT_CASE_PARAM(output_packet_test, packet_gen_params),
+	KUNIT_CASE(output_spare_test),
 	KUNIT_CASE_PARAM(output_text_test, text_gen_params),
 	{}
 };
