@@ -6,6 +6,7 @@
 #include <linux/random.h>
 #include <linux/rhashtable.h>
 #include <linux/xarray.h>
+#include <net/ipv6.h>
 
 #include "transfer.h"
 
@@ -28,14 +29,15 @@ static u32 tftpk_key_hash(const void *data, u32 len, u32 seed)
 			(__force u32)key->local.s6_addr32[3] * (seed | 1),
 	};
 
+	/* The others are the same for all of IPv4. */
+	if (ipv6_addr_v4mapped(&key->client))
+		return jhash_3words(words[3], words[4], words[5], seed);
 	return jhash2(words, ARRAY_SIZE(words), seed);
 }
 
-static int tftpk_key_compare(struct rhashtable_compare_arg *arg,
-			     const void *node)
+static bool tftpk_key_differs(const void *key, const void *other)
 {
-	const void *key = &((const struct tftpk_node *)node)->key;
-	const unsigned long *a = arg->key, *b = key;
+	const unsigned long *a = key, *b = other;
 	unsigned long differ = 0;
 	int i;
 
@@ -43,6 +45,13 @@ static int tftpk_key_compare(struct rhashtable_compare_arg *arg,
 	for (i = 0; i < sizeof(struct tftpk_key) / sizeof(*a); i++)
 		differ |= a[i] ^ b[i];
 	return differ != 0;
+}
+
+static int tftpk_key_compare(struct rhashtable_compare_arg *arg,
+			     const void *node)
+{
+	return tftpk_key_differs(arg->key,
+				 &((const struct tftpk_node *)node)->key);
 }
 
 static const struct rhashtable_params tftpk_table_params = {
@@ -82,6 +91,10 @@ struct tftpk_transfer *tftpk_table_find(const struct tftpk_key *key)
  */
 struct tftpk_transfer *tftpk_table_find_tid(const struct tftpk_key *key)
 {
+	struct tftpk_transfer *t = rcu_dereference(key->port->newest);
+
+	if (t && !tftpk_key_differs(key, &t->peer.tid.key))
+		return t;
 	if (key->port->requests && !key->port->listener->single_port)
 		return NULL;
 	return tftpk_table_find(key);
@@ -143,7 +156,8 @@ bool tftpk_table_sends_from(const struct tftpk_key *key)
  */
 int tftpk_table_add(struct tftpk_transfer *t)
 {
-	const struct tftpk_listener *listener = t->peer.request.key.port->listener;
+	struct tftpk_listener *listener = t->peer.request.key.port->listener;
+	struct tftpk_port *port;
 	u32 start = get_random_u32();
 	int err, i;
 
@@ -158,12 +172,13 @@ int tftpk_table_add(struct tftpk_transfer *t)
 	if (tftpk_single_port(t))
 		return 0;
 	for (i = 0; i < listener->pool_size; i++) {
-		t->peer.tid.key.port = &listener->pool[(start + i) %
-						  listener->pool_size];
+		port = &listener->pool[(start + i) % listener->pool_size];
+		t->peer.tid.key.port = port;
 		err = rhashtable_lookup_insert_fast(&tftpk_table, &t->peer.tid.head,
 						    tftpk_table_params);
 		if (!err) {
 			t->peer.tid_hashed = true;
+			rcu_assign_pointer(port->newest, t);
 			return 0;
 		}
 		if (err != -EEXIST)
@@ -191,16 +206,31 @@ void tftpk_table_make_way(struct tftpk_transfer *t)
 	tftpk_table_add_request(t);
 }
 
+/* The port that is its identifier, of the pool. */
+static struct tftpk_port *tftpk_table_port(const struct tftpk_transfer *t)
+{
+	const struct tftpk_port *port = t->peer.tid.key.port;
+
+	return &port->listener->pool[port - port->listener->pool];
+}
+
 /**
  * tftpk_table_del() - take a transfer out of the table
  * @t: transfer, locked
  */
 void tftpk_table_del(struct tftpk_transfer *t)
 {
+	struct tftpk_port *port;
+
 	tftpk_table_del_request(t);
-	if (t->peer.tid_hashed)
-		rhashtable_remove_fast(&tftpk_table, &t->peer.tid.head,
-				       tftpk_table_params);
+	if (!t->peer.tid_hashed)
+		return;
+	port = tftpk_table_port(t);
+	/* A newer one that comes between these is found by its key. */
+	if (rcu_access_pointer(port->newest) == t)
+		RCU_INIT_POINTER(port->newest, NULL);
+	rhashtable_remove_fast(&tftpk_table, &t->peer.tid.head,
+			       tftpk_table_params);
 	t->peer.tid_hashed = false;
 }
 

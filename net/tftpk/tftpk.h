@@ -308,12 +308,15 @@ struct tftpk_listener_name {
  * @sock: kernel socket; its sk_user_data points here
  * @port: local port
  * @requests: takes requests; the others are transfer identifiers
+ * @newest: of the transfers that have it as identifier, the one that began last, or
+ *	NULL: it is looked at before the table. Set and cleared with its place there
  */
 struct tftpk_port {
 	struct tftpk_listener *listener;
 	struct socket *sock;
 	__be16 port;
 	bool requests;
+	struct tftpk_transfer __rcu *newest;
 } __aligned(8);	/* the low bits of sk_user_data are flags */
 
 /**

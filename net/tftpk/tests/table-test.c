@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Unit tests of transfers' ids: they do not repeat, and a dump finds each once.
+ * Unit tests of transfers' ids: they do not repeat, and a dump finds each once. Transfers
+ * are found by client and port.
  */
 #include <kunit/test.h>
 #include <net/ipv6.h>
@@ -98,6 +99,59 @@ static void table_again_test(struct kunit *test)
 	}
 }
 
+static struct tftpk_transfer *table_find(const struct tftpk_transfer *t)
+{
+	struct tftpk_transfer *found;
+
+	rcu_read_lock();
+	found = tftpk_table_find_tid(&t->peer.tid.key);
+	rcu_read_unlock();
+	return found;
+}
+
+/* Transfers of one port are told apart, the one that is looked at first, too. */
+static void table_port_test(struct kunit *test)
+{
+	struct table_state *s = test->priv;
+	struct tftpk_listener *listener = kunit_kzalloc(test, sizeof(*listener),
+							GFP_KERNEL);
+	struct tftpk_transfer *t;
+	u32 i;
+
+	KUNIT_ASSERT_NOT_NULL(test, listener);
+	KUNIT_ASSERT_EQ(test, tftpk_table_init(), 0);
+	listener->pool_size = 1;
+	listener->main.listener = listener;
+	listener->main.requests = true;
+	listener->pool[0].listener = listener;
+	for (i = 0; i < 3; i++) {
+		t = &s->t[i];
+		spin_lock_init(&t->lock);
+		t->peer.request.key.port = &listener->main;
+		/* IPv4, IPv6, and the first address from another port */
+		ipv6_addr_set_v4mapped(htonl(0xc0000201), &t->peer.request.key.client);
+		if (i == 1)
+			t->peer.request.key.client.s6_addr32[0] = htonl(0x20010db8);
+		t->peer.request.key.client_port = htons(1000 + i / 2);
+		spin_lock_bh(&t->lock);
+		KUNIT_EXPECT_EQ(test, tftpk_table_add(t), 0);
+		spin_unlock_bh(&t->lock);
+		KUNIT_EXPECT_PTR_EQ(test, listener->pool[0].newest, t);
+	}
+	for (i = 0; i < 3; i++)
+		KUNIT_EXPECT_PTR_EQ(test, table_find(&s->t[i]), &s->t[i]);
+	for (i = 3; i--;) {
+		t = &s->t[i];
+		spin_lock_bh(&t->lock);
+		tftpk_table_del(t);
+		spin_unlock_bh(&t->lock);
+		KUNIT_EXPECT_NULL(test, listener->pool[0].newest);
+		KUNIT_EXPECT_NULL(test, table_find(t));
+		KUNIT_EXPECT_PTR_EQ(test, table_find(&s->t[0]), i ? &s->t[0] : NULL);
+	}
+	tftpk_table_exit();
+}
+
 /* Once all are used, they begin at 1, without those that are still in use. */
 static void table_wrap_test(struct kunit *test)
 {
@@ -176,6 +230,7 @@ static struct kunit_case table_cases[] = {
 	KUNIT_CASE(table_dump_test),
 	KUNIT_CASE(table_again_test),
 	KUNIT_CASE(table_wrap_test),
+	KUNIT_CASE(table_port_test),
 	KUNIT_CASE(table_hash_test),
 	{}
 };
