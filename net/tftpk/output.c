@@ -128,7 +128,7 @@ static void tftpk_push_headers(struct net *net, const struct tftpk_key *key,
 	bool fits;
 	u32 len;
 
-	uh = skb_push(skb, sizeof(*uh));
+	uh = __skb_push(skb, sizeof(*uh));
 	skb_reset_transport_header(skb);
 	len = skb->len;
 	uh->source = key->port->port;
@@ -145,7 +145,7 @@ static void tftpk_push_headers(struct net *net, const struct tftpk_key *key,
 	skb->ignore_df = !fits;
 
 	if (tftpk_is_v4(key)) {
-		struct iphdr *iph = skb_push(skb, sizeof(*iph));
+		struct iphdr *iph = __skb_push(skb, sizeof(*iph));
 
 		skb_reset_network_header(skb);
 		iph->version = 4;
@@ -162,7 +162,7 @@ static void tftpk_push_headers(struct net *net, const struct tftpk_key *key,
 					       IPPROTO_UDP, 0);
 		skb->protocol = htons(ETH_P_IP);
 	} else {
-		struct ipv6hdr *ip6h = skb_push(skb, sizeof(*ip6h));
+		struct ipv6hdr *ip6h = __skb_push(skb, sizeof(*ip6h));
 
 		skb_reset_network_header(skb);
 		ip6_flow_hdr(ip6h, 0, 0);
@@ -262,22 +262,20 @@ static struct sk_buff *tftpk_alloc(const struct tftpk_key *key,
 	return skb;
 }
 
-/* Append a block as fragments from @nr on: its header, if @header, and the pages that
- * hold it. Adjacent pages of a large folio make one fragment. Returns the number of
- * fragments, or -1 if they do not fit.
+/* Append a block as fragments from @nr on: its header, unless @wire is negative, and the
+ * pages that hold it. Adjacent pages of a large folio make one fragment. Returns the
+ * number of fragments, or -1 if they do not fit.
  */
-static int tftpk_append_block(struct sk_buff *skb, int nr,
-			      const struct tftpk_transfer *t, u64 block,
-			      u32 len, bool header)
+static int tftpk_append_block(struct skb_shared_info *shinfo, int nr,
+			      const struct tftpk_ring *ring, u64 pos, u32 len,
+			      int wire)
 {
-	struct skb_shared_info *shinfo = skb_shinfo(skb);
-	u64 pos = (block - 1) * t->blksize;
+	u32 off = offset_in_page(pos), n;
 	struct page *page, *prev = NULL;
+	u64 index = pos >> PAGE_SHIFT;
 	int first = nr;
 
-	if (header) {
-		u16 wire = tftpk_window_wire(&t->window, block);
-
+	if (wire >= 0) {
 		if (nr == MAX_SKB_FRAGS)
 			return -1;
 		page = tftpk_hdr_pages[wire / TFTPK_HDRS_PER_PAGE];
@@ -287,11 +285,9 @@ static int tftpk_append_block(struct sk_buff *skb, int nr,
 					   TFTPK_HDR_LEN);
 	}
 
-	while (len) {
-		u32 off = offset_in_page(pos);
-		u32 n = min_t(u32, len, PAGE_SIZE - off);
-
-		page = tftpk_ring_page(&t->source.ring, pos);
+	for (; len; len -= n, off = 0, prev = page) {
+		n = min_t(u32, len, PAGE_SIZE - off);
+		page = ring->pages[index++ & ring->mask];
 		if (prev && page == prev + 1 &&
 		    compound_head(page) == compound_head(prev)) {
 			skb_frag_size_add(&shinfo->frags[nr - 1], n);
@@ -303,9 +299,6 @@ static int tftpk_append_block(struct sk_buff *skb, int nr,
 				put_page(skb_frag_page(&shinfo->frags[--nr]));
 			return -1;
 		}
-		prev = page;
-		pos += n;
-		len -= n;
 	}
 	return nr;
 }
@@ -336,38 +329,41 @@ static struct sk_buff *tftpk_build_train(const struct tftpk_transfer *t,
 					 u64 block, u32 max, bool list,
 					 u32 *done, struct tftpk_out *out)
 {
+	u64 pos = (block - 1) * t->blksize, left = t->source.size - pos;
 	struct sk_buff *skb, *part, *next, **link;
-	u32 k, bytes = 0;
-	int nr = 0;
+	u32 k = 0, bytes = 0, len;
+	int nr = 0, end;
 
 	skb = tftpk_alloc(&t->peer.tid.key, dst, TFTPK_HDR_LEN, 0, out);
 	if (!skb)
 		return NULL;
-	tftpk_put_data(skb_put(skb, TFTPK_HDR_LEN),
+	tftpk_put_data(__skb_put(skb, TFTPK_HDR_LEN),
 		       tftpk_window_wire(&t->window, block));
 
 	part = skb;
 	link = &skb_shinfo(skb)->frag_list;
-	for (k = 0; k < max; k++) {
-		u32 len = tftpk_transfer_block_len(t, block + k);
-		int end = tftpk_append_block(part, nr, t, block + k, len, k);
-
-		/* Two blocks fit a datagram, so one block fits a part. */
-		if (end < 0 && list) {
-			next = tftpk_alloc_head(0);
-			if (!next)
-				break;
-			tftpk_close_part(skb, part, nr, bytes);
-			part = *link = next;
-			link = &next->next;
-			bytes = 0;
-			end = tftpk_append_block(part, 0, t, block + k, len,
-						 true);
+	while (k < max) {
+		len = min_t(u64, left, t->blksize);
+		end = tftpk_append_block(skb_shinfo(part), nr, &t->source.ring,
+					 pos, len, k ?
+					 tftpk_window_wire(&t->window, block + k) :
+					 -1);
+		if (likely(end >= 0)) {
+			nr = end;
+			bytes += len + (k++ ? TFTPK_HDR_LEN : 0);
+			pos += len;
+			left -= len;
+			continue;
 		}
-		if (end < 0)
+		/* Two blocks fit a datagram, so one block fits a part. */
+		next = list && nr ? tftpk_alloc_head(0) : NULL;
+		if (!next)
 			break;
-		nr = end;
-		bytes += len + (k ? TFTPK_HDR_LEN : 0);
+		tftpk_close_part(skb, part, nr, bytes);
+		part = *link = next;
+		link = &next->next;
+		bytes = 0;
+		nr = 0;
 	}
 	tftpk_close_part(skb, part, nr, bytes);
 

@@ -66,16 +66,6 @@ u32 tftpk_wire_ahead(u8 rollover, u64 from, u16 block)
 	return block ? block + 65535 - wire : U16_MAX;
 }
 
-/**
- * tftpk_window_wire() - a block's number in its packet
- * @w: window
- * @block: number of the block; 0 for the OACK
- */
-u16 tftpk_window_wire(const struct tftpk_window *w, u64 block)
-{
-	return tftpk_wire(w->rollover, block);
-}
-
 /* How far @block lies ahead of the last acknowledged one, in numbers. */
 static u32 tftpk_window_ahead(const struct tftpk_window *w, u16 block)
 {

@@ -169,7 +169,6 @@ enum tftpk_ack tftpk_window_ack(struct tftpk_window *w, struct tftpk_rtt *rtt,
 bool tftpk_window_answers_copy(const struct tftpk_window *w,
 			       const struct tftpk_rtt *rtt, u64 now_ns);
 bool tftpk_window_unsent(const struct tftpk_window *w, u16 block);
-u16 tftpk_window_wire(const struct tftpk_window *w, u64 block);
 u32 tftpk_window_room(const struct tftpk_window *w);
 u32 tftpk_window_note_sent(struct tftpk_window *w, u32 n, u64 now_ns);
 u32 tftpk_window_wait(const struct tftpk_window *w, const struct tftpk_rtt *rtt,
@@ -184,6 +183,16 @@ void tftpk_window_timeout(struct tftpk_window *w, struct tftpk_rtt *rtt);
 
 void tftpk_rtt_sample(struct tftpk_rtt *rtt, u32 us);
 u32 tftpk_rtt_due(const struct tftpk_rtt *rtt, u32 inflight);
+
+/**
+ * tftpk_window_wire() - a block's number in its packet
+ * @w: window
+ * @block: number of the block; 0 for the OACK
+ */
+static inline u16 tftpk_window_wire(const struct tftpk_window *w, u64 block)
+{
+	return w->rollover ? tftpk_wire(w->rollover, block) : block;
+}
 
 /** tftpk_window_inflight() - blocks sent and not acknowledged */
 static inline u32 tftpk_window_inflight(const struct tftpk_window *w)
