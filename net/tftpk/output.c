@@ -488,6 +488,27 @@ static void tftpk_mark(struct sk_buff *skb, const struct tftpk_peer *peer)
 		ip6_flow_hdr(ipv6_hdr(skb), peer->tos, 0);
 }
 
+static int tftpk_lower_segments(struct net_device *dev,
+				struct netdev_nested_priv *priv)
+{
+	return (dev->features & (NETIF_F_GSO_UDP_L4 | NETIF_F_FRAGLIST)) ==
+	       NETIF_F_GSO_UDP_L4;
+}
+
+/* Is it a device that segments? If the stack does, a train may have a frag_list. Devices
+ * that take both hand trains on: to another namespace, to a device below that may
+ * segment, or to the stack.
+ */
+static bool tftpk_device_segments(struct net_device *dev)
+{
+	netdev_features_t features = dev->features;
+
+	if (!(features & NETIF_F_GSO_UDP_L4))
+		return false;
+	return !(features & NETIF_F_FRAGLIST) ||
+	       netdev_walk_all_lower_dev_rcu(dev, tftpk_lower_segments, NULL);
+}
+
 /**
  * tftpk_output_blocks() - build the packets of consecutive blocks
  * @t: transfer whose ring holds these blocks
@@ -523,8 +544,7 @@ u32 tftpk_output_blocks(struct tftpk_transfer *t, u64 first, u32 n,
 	if (zc && READ_ONCE(set->gso) && !dst_xfrm(dst))
 		max = min_t(u32, UDP_MAX_SEGMENTS, TFTPK_TRAIN_MAX /
 			    (TFTPK_HDR_LEN + t->blksize));
-	/* If the stack segments, a train may have a frag_list. */
-	list = !(dst->dev->features & NETIF_F_GSO_UDP_L4);
+	list = n > 1 && !tftpk_device_segments(dst->dev);
 
 	while (done < n) {
 		struct sk_buff *skb;

@@ -47,6 +47,7 @@ struct output_case {
 	bool no_gso;
 	bool copy;
 	bool no_uso;		/* the device cannot segment */
+	bool hands_on;		/* nor does it, but it hands trains on */
 };
 
 /* What the file holds at a position */
@@ -101,6 +102,9 @@ static void output_set_up(struct kunit *test, const struct output_case *c)
 	struct tftpk_transfer *t = &s->t;
 	struct tftpk_key *key = &t->peer.tid.key;
 
+	/* As a network card; it is a device that hands on what it gets. */
+	if (!c->hands_on)
+		dev->features &= ~NETIF_F_FRAGLIST;
 	if (c->no_uso)
 		dev->features &= ~NETIF_F_GSO_UDP_L4;
 
@@ -331,7 +335,7 @@ static u32 output_check_skb(struct kunit *test, const struct output_case *c,
 		return 1;
 	}
 	KUNIT_EXPECT_FALSE(test, c->no_gso || output_copies(c));
-	if (!c->no_uso)
+	if (!c->no_uso && !c->hands_on)
 		KUNIT_EXPECT_NULL(test, shinfo->frag_list);
 	KUNIT_EXPECT_EQ(test, shinfo->gso_type, SKB_GSO_UDP_L4);
 	KUNIT_EXPECT_EQ(test, shinfo->gso_size, TFTPK_HDR_LEN + c->blksize);
@@ -421,6 +425,8 @@ static const struct output_case output_cases[] = {
 	  .no_uso = true },
 	{ "long trains from large folios", V4, 1428, 200000, 31, 40, 1500, 1,
 	  .order = 4, .no_uso = true },
+	{ "long trains of a device that hands them on", V4, 1428, 200000, 1,
+	  64, 1500, 2, .hands_on = true },
 	{ "without segmentation", V4, 1428, 200000, 1, 16, 1500, 16,
 	  .no_gso = true },
 	{ "without segmentation, v6", V6, 1428, 200000, 1, 16, 1500, 16,
@@ -791,7 +797,8 @@ static void output_exit(struct kunit *test)
 	if (!s)
 		return;
 	__skb_queue_purge(&s->out.queue);
-	init_net.loopback_dev->features |= NETIF_F_GSO_UDP_L4;
+	init_net.loopback_dev->features |= NETIF_F_GSO_UDP_L4 |
+					   NETIF_F_FRAGLIST;
 	dst_release(s->t.peer.dst);
 	/* The route refers to what is freed now. */
 	rcu_barrier();
