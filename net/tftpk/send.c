@@ -145,26 +145,13 @@ static u64 tftpk_send_charge_rate(struct tftpk_transfer *t, u32 n)
 	return wait;
 }
 
-/* Is there more to ask for than the window? */
-static bool tftpk_send_is_free(const struct tftpk_transfer *t)
-{
-	return !t->peer.bounded && !t->peer.paced &&
-	       (!t->peer.flow || !READ_ONCE(t->peer.flow->rate)) &&
-	       !t->peer.turn;
-}
-
-/* Charge blocks to the rates that bound them; @n takes how many may be sent now. Returns
- * false where they have to wait, and the timer asks again. While nothing is out that the
- * client could answer, its silence does not count.
- */
-static bool tftpk_send_charge(struct tftpk_transfer *t, u32 *n, u64 now_ns)
+static bool tftpk_send_charge_bounded(struct tftpk_transfer *t, u32 *n,
+				      u64 now_ns)
 {
 	u64 wait = TFTPK_RTO_FIRST * (u64)NSEC_PER_USEC;
 
 	lockdep_assert_held(&t->lock);
 
-	if (likely(tftpk_send_is_free(t)))
-		return true;
 	if (!t->peer.flow) {
 		wait = tftpk_send_charge_rate(t, *n);
 		tftpk_transfer_hold(t, wait);
@@ -178,6 +165,24 @@ static bool tftpk_send_charge(struct tftpk_transfer *t, u32 *n, u64 now_ns)
 	tftpk_transfer_arm(t, min_t(u64, div_u64(wait, NSEC_PER_USEC),
 				    TFTPK_HOLD_MAX));
 	return false;
+}
+
+/* Is there no more to ask for than the window? */
+static bool tftpk_send_is_free(const struct tftpk_transfer *t)
+{
+	return !t->peer.bounded && !t->peer.paced &&
+	       (!t->peer.flow || !READ_ONCE(t->peer.flow->rate)) &&
+	       !t->peer.turn;
+}
+
+/* Charge blocks to the rates that bound them, if any do; @n takes how many may be sent now.
+ * Returns false where they have to wait, and the timer asks again. While nothing is out
+ * that the client could answer, its silence does not count.
+ */
+static bool tftpk_send_charge(struct tftpk_transfer *t, u32 *n, u64 now_ns)
+{
+	return likely(tftpk_send_is_free(t)) ||
+	       tftpk_send_charge_bounded(t, n, now_ns);
 }
 
 /* Send so many blocks. Returns false where that failed. */
@@ -647,6 +652,7 @@ static void tftpk_send_react(struct tftpk_transfer *t, enum tftpk_ack ack,
 struct sk_buff *tftpk_send_ack(const struct tftpk_key *key, u16 block,
 			       struct sk_buff *skb)
 {
+	struct tftpk_net *tn = key->port->listener->tn;
 	struct tftpk_transfer *t = tftpk_table_find_tid(key);
 	struct tftpk_key request;
 	struct tftpk_out out;
@@ -659,14 +665,15 @@ struct sk_buff *tftpk_send_ack(const struct tftpk_key *key, u16 block,
 		return skb;
 	}
 	now_ns = ktime_get_ns();
-	tftpk_transfer_lock(t, &out);
+	tftpk_out_init(&out);
+	spin_lock(&t->lock);
 	if (unlikely(t->writing)) {
-		tftpk_transfer_unlock_send(t, &out);
+		spin_unlock(&t->lock);
 		tftpk_stats_inc(t->tn, TFTPK_A_STATS_PACKETS_UNKNOWN);
 		return skb;
 	}
 	if (!tftpk_transfer_live(t)) {
-		tftpk_transfer_unlock_send(t, &out);
+		spin_unlock(&t->lock);
 		tftpk_stray(key, skb, TFTPK_STRAY_ACK);
 		return skb;
 	}
@@ -701,7 +708,8 @@ struct sk_buff *tftpk_send_ack(const struct tftpk_key *key, u16 block,
 	}
 	tftpk_send_react(t, ack, acked, now_ns, &out);
 out:
-	tftpk_transfer_unlock_send(t, &out);
+	spin_unlock(&t->lock);
+	tftpk_output_send(tn->net, &out);
 	if (first)
 		tftpk_transfer_end_former(t, request);
 	return out.spare;
