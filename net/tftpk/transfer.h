@@ -271,7 +271,6 @@ struct tftpk_waiting {
  * packet. One that writes is validated by its first block.
  */
 struct tftpk_transfer {
-	struct rcu_head rcu;	/* frees it */
 	struct tftpk_peer peer;
 
 	spinlock_t lock;	/* of what is said to be under it */
@@ -304,6 +303,8 @@ struct tftpk_transfer {
 	u16 blksize;		/* payload bytes of a full block */
 	u32 utimeout;		/* timeout option in microseconds, or 0 */
 
+	u32 retransmitted;	/* blocks sent again; under the lock */
+
 	/* What was sent and acknowledged: under the lock. */
 	struct tftpk_window window;
 	struct tftpk_netascii text[2];	/* where the block to be acknowledged
@@ -331,13 +332,15 @@ struct tftpk_transfer {
 
 	/* The work's own. */
 	u8 last_percent;	/* of the last progress event */
-	u32 retransmitted;	/* blocks sent again; under the lock */
 	bool asked;		/* events told of the request */
 	bool last;		/* no export had the name; see struct tftpk_query */
 	struct work_struct work;	/* opens, fills, closes */
-	struct work_struct reap;	/* takes it apart, but for what waits for
-					 * storage
-					 */
+	union {
+		struct work_struct reap;	/* takes it apart, but for what waits
+						 * for storage
+						 */
+		struct rcu_head rcu;	/* frees it, after that */
+	};
 	struct sk_buff *request_skb;	/* the request, until the file is open; of an
 					 * upload to its end
 					 */
