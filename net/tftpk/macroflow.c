@@ -29,7 +29,7 @@
 #define TFTPK_FLOW_PERIOD_NS	(TFTPK_FLOW_PERIOD_US * (u64)NSEC_PER_USEC)
 
 /* Bytes per second: at first, of many transfers; at least; and from where on nobody waits. */
-#define TFTPK_FLOW_FIRST	(8ULL << 20)
+#define TFTPK_FLOW_FIRST	(8U << 20)
 #define TFTPK_FLOW_MIN		(64ULL << 10)
 #define TFTPK_FLOW_MAX		(1024ULL << 20)
 
