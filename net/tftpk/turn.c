@@ -26,7 +26,7 @@
  * @timer: of the first one
  */
 struct tftpk_line {
-	spinlock_t lock;
+	spinlock_t lock;	/* all of it; under that of a transfer */
 	struct tftpk_macroflow flow;
 	struct list_head waiting;
 	void (*send)(struct tftpk_transfer *t);
