@@ -81,7 +81,6 @@ static void tftpk_flow_watch(struct tftpk_macroflow *flow, u64 now_ns)
 		return;
 	WRITE_ONCE(flow->watched, true);
 	flow->quiet = 0;
-	flow->starting = false;
 	flow->idle = 0;
 	flow->stood = 0;
 	flow->queue_us = 0;

@@ -54,7 +54,7 @@ def narrow():
     # A burst of a packet or three, so that they leave one by one.
     tc(
         "client",
-        f"qdisc add dev to-far root handle 1: tbf rate {RATE} burst {max(5000, RATE // 40000)} limit 200000",
+        f"qdisc add dev to-far root handle 1: tbf rate {RATE} burst 5000 limit 200000",
         f"qdisc add dev to-far parent 1:1 pfifo limit {PACKETS}",
     )
 
