@@ -539,7 +539,7 @@ u32 tftpk_output_blocks(struct tftpk_transfer *t, u64 first, u32 n,
 		return 0;
 	mtu = dst_mtu(dst);
 	zc = READ_ONCE(set->zerocopy) && !t->netascii &&
-	     t->blksize + tftpk_output_overhead(&t->peer.tid.key) <= mtu;
+	     tftpk_output_bytes(t) <= mtu;
 	/* The conditions of udp_send_skb() for GSO. */
 	if (zc && READ_ONCE(set->gso) && !dst_xfrm(dst))
 		max = min_t(u32, UDP_MAX_SEGMENTS, TFTPK_TRAIN_MAX /

@@ -58,7 +58,7 @@ static int tftpk_request_bound(struct tftpk_transfer *t,
 				 tftpk_limit_window(key->port->listener,
 						    t->peer.bounded));
 	if (t->peer.bounded && req->windowsize > 1)
-		tftpk_send_note_bounded(t);
+		tftpk_charge_note_bounded(t);
 	if (dst && READ_ONCE(set->clamp_mtu))
 		limits->blksize = min(limits->blksize,
 				      tftpk_request_mtu_blksize(key, dst));
@@ -290,7 +290,7 @@ static void tftpk_request_open(struct tftpk_transfer *t)
 	/* A refusal still wants to tell the name. */
 	if (started) {
 		tftpk_event_transfer(t, TFTPK_EVENT_TYPE_START);
-		tftpk_send_tell_bounded(t);
+		tftpk_charge_tell(t);
 		tftpk_transfer_forget_request(t);
 	}
 	tftpk_transfer_leave(t);
@@ -374,7 +374,7 @@ static void tftpk_request_accept(struct tftpk_transfer *t)
 	tftpk_transfer_unlock_send(t, &out);
 	if (started) {
 		tftpk_event_transfer(t, TFTPK_EVENT_TYPE_START);
-		tftpk_send_tell_bounded(t);
+		tftpk_charge_tell(t);
 	}
 	tftpk_transfer_leave(t);
 }

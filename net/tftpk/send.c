@@ -18,9 +18,6 @@
 #include "transfer.h"
 #include "trace.h"
 
-/* A block that has to wait asks again within that time, in microseconds. */
-#define TFTPK_HOLD_MAX		5000000
-
 /* Smallest refill, but at the end of the file; a smaller gap waits. */
 #define TFTPK_REFILL_MIN	(16 * PAGE_SIZE)
 
@@ -95,78 +92,6 @@ static bool tftpk_send_check_file(struct tftpk_transfer *t,
 	return false;
 }
 
-/**
- * tftpk_send_note_bounded() - note that the source is sent less than it could be
- * @t: transfer, locked
- */
-void tftpk_send_note_bounded(struct tftpk_transfer *t)
-{
-	lockdep_assert_held(&t->lock);
-
-	if (!t->peer.held_back)
-		tftpk_stats_inc(t->tn, TFTPK_A_STATS_TRANSFERS_BOUNDED);
-	t->peer.held_back = true;
-	t->peer.tell |= tftpk_limit_claim_event(t->tn, &t->peer.request.key);
-}
-
-/**
- * tftpk_send_tell_bounded() - tell that a transfer is bounded, once
- * @t: transfer
- *
- * Context: process, the transfer's work.
- */
-void tftpk_send_tell_bounded(struct tftpk_transfer *t)
-{
-	bool tell;
-
-	spin_lock_bh(&t->lock);
-	tell = t->peer.tell;
-	t->peer.tell = false;
-	spin_unlock_bh(&t->lock);
-	if (tell)
-		tftpk_event_transfer(t, TFTPK_EVENT_TYPE_BOUNDED);
-}
-
-/* How long the next @n blocks have to wait for the rate of their export, or of their
- * source, in nanoseconds; 0 if they are charged. Who is bounded has windows of one block.
- */
-static u64 tftpk_send_charge_rate(struct tftpk_transfer *t, u32 n)
-{
-	const struct tftpk_key *key = &t->peer.request.key;
-	u32 bytes = t->blksize + tftpk_output_overhead(key);
-	u64 wait = 0;
-
-	if (t->peer.bounded)
-		wait = tftpk_limit_charge_bytes(t->tn, key, bytes);
-	if (t->peer.bounded && wait)
-		tftpk_send_note_bounded(t);
-	if (t->peer.paced && !wait)
-		wait = tftpk_limit_charge_export(t->source.export, n * bytes);
-	return wait;
-}
-
-static bool tftpk_send_charge_bounded(struct tftpk_transfer *t, u32 *n,
-				      u64 now_ns)
-{
-	u64 wait = TFTPK_RTO_FIRST * (u64)NSEC_PER_USEC;
-
-	lockdep_assert_held(&t->lock);
-
-	if (!t->peer.flow) {
-		wait = tftpk_send_charge_rate(t, *n);
-		tftpk_transfer_hold(t, wait);
-		if (!wait)
-			return true;
-	} else if (tftpk_turn_take(t, n, now_ns)) {
-		return true;
-	}
-	if (t->window.high == t->window.acked + 1)
-		t->progress = jiffies;
-	tftpk_transfer_arm(t, min_t(u64, div_u64(wait, NSEC_PER_USEC),
-				    TFTPK_HOLD_MAX));
-	return false;
-}
-
 /* Is there no more to ask for than the window? */
 static bool tftpk_send_is_free(const struct tftpk_transfer *t)
 {
@@ -182,7 +107,7 @@ static bool tftpk_send_is_free(const struct tftpk_transfer *t)
 static bool tftpk_send_charge(struct tftpk_transfer *t, u32 *n, u64 now_ns)
 {
 	return likely(tftpk_send_is_free(t)) ||
-	       tftpk_send_charge_bounded(t, n, now_ns);
+	       tftpk_charge_blocks(t, n, now_ns);
 }
 
 /* Send so many blocks. Returns false where that failed. */
@@ -536,7 +461,7 @@ void tftpk_send_refill(struct tftpk_transfer *t)
 		t->filling = again;
 		tftpk_transfer_unlock_send(t, &out);
 		tftpk_send_tell_progress(t);
-		tftpk_send_tell_bounded(t);
+		tftpk_charge_tell(t);
 		cond_resched();
 	} while (again);
 	tftpk_transfer_leave(t);

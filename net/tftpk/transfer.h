@@ -46,7 +46,9 @@
 #include <net/dst.h>
 
 #include "netascii.h"
+#include "output.h"
 #include "proto.h"
+#include "route.h"
 #include "rwindow.h"
 #include "tftpk.h"
 #include "window.h"
@@ -399,36 +401,11 @@ static inline u64 tftpk_transfer_acked_bytes(const struct tftpk_transfer *t)
 	return min(t->window.acked * t->blksize, t->source.size);
 }
 
-/**
- * struct tftpk_out - packets that are to be sent
- * @queue: the packets
- * @spare: skb that one of them may be built in, or NULL
- *
- * The ACK that calls for a block has a head that holds the headers of its answer. To
- * build that there saves to allocate one skb and to free another.
- */
-struct tftpk_out {
-	struct sk_buff_head queue;
-	struct sk_buff *spare;
-};
-
-static inline void tftpk_out_init(struct tftpk_out *out)
+/* Bytes of a full block's packet. */
+static inline u32 tftpk_output_bytes(const struct tftpk_transfer *t)
 {
-	__skb_queue_head_init(&out->queue);
-	out->spare = NULL;
+	return t->blksize + tftpk_output_overhead(&t->peer.tid.key);
 }
-
-/**
- * struct tftpk_hop - where packets to a client go first
- * @gateway: router, or all zeros where there is none
- * @ifindex: interface
- * @onlink: the client is on its link
- */
-struct tftpk_hop {
-	struct in6_addr gateway;
-	int ifindex;
-	bool onlink;
-};
 
 /* Payload bytes of a block, of a file that is not converted. */
 static inline u32 tftpk_transfer_block_len(const struct tftpk_transfer *t,
@@ -478,6 +455,11 @@ bool tftpk_limit_minds_ahead(struct tftpk_net *tn, const struct tftpk_key *key,
 			     bool near);
 bool tftpk_limit_recently_ended(struct tftpk_net *tn, const struct tftpk_key *key,
 				u32 *stored);
+
+/* charge.c */
+void tftpk_charge_note_bounded(struct tftpk_transfer *t);
+void tftpk_charge_tell(struct tftpk_transfer *t);
+bool tftpk_charge_blocks(struct tftpk_transfer *t, u32 *n, u64 now_ns);
 
 /* turn.c */
 void tftpk_turn_join(struct tftpk_transfer *t, u64 now_ns);
@@ -537,34 +519,8 @@ void tftpk_sink_uncharge(struct tftpk_transfer *t, u32 truesize);
 void tftpk_sink_drop(struct tftpk_transfer *t);
 void tftpk_sink_close(struct tftpk_transfer *t);
 
-/* route.c */
-struct dst_entry *tftpk_route_find(struct net *net,
-				   const struct tftpk_key *key);
-struct dst_entry *tftpk_route_get(struct net *net, struct tftpk_peer *peer);
-bool tftpk_route_hop(struct net *net, const struct tftpk_key *key,
-		     struct tftpk_hop *hop);
-bool tftpk_route_onlink(struct net *net, const struct tftpk_key *key, int iif);
-int tftpk_route_iif(const struct tftpk_key *key, const struct sk_buff *skb);
-bool tftpk_route_mac(struct net *net, const struct in6_addr *client,
-		     int ifindex, u8 mac[ETH_ALEN]);
-int tftpk_route_source(struct net *net, struct tftpk_key *key, int ifindex);
-
 /* ring.c */
 u32 tftpk_ring_make(struct tftpk_transfer *t, u32 blksize, u32 windowsize);
-
-/* output.c */
-int tftpk_output_init(void);
-void tftpk_output_exit(void);
-u32 tftpk_output_overhead(const struct tftpk_key *key);
-u32 tftpk_output_blocks(struct tftpk_transfer *t, u64 first, u32 n,
-			struct tftpk_out *out);
-int tftpk_output_packet(struct net *net, struct tftpk_peer *peer,
-			const void *data, size_t len,
-			struct tftpk_out *out);
-void tftpk_output_send(struct net *net, struct tftpk_out *out);
-void tftpk_output_error(const struct tftpk_key *key, struct net *net, u16 code,
-			const char *text);
-void tftpk_output_ack(const struct tftpk_key *key, struct net *net, u16 block);
 
 /* event.c */
 void tftpk_event_exit(void);
@@ -688,8 +644,6 @@ static inline void tftpk_transfer_unlock_send(struct tftpk_transfer *t,
 
 /* send.c */
 u64 tftpk_send_goal(const struct tftpk_transfer *t);
-void tftpk_send_note_bounded(struct tftpk_transfer *t);
-void tftpk_send_tell_bounded(struct tftpk_transfer *t);
 void tftpk_send_answer(struct tftpk_transfer *t, struct tftpk_out *out);
 void tftpk_send_timer(struct timer_list *timer);
 void tftpk_send_turn(struct tftpk_transfer *t);

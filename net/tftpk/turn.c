@@ -155,12 +155,6 @@ static u32 tftpk_turn_hash(const struct in6_addr *client, u32 seed)
 			    (__force u32)client->s6_addr32[1], seed);
 }
 
-/* What is sent for a block. */
-static u32 tftpk_turn_bytes(const struct tftpk_transfer *t)
-{
-	return t->blksize + tftpk_output_overhead(&t->peer.request.key);
-}
-
 /**
  * tftpk_turn_join() - a transfer begins to send
  * @t: transfer, locked
@@ -227,7 +221,7 @@ bool tftpk_turn_take(struct tftpk_transfer *t, u32 *n, u64 now_ns)
 		*n = min_t(u32, *n, t->peer.turn);
 		goto out;
 	}
-	wait = tftpk_macroflow_charge(&line->flow, tftpk_turn_bytes(t), n,
+	wait = tftpk_macroflow_charge(&line->flow, tftpk_output_bytes(t), n,
 				      &t->peer.turn_at, now_ns);
 	if (wait) {
 		t->peer.turn = *n;
@@ -258,7 +252,7 @@ void tftpk_turn_note_ack(struct tftpk_transfer *t, u32 n, u32 us, u64 now_ns)
 	lockdep_assert_held(&t->lock);
 
 	spin_lock(&line->lock);
-	tftpk_macroflow_note_ack(&line->flow, n, tftpk_turn_bytes(t), us,
+	tftpk_macroflow_note_ack(&line->flow, n, tftpk_output_bytes(t), us,
 				 now_ns);
 	spin_unlock(&line->lock);
 }
