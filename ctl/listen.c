@@ -8,6 +8,8 @@
 
 #include "tftpkctl.h"
 
+#define NEVER	"never"
+
 static const char *const listener_name[] = { "address", "port", "interface", NULL };
 
 static const struct field listener_fields[] = {
@@ -19,12 +21,40 @@ static const struct field listener_fields[] = {
 	FIELD(TFTPK_A_LISTENER_SINGLE_PORT, FIELD_FLAG, "single-port"),
 	FIELD(TFTPK_A_LISTENER_BROADCAST, FIELD_FLAG, "broadcast"),
 	FIELD(TFTPK_A_LISTENER_WAITING, FIELD_FLAG, "waiting"),
+	FIELD(TFTPK_A_LISTENER_ANYCAST, FIELD_NUMBER, "anycast"),
 };
+
+/* Seconds, or "never"; a null where others do not have the address. */
+static json_t *anycast_json(long long seconds)
+{
+	if (seconds == TFTPK_ANYCAST_NEVER)
+		return check_alloc(json_string(NEVER));
+	return seconds > 0 ? check_alloc(json_integer(seconds)) : json_null();
+}
+
+/* For a person and for files, before or after other text; for the caller to free. */
+static char *anycast_text(const json_t *listener, const char *before,
+			  const char *after)
+{
+	long long seconds = object_number(listener, "anycast");
+
+	if (json_is_string(object_get(listener, "anycast")))
+		return xasprintf("%s" NEVER, before);
+	return seconds > 0 ? xasprintf("%s%lld%s", before, seconds, after) :
+			     xasprintf("%s", "");
+}
 
 int dump_listeners(struct ctl *ctl, json_t **list)
 {
-	return nl_dump(ctl, TFTPK_CMD_LISTENER_GET, listener_fields,
-		       COUNT(listener_fields), list);
+	int ret = nl_dump(ctl, TFTPK_CMD_LISTENER_GET, listener_fields,
+			  COUNT(listener_fields), list);
+	json_t *listener;
+	size_t i;
+
+	json_array_foreach(ret ? NULL : *list, i, listener)
+		object_put(listener, "anycast",
+			   anycast_json(object_number(listener, "anycast")));
+	return ret;
 }
 
 static char *origin_column(const json_t *row, const char *name)
@@ -35,17 +65,15 @@ static char *origin_column(const json_t *row, const char *name)
 /* What the listener was told to do otherwise than others. */
 static char *listener_options(const json_t *row, const char *name)
 {
-	bool single_port = json_is_true(object_get(row, "single-port"));
-	bool broadcast = json_is_true(object_get(row, "broadcast"));
-	bool waiting = json_is_true(object_get(row, "waiting"));
+	auto_free char *anycast = anycast_text(row, ", anycast ", "s");
+	auto_free char *all = xasprintf("%s%s%s%s",
+		json_is_true(object_get(row, "single-port")) ? ", single-port" : "",
+		anycast,
+		json_is_true(object_get(row, "broadcast")) ? ", broadcast" : "",
+		json_is_true(object_get(row, "waiting")) ?
+			", waiting for the interface" : "");
 
-	if (!single_port && !broadcast && !waiting)
-		return xasprintf("-");
-	return xasprintf("%s%s%s%s%s", single_port ? "single-port" : "",
-			 single_port && broadcast ? ", " : "",
-			 broadcast ? "broadcast" : "",
-			 (single_port || broadcast) && waiting ? ", " : "",
-			 waiting ? "waiting for the interface" : "");
+	return xasprintf("%s", *all ? all + strlen(", ") : "-");
 }
 
 void print_listeners(const json_t *list)
@@ -169,8 +197,26 @@ static int parse_listener(int argc, char **argv, struct endpoint *endpoint)
 	return ret;
 }
 
+/* The option --anycast as JSON. Returns 0 or an exit code. */
+static int parse_anycast(const struct ctl *ctl, json_t **anycast)
+{
+	const char *time = ctl->option[OPTION_ANYCAST];
+	uint64_t seconds = time ? TFTPK_ANYCAST_GRACE : 0;
+
+	if (time && !ctl->option[OPTION_SINGLE_PORT])
+		return usage_error("--anycast: wants --single-port");
+	if (time && !strcmp(time, NEVER))
+		seconds = TFTPK_ANYCAST_NEVER;
+	else if (time && *time && (!parse_scaled(time, "seconds", &seconds) ||
+				   seconds > TFTPK_ANYCAST_MAX))
+		return usage_error("--anycast=%s: must be 0 to %u seconds, such as 3s, or " NEVER,
+				   time, TFTPK_ANYCAST_MAX);
+	*anycast = anycast_json((long long)seconds);
+	return 0;
+}
+
 static json_t *listener_json(const struct endpoint *endpoint,
-			     const struct ctl *ctl)
+			     const struct ctl *ctl, json_t *anycast)
 {
 	bool v6 = endpoint->len == sizeof(struct in6_addr);
 	json_t *object = check_alloc(json_object());
@@ -185,6 +231,7 @@ static json_t *listener_json(const struct endpoint *endpoint,
 		   json_boolean(ctl->option[OPTION_SINGLE_PORT]));
 	object_put(object, "broadcast",
 		   json_boolean(ctl->option[OPTION_BROADCAST] && !v6));
+	object_put(object, "anycast", json_incref(anycast));
 	return object;
 }
 
@@ -204,8 +251,11 @@ int parse_listeners(const struct ctl *ctl, int argc, char **argv, json_t **list)
 {
 	struct endpoint endpoint = { .port = TFTP_PORT, .may_wait = true };
 	int ret = parse_listener(argc, argv, &endpoint);
+	json_auto_t *anycast = NULL;
 	bool both = !endpoint.len;
 
+	if (!ret)
+		ret = parse_anycast(ctl, &anycast);
 	if (ret)
 		return ret;
 	if (endpoint.len == sizeof(struct in6_addr) &&
@@ -216,10 +266,10 @@ int parse_listeners(const struct ctl *ctl, int argc, char **argv, json_t **list)
 	*list = check_alloc(json_array());
 	if (both)
 		endpoint.len = sizeof(struct in6_addr);
-	array_append(*list, listener_json(&endpoint, ctl));
+	array_append(*list, listener_json(&endpoint, ctl, anycast));
 	if (both) {
 		endpoint.len = sizeof(struct in_addr);
-		array_append(*list, listener_json(&endpoint, ctl));
+		array_append(*list, listener_json(&endpoint, ctl, anycast));
 	}
 	return 0;
 }
@@ -236,14 +286,16 @@ char *listener_words(const json_t *listener, bool both)
 	auto_free char *raw = raw_text(listener, "interface");
 	auto_free char *dev = quote_word(raw);
 	auto_free char *address = string_text(listener, "address");
+	auto_free char *anycast = anycast_text(listener, " --anycast=", "");
 	bool v6 = strchr(address, ':');
 
-	return xasprintf("%s%s%s:%lld%s%s%s%s", v6 && !both ? "[" : "",
+	return xasprintf("%s%s%s:%lld%s%s%s%s%s", v6 && !both ? "[" : "",
 			 both ? "*" : address, v6 && !both ? "]" : "",
 			 object_number(listener, "port"), *raw ? " dev " : "",
 			 *raw ? dev : "",
 			 json_is_true(object_get(listener, "single-port")) ?
 				 " --single-port" : "",
+			 anycast,
 			 json_is_true(object_get(listener, "broadcast")) ?
 				 " --broadcast" : "");
 }
@@ -253,6 +305,7 @@ static int send_listener(struct ctl *ctl, uint8_t command, const json_t *listene
 			 const char *address)
 {
 	struct nlmsghdr *nlh = nl_request(ctl, command);
+	const json_t *anycast = object_get(listener, "anycast");
 	auto_free char *interface = raw_text(listener, "interface");
 
 	if (address)
@@ -267,6 +320,10 @@ static int send_listener(struct ctl *ctl, uint8_t command, const json_t *listene
 	if (command == TFTPK_CMD_LISTENER_ADD &&
 	    json_is_true(object_get(listener, "broadcast")))
 		mnl_attr_put(nlh, TFTPK_A_LISTENER_BROADCAST, 0, NULL);
+	if (command == TFTPK_CMD_LISTENER_ADD && !json_is_null(anycast))
+		mnl_attr_put_u32(nlh, TFTPK_A_LISTENER_ANYCAST,
+				 json_is_string(anycast) ? TFTPK_ANYCAST_NEVER :
+				 (uint32_t)json_integer_value(anycast));
 	return nl_do(ctl, NULL, 0, NULL);
 }
 
@@ -396,6 +453,7 @@ int run_unlisten(struct ctl *ctl, int argc, char **argv)
 	json_array_foreach(closed, i, listener) {
 		object_remove(listener, "single-port");
 		object_remove(listener, "broadcast");
+		object_remove(listener, "anycast");
 		object_remove(listener, "waiting");
 	}
 	return print_change(ctl, false, closed);
@@ -409,7 +467,7 @@ int run_unlisten(struct ctl *ctl, int argc, char **argv)
 json_t *other_family(const json_t *list, const json_t *listener)
 {
 	static const char *const alike[] = {
-		"address", "port", "interface", "single-port", NULL
+		"address", "port", "interface", "single-port", "anycast", NULL
 	};
 	const char *address = json_string_value(object_get(listener, "address"));
 	bool v6 = !strcmp(address, "::");

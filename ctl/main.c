@@ -70,7 +70,7 @@ static const struct command commands[] = {
 		.min_args = 1, .max_args = 1, .run = run_unexport,
 	}, {
 		.name = "listen",
-		.args = "ADDR[:PORT] [dev IF] [--single-port] [--broadcast]",
+		.args = "ADDR[:PORT] [dev IF] [--single-port [--anycast[=TIME]]] [--broadcast]",
 		.summary = "accept requests on an address",
 		.details =
 "ADDR is an IPv4 or IPv6 address, the latter in brackets if a port follows, or\n"
@@ -80,8 +80,12 @@ static const struct command commands[] = {
 "--single-port answers from PORT instead of a port of each transfer's own, for\n"
 "NAT, containers and load balancers. Clients beyond a router are slow then, unless\n"
 "'trust' names their network: whoever forges their packets needs no guess.\n"
+"--anycast is for an address that other servers have, too: who sends what belongs to\n"
+"no transfer here is met with silence for TIME, 3s by default, and told after that;\n"
+"'never' is for ever. For the other server may go on with it.\n"
 "--broadcast answers requests that were sent to a broadcast address, too.\n",
-		.options = BIT(OPTION_SINGLE_PORT) | BIT(OPTION_BROADCAST),
+		.options = BIT(OPTION_SINGLE_PORT) | BIT(OPTION_BROADCAST) |
+			   BIT(OPTION_ANYCAST),
 		.min_args = 1, .max_args = 3, .run = run_listen,
 		.configure = configure_listen,
 	}, {
@@ -272,6 +276,7 @@ static const struct option long_options[] = {
 	{ "refusal", required_argument, NULL, 256 + OPTION_REFUSAL },
 	{ "single-port", no_argument, NULL, 256 + OPTION_SINGLE_PORT },
 	{ "broadcast", no_argument, NULL, 256 + OPTION_BROADCAST },
+	{ "anycast", optional_argument, NULL, 256 + OPTION_ANYCAST },
 	{ "wait", optional_argument, NULL, 256 + OPTION_WAIT },
 	{ "from", required_argument, NULL, 256 + OPTION_FROM },
 	{ "no-agent", no_argument, NULL, 256 + OPTION_NO_AGENT },

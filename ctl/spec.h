@@ -374,6 +374,9 @@ static const struct field counters[] = {
 	{ .attr = TFTPK_A_STATS_TURNS_AWAITED, .type = FIELD_NUMBER,
 	  .name = "turns-awaited",
 	  .doc = "times a transfer waited for its turn" },
+	{ .attr = TFTPK_A_STATS_PACKETS_SILENCED, .type = FIELD_NUMBER,
+	  .name = "packets-silenced",
+	  .doc = "packets of no transfer that were met with silence" },
 };
 
 static const struct field settings[] = {

@@ -14,7 +14,7 @@ static const char *const whole_export[] = {
 };
 
 static const char *const whole_listener[] = {
-	"address", "port", "interface", "single-port", "broadcast", NULL
+	"address", "port", "interface", "single-port", "broadcast", "anycast", NULL
 };
 
 struct sync {
@@ -109,6 +109,7 @@ static json_t *implicit_listeners(void)
 		put_interface(listener, 0);
 		object_put(listener, "single-port", json_false());
 		object_put(listener, "broadcast", json_false());
+		object_put(listener, "anycast", json_null());
 		array_append(list, listener);
 	}
 	return list;

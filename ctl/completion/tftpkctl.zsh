@@ -40,6 +40,7 @@ _tftpkctl()
 		'--default[file for what is not found]:file:' \
 		'--refusal[text of ERRORs]:text:' \
 		'--single-port[answer from the listening port]' \
+		'--anycast=-[other servers have the address, too]::time:' \
 		'--broadcast[answer requests to a broadcast address, too]' \
 		'--wait=-[wait until no transfer is running]::time:' \
 		'--from[client to judge]:address:' \

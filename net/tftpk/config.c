@@ -494,19 +494,47 @@ static int tftpk_get_listeners(struct genl_info *info,
 	return 1;
 }
 
+/* How it wants the listeners to answer. */
+static int tftpk_get_listener_options(struct genl_info *info,
+				      struct tftpk_listener_options *options)
+{
+	const struct nlattr *anycast = info->attrs[TFTPK_A_LISTENER_ANYCAST];
+
+	*options = (struct tftpk_listener_options) {
+		.single_port = info->attrs[TFTPK_A_LISTENER_SINGLE_PORT],
+		.broadcast = info->attrs[TFTPK_A_LISTENER_BROADCAST],
+		.anycast = anycast ? nla_get_u32(anycast) : 0,
+	};
+	if (!options->anycast)
+		return 0;
+	if (!options->single_port) {
+		NL_SET_ERR_MSG_ATTR(info->extack, anycast,
+				    "an address of several servers wants a single port");
+		return -EINVAL;
+	}
+	if (options->anycast > TFTPK_ANYCAST_MAX &&
+	    options->anycast != TFTPK_ANYCAST_NEVER) {
+		NL_SET_ERR_MSG_ATTR(info->extack, anycast,
+				    "a silence is no longer than an hour, or for ever");
+		return -ERANGE;
+	}
+	return 0;
+}
+
 int tftpk_nl_listener_add_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	struct tftpk_net *tn = tftpk_net(genl_info_net(info));
+	struct tftpk_listener_options options;
 	struct tftpk_listener_name names[2];
 	int err, n = tftpk_get_listeners(info, names);
 
 	if (n < 0)
 		return n;
+	err = tftpk_get_listener_options(info, &options);
+	if (err)
+		return err;
 	mutex_lock(&tn->mutex);
-	err = tftpk_listener_add(tn, names, n,
-				 info->attrs[TFTPK_A_LISTENER_SINGLE_PORT],
-				 info->attrs[TFTPK_A_LISTENER_BROADCAST],
-				 info->extack);
+	err = tftpk_listener_add(tn, names, n, &options, info->extack);
 	mutex_unlock(&tn->mutex);
 	return err;
 }
@@ -544,7 +572,9 @@ static int tftpk_put_listener(struct sk_buff *skb,
 	       (listener->single_port &&
 		nla_put_flag(skb, TFTPK_A_LISTENER_SINGLE_PORT)) ||
 	       (listener->broadcast &&
-		nla_put_flag(skb, TFTPK_A_LISTENER_BROADCAST));
+		nla_put_flag(skb, TFTPK_A_LISTENER_BROADCAST)) ||
+	       (listener->anycast &&
+		nla_put_u32(skb, TFTPK_A_LISTENER_ANYCAST, listener->anycast));
 }
 
 /* cb->args[0] is the number of listeners that were told. */

@@ -129,13 +129,14 @@ static const struct nla_policy tftpk_export_del_nl_policy[TFTPK_A_EXPORT_PREFIX 
 };
 
 /* TFTPK_CMD_LISTENER_ADD - do */
-static const struct nla_policy tftpk_listener_add_nl_policy[TFTPK_A_LISTENER_INTERFACE + 1] = {
+static const struct nla_policy tftpk_listener_add_nl_policy[TFTPK_A_LISTENER_ANYCAST + 1] = {
 	[TFTPK_A_LISTENER_ADDRESS] = { .type = NLA_BINARY, },
 	[TFTPK_A_LISTENER_PORT] = { .type = NLA_U16, },
 	[TFTPK_A_LISTENER_IFINDEX] = { .type = NLA_U32, },
 	[TFTPK_A_LISTENER_SINGLE_PORT] = { .type = NLA_FLAG, },
 	[TFTPK_A_LISTENER_BROADCAST] = { .type = NLA_FLAG, },
 	[TFTPK_A_LISTENER_INTERFACE] = { .type = NLA_NUL_STRING, .len = 15, },
+	[TFTPK_A_LISTENER_ANYCAST] = { .type = NLA_U32, },
 };
 
 /* TFTPK_CMD_LISTENER_DEL - do */
@@ -250,7 +251,7 @@ static const struct genl_split_ops tftpk_nl_ops[] = {
 		.cmd		= TFTPK_CMD_LISTENER_ADD,
 		.doit		= tftpk_nl_listener_add_doit,
 		.policy		= tftpk_listener_add_nl_policy,
-		.maxattr	= TFTPK_A_LISTENER_INTERFACE,
+		.maxattr	= TFTPK_A_LISTENER_ANYCAST,
 		.flags		= GENL_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{

@@ -124,6 +124,7 @@ void tftpk_listener_free(struct tftpk_listener *listener)
 {
 	tftpk_listener_unbind(listener);
 	/* A packet may still be on its way through tftpk_input(). */
+	tftpk_silence_free(listener->silence);
 	kfree_rcu(listener, rcu);
 }
 
@@ -202,15 +203,14 @@ static int tftpk_listener_bind(struct tftpk_listener *listener)
  * tftpk_listener_make() - open the sockets of a listener
  * @tn: namespace's server; its mutex is held
  * @name: where it listens
- * @single_port: transfers use its port instead of ports of their own
- * @broadcast: take requests to broadcast addresses
+ * @options: how it answers
  *
  * Context: process. Return: the listener, which is in no list yet, or an error pointer.
  */
 struct tftpk_listener *
 tftpk_listener_make(struct tftpk_net *tn,
-		    const struct tftpk_listener_name *name, bool single_port,
-		    bool broadcast)
+		    const struct tftpk_listener_name *name,
+		    const struct tftpk_listener_options *options)
 {
 	struct tftpk_listener *listener;
 	int err;
@@ -224,12 +224,17 @@ tftpk_listener_make(struct tftpk_net *tn,
 	listener->tn = tn;
 	listener->id = ++tn->next_listener;
 	listener->name = *name;
-	listener->single_port = single_port;
+	listener->single_port = options->single_port;
 	/* IPv6 has none. */
-	listener->broadcast = broadcast && name->family == AF_INET;
+	listener->broadcast = options->broadcast && name->family == AF_INET;
+	listener->anycast = options->anycast;
+	if (listener->anycast && listener->anycast != TFTPK_ANYCAST_NEVER) {
+		listener->silence = tftpk_silence_new();
+		err = listener->silence ? 0 : -ENOMEM;
+	}
 
 	listener->main.requests = true;
-	err = tftpk_listener_bind(listener);
+	err = err ?: tftpk_listener_bind(listener);
 	if (err) {
 		tftpk_listener_free(listener);
 		return ERR_PTR(err);

@@ -38,12 +38,13 @@ static int tftpk_implicit_open(struct tftpk_net *tn)
 		  .addr.s6_addr[10] = 0xff, .addr.s6_addr[11] = 0xff },
 		{ .family = AF_INET6, .port = htons(TFTPK_PORT) },
 	};
+	static const struct tftpk_listener_options options = {};
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(names); i++) {
 		struct tftpk_listener *listener;
 
-		listener = tftpk_listener_make(tn, &names[i], false, false);
+		listener = tftpk_listener_make(tn, &names[i], &options);
 		if (PTR_ERR(listener) == -EAFNOSUPPORT && i)
 			continue;
 		if (IS_ERR(listener)) {
@@ -77,7 +78,7 @@ tftpk_listener_find(struct tftpk_net *tn,
  */
 static int tftpk_listeners_make(struct tftpk_net *tn,
 				const struct tftpk_listener_name *names, int n,
-				bool single_port, bool broadcast,
+				const struct tftpk_listener_options *options,
 				struct list_head *made)
 {
 	int i, err = 0;
@@ -85,8 +86,7 @@ static int tftpk_listeners_make(struct tftpk_net *tn,
 	for (i = 0; i < n; i++) {
 		struct tftpk_listener *listener;
 
-		listener = tftpk_listener_make(tn, &names[i], single_port,
-					       broadcast);
+		listener = tftpk_listener_make(tn, &names[i], options);
 		if (!IS_ERR(listener)) {
 			list_add_tail(&listener->list, made);
 			continue;
@@ -103,8 +103,7 @@ static int tftpk_listeners_make(struct tftpk_net *tn,
  * @tn: namespace's server; its mutex is held
  * @names: where
  * @n: how many; of several, those of a family that is missing are left out
- * @single_port: answer from that port
- * @broadcast: take requests to a broadcast address, too
+ * @options: how to answer
  * @extack: takes a message where it fails
  *
  * All or none. Replaces implicit listeners; these come back where this fails.
@@ -113,7 +112,7 @@ static int tftpk_listeners_make(struct tftpk_net *tn,
  */
 int tftpk_listener_add(struct tftpk_net *tn,
 		       const struct tftpk_listener_name *names, int n,
-		       bool single_port, bool broadcast,
+		       const struct tftpk_listener_options *options,
 		       struct netlink_ext_ack *extack)
 {
 	struct tftpk_listener *listener, *next;
@@ -132,8 +131,7 @@ int tftpk_listener_add(struct tftpk_net *tn,
 	}
 
 	replaced = tftpk_implicit_close(tn);
-	err = tftpk_listeners_make(tn, names, n, single_port, broadcast,
-				   &made);
+	err = tftpk_listeners_make(tn, names, n, options, &made);
 	if (!err) {
 		list_for_each_entry_safe(listener, next, &made, list) {
 			list_del(&listener->list);

@@ -58,7 +58,8 @@ static void tftpk_stray_repeat(const struct tftpk_key *key,
  * @skb: the packet, as a socket gets it
  * @data: number of the block, or TFTPK_STRAY_ACK
  *
- * It gets ERROR 5 (RFC 1350 section 4), unless it is merely late, or a guess.
+ * It gets ERROR 5 (RFC 1350 section 4), unless it is merely late, or a guess, or may be
+ * another server's for now.
  *
  * Context: softirq, within rcu_read_lock().
  */
@@ -86,7 +87,12 @@ void tftpk_stray(const struct tftpk_key *key, const struct sk_buff *skb,
 		return;
 	}
 	near = tftpk_limit_near(tn, key, tftpk_route_iif(key, skb));
+	if (tftpk_silence_towards(key, near)) {
+		tftpk_stats_inc(tn, TFTPK_A_STATS_PACKETS_SILENCED);
+		return;
+	}
 	if (tftpk_limit_answer(tn, key, near, TFTPK_REPLY_OTHER)) {
+		tftpk_silence_broken(key, near);
 		tftpk_stats_inc(tn, TFTPK_A_STATS_PACKETS_STRANGE);
 		tftpk_output_error(key, tn->net, TFTPK_ERR_TID,
 				   "unknown transfer ID");

@@ -13,6 +13,7 @@
  *   transfer.c  a transfer's life: references, end
  *   table.c     transfers by client and port, and by id
  *   limit.c     admission: rates of sources, who guesses, who was just served
+ *   silence.c   silence towards clients that may be another server's
  *   client.c    transfers of clients: how many, which are unvalidated
  *   trust.c     networks that are trusted
  *   resolve.c   asking the agent, and going on with its answer
@@ -56,7 +57,8 @@
  *   tftpk_net.transfers' own: transfers by id (BH)
  *   tftpk_transfer.lock (BH)
  *   tftpk_net.questions' own (BH), tftpk_net.unvalidated_lock (BH),
- *   tftpk_net.clients_lock, tftpk_net.answers_lock (BH) and tftpk_limit.lock (softirq)
+ *   tftpk_net.clients_lock, tftpk_net.answers_lock (BH), tftpk_limit.lock (softirq) and
+ *   tftpk_silence.lock (softirq)
  *
  * Nothing is sent with a lock held.
  *
@@ -101,6 +103,7 @@ struct socket;
 struct netlink_ext_ack;
 struct tftpk_limit;
 struct tftpk_lines;
+struct tftpk_silence;
 struct tftpk_transfer;
 
 /* ---- counters (stats.c) ---- */
@@ -303,6 +306,18 @@ struct tftpk_listener_name {
 };
 
 /**
+ * struct tftpk_listener_options - how a listener is to answer
+ * @single_port: from its own port; transfers get none
+ * @broadcast: requests to a broadcast address, too
+ * @anycast: see struct tftpk_listener
+ */
+struct tftpk_listener_options {
+	bool single_port;
+	bool broadcast;
+	u32 anycast;
+};
+
+/**
  * struct tftpk_port - a UDP socket of a listener
  * @listener: whose it is
  * @sock: kernel socket; its sk_user_data points here
@@ -328,6 +343,9 @@ struct tftpk_port {
  * @implicit: made by the first export
  * @single_port: its transfers have no port of their own
  * @broadcast: takes requests to a broadcast address, too
+ * @anycast: seconds of silence towards who sends what belongs to no transfer, or
+ *	TFTPK_ANYCAST_NEVER to answer that
+ * @silence: who they are, if there is an end to it
  * @dead: no transfer may begin any more
  * @main: takes the requests; without a socket while there is no interface
  * @pool_size: how many @pool has
@@ -343,6 +361,8 @@ struct tftpk_listener {
 	bool implicit;
 	bool single_port;
 	bool broadcast;
+	u32 anycast;
+	struct tftpk_silence *silence;
 	bool dead;
 	struct tftpk_port main;
 	u32 pool_size;
@@ -488,8 +508,8 @@ int tftpk_listeners_init(void);
 void tftpk_listeners_exit(void);
 struct tftpk_listener *
 tftpk_listener_make(struct tftpk_net *tn,
-		    const struct tftpk_listener_name *name, bool single_port,
-		    bool broadcast);
+		    const struct tftpk_listener_name *name,
+		    const struct tftpk_listener_options *options);
 void tftpk_listener_detach(struct tftpk_listener *listener);
 void tftpk_listener_free(struct tftpk_listener *listener);
 void tftpk_listener_close(struct tftpk_listener *listener);
@@ -507,7 +527,7 @@ int tftpk_server_unexport(struct tftpk_net *tn, const char *name,
 			  struct netlink_ext_ack *extack);
 int tftpk_listener_add(struct tftpk_net *tn,
 		       const struct tftpk_listener_name *names, int n,
-		       bool single_port, bool broadcast,
+		       const struct tftpk_listener_options *options,
 		       struct netlink_ext_ack *extack);
 int tftpk_listener_del(struct tftpk_net *tn,
 		       const struct tftpk_listener_name *names, int n,
@@ -567,6 +587,10 @@ void tftpk_input_attach(struct sock *sk, struct tftpk_port *port);
 /* client.c */
 int tftpk_client_init(struct tftpk_net *tn);
 void tftpk_client_exit(struct tftpk_net *tn);
+
+/* silence.c */
+struct tftpk_silence *tftpk_silence_new(void);
+void tftpk_silence_free(struct tftpk_silence *silence);
 
 /* limit.c */
 int tftpk_limit_init(struct tftpk_net *tn);

@@ -484,7 +484,7 @@ def names(text, pattern):
 def _():
     make("one/large", content(1_000_000))
     where = {"address": FOUR, "port": 69, "ifindex": 0, "interface": None}
-    how = {"single_port": False, "broadcast": False, "waiting": False}
+    how = {"single_port": False, "broadcast": False, "waiting": False, "anycast": None}
     implicit = [where | how | {"address": address, "implicit": True} for address in ("0.0.0.0", "::")]
     export = {"path": str(ONE), "prefix": "", "uid": 65534, "gid": 65534, "no_symlinks": False}
     export |= {"max_blksize": None, "min_timeout": None, "rollover": None, "no_tsize": False}
