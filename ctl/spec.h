@@ -377,6 +377,9 @@ static const struct field counters[] = {
 	{ .attr = TFTPK_A_STATS_PACKETS_SILENCED, .type = FIELD_NUMBER,
 	  .name = "packets-silenced",
 	  .doc = "packets of no transfer that were met with silence" },
+	{ .attr = TFTPK_A_STATS_TRANSFERS_ADOPTED, .type = FIELD_NUMBER,
+	  .name = "transfers-adopted",
+	  .doc = "transfers taken over from another server" },
 };
 
 static const struct field settings[] = {

@@ -95,6 +95,29 @@ static bool tftpk_file_being_written(const struct inode *inode)
 }
 
 /**
+ * tftpk_file_take() - let a transfer have its file
+ * @source: of a transfer that has none yet
+ * @lock: the transfer's, not held
+ * @detect_changes: refuse what is being written
+ * @file: open file; closed with the transfer
+ *
+ * Context: process. Return: 0 or -ETXTBSY.
+ */
+int tftpk_file_take(struct tftpk_source *source, spinlock_t *lock,
+		    bool detect_changes, struct file *file)
+{
+	struct inode *inode = d_real_inode(file->f_path.dentry); /* may sleep */
+
+	spin_lock_bh(lock);
+	source->file = file;
+	tftpk_file_data(source, inode);
+	source->size = i_size_read(inode);
+	source->mtime = inode_get_mtime(inode);
+	spin_unlock_bh(lock);
+	return detect_changes && tftpk_file_being_written(inode) ? -ETXTBSY : 0;
+}
+
+/**
  * tftpk_file_open() - open the file that a request names
  * @source: of a transfer that has no file yet
  * @lock: the transfer's, not held
@@ -110,7 +133,6 @@ int tftpk_file_open(struct tftpk_source *source, spinlock_t *lock,
 		    bool detect_changes, const struct tftpk_answer *answer,
 		    const struct tftpk_query *query)
 {
-	struct inode *inode;
 	struct file *file;
 
 	if (source->foreign)
@@ -121,14 +143,7 @@ int tftpk_file_open(struct tftpk_source *source, spinlock_t *lock,
 		return -ENOENT;
 	if (IS_ERR(file))
 		return PTR_ERR(file);
-	inode = d_real_inode(file->f_path.dentry);	/* may sleep */
-	spin_lock_bh(lock);
-	source->file = file;
-	tftpk_file_data(source, inode);
-	source->size = i_size_read(inode);
-	source->mtime = inode_get_mtime(inode);
-	spin_unlock_bh(lock);
-	return detect_changes && tftpk_file_being_written(inode) ? -ETXTBSY : 0;
+	return tftpk_file_take(source, lock, detect_changes, file);
 }
 
 /**

@@ -225,6 +225,44 @@ static const struct nla_policy tftpk_resolve_set_nl_policy[TFTPK_A_ANSWER_MAX_SI
 	[TFTPK_A_ANSWER_MAX_SIZE] = { .type = NLA_U64, },
 };
 
+/* TFTPK_CMD_TRANSFER_ADOPT - do */
+static const struct nla_policy tftpk_transfer_adopt_nl_policy[TFTPK_A_SAVED_SEAL + 1] = {
+	[TFTPK_A_SAVED_NAME] = { .type = NLA_NUL_STRING, .len = TFTPK_PATH_MAX, },
+	[TFTPK_A_SAVED_CLIENT_ADDRESS] = { .type = NLA_BINARY, },
+	[TFTPK_A_SAVED_CLIENT_PORT] = { .type = NLA_U16, },
+	[TFTPK_A_SAVED_SCOPE] = { .type = NLA_NUL_STRING, .len = 15, },
+	[TFTPK_A_SAVED_SERVER_ADDRESS] = { .type = NLA_BINARY, },
+	[TFTPK_A_SAVED_SERVER_PORT] = { .type = NLA_U16, },
+	[TFTPK_A_SAVED_LISTENER_PORT] = { .type = NLA_U16, },
+	[TFTPK_A_SAVED_INTERFACE] = { .type = NLA_NUL_STRING, .len = 15, },
+	[TFTPK_A_SAVED_SIZE] = { .type = NLA_U64, },
+	[TFTPK_A_SAVED_MODIFIED] = { .type = NLA_U64, },
+	[TFTPK_A_SAVED_DEVICE] = { .type = NLA_U32, },
+	[TFTPK_A_SAVED_INODE] = { .type = NLA_U64, },
+	[TFTPK_A_SAVED_GENERATION] = { .type = NLA_U32, },
+	[TFTPK_A_SAVED_STATE] = NLA_POLICY_MAX(NLA_U32, 4),
+	[TFTPK_A_SAVED_BLOCK] = { .type = NLA_U64, },
+	[TFTPK_A_SAVED_IN_FLIGHT] = { .type = NLA_U32, },
+	[TFTPK_A_SAVED_BLOCK_SIZE] = { .type = NLA_U32, },
+	[TFTPK_A_SAVED_WINDOW_SIZE] = { .type = NLA_U32, },
+	[TFTPK_A_SAVED_ROLLOVER] = NLA_POLICY_MAX(NLA_U32, 1),
+	[TFTPK_A_SAVED_TIMEOUT] = { .type = NLA_U32, },
+	[TFTPK_A_SAVED_OPTIONS] = { .type = NLA_BINARY, },
+	[TFTPK_A_SAVED_SEND_AHEAD] = { .type = NLA_U32, },
+	[TFTPK_A_SAVED_RTT] = { .type = NLA_U32, },
+	[TFTPK_A_SAVED_AGE] = { .type = NLA_U32, },
+	[TFTPK_A_SAVED_REQUEST_HASH] = { .type = NLA_U32, },
+	[TFTPK_A_SAVED_FORMER] = { .type = NLA_FLAG, },
+	[TFTPK_A_SAVED_VALIDATED] = { .type = NLA_FLAG, },
+	[TFTPK_A_SAVED_TIME] = { .type = NLA_U64, },
+	[TFTPK_A_SAVED_SEAL] = NLA_POLICY_EXACT_LEN(8),
+};
+
+/* TFTPK_CMD_KEY_SET - do */
+static const struct nla_policy tftpk_key_set_nl_policy[TFTPK_A_KEY_KEY + 1] = {
+	[TFTPK_A_KEY_KEY] = NLA_POLICY_EXACT_LEN(16),
+};
+
 /* Ops table for tftpk */
 static const struct genl_split_ops tftpk_nl_ops[] = {
 	{
@@ -344,6 +382,26 @@ static const struct genl_split_ops tftpk_nl_ops[] = {
 		.cmd	= TFTPK_CMD_RESOLVE_FLUSH,
 		.doit	= tftpk_nl_resolve_flush_doit,
 		.flags	= GENL_ADMIN_PERM | GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd	= TFTPK_CMD_TRANSFER_SAVE,
+		.start	= tftpk_nl_dump_start,
+		.dumpit	= tftpk_nl_transfer_save_dumpit,
+		.flags	= GENL_ADMIN_PERM | GENL_CMD_CAP_DUMP,
+	},
+	{
+		.cmd		= TFTPK_CMD_TRANSFER_ADOPT,
+		.doit		= tftpk_nl_transfer_adopt_doit,
+		.policy		= tftpk_transfer_adopt_nl_policy,
+		.maxattr	= TFTPK_A_SAVED_SEAL,
+		.flags		= GENL_ADMIN_PERM | GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd		= TFTPK_CMD_KEY_SET,
+		.doit		= tftpk_nl_key_set_doit,
+		.policy		= tftpk_key_set_nl_policy,
+		.maxattr	= TFTPK_A_KEY_KEY,
+		.flags		= GENL_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 };
 

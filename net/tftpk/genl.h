@@ -39,6 +39,10 @@ int tftpk_nl_resolve_get_dumpit(struct sk_buff *skb,
 				struct netlink_callback *cb);
 int tftpk_nl_resolve_set_doit(struct sk_buff *skb, struct genl_info *info);
 int tftpk_nl_resolve_flush_doit(struct sk_buff *skb, struct genl_info *info);
+int tftpk_nl_transfer_save_dumpit(struct sk_buff *skb,
+				  struct netlink_callback *cb);
+int tftpk_nl_transfer_adopt_doit(struct sk_buff *skb, struct genl_info *info);
+int tftpk_nl_key_set_doit(struct sk_buff *skb, struct genl_info *info);
 
 enum {
 	TFTPK_NLGRP_EVENTS,

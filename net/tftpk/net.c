@@ -91,7 +91,7 @@ void tftpk_net_put(struct tftpk_net *tn)
 	tftpk_turn_exit(tn);
 	tftpk_limit_exit(tn);
 	tftpk_stats_exit(tn);
-	kfree(tn);
+	kfree_sensitive(tn);
 }
 
 /**

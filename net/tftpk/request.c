@@ -85,9 +85,15 @@ static u32 tftpk_request_ahead(struct tftpk_transfer *t,
 	return most;
 }
 
-/* The file is open. */
-static int tftpk_request_negotiate(struct tftpk_transfer *t,
-				   const struct tftpk_request *req)
+/**
+ * tftpk_request_negotiate() - choose the options of a transfer, and make its ring
+ * @t: transfer, entered; its file is open
+ * @req: what its client asked for
+ *
+ * Context: process. Return: 0 or -ENETUNREACH.
+ */
+int tftpk_request_negotiate(struct tftpk_transfer *t,
+			    const struct tftpk_request *req)
 {
 	const struct tftpk_export_options *options =
 		t->source.export ? &t->source.export->options : &tftpk_foreign;
@@ -432,6 +438,44 @@ static const char *tftpk_request_admit(struct tftpk_transfer *t)
 	return NULL;
 }
 
+/**
+ * tftpk_request_setup() - set up the timer and the work of a transfer
+ * @t: transfer that nobody has seen
+ * @writes: an upload
+ */
+void tftpk_request_setup(struct tftpk_transfer *t, bool writes)
+{
+	timer_setup(&t->timer, writes ? tftpk_recv_timer : tftpk_send_timer, 0);
+	INIT_WORK(&t->work, tftpk_request_work);
+	t->writing = writes;
+}
+
+/**
+ * tftpk_request_let_in() - let a transfer in, if it may begin now, and lock it
+ * @t: transfer that nobody has seen; locked
+ *
+ * Context: softirq, or BH disabled, within rcu_read_lock(). Return: NULL; or why it
+ * may not, for people, and still nobody has seen it.
+ */
+const char *tftpk_request_let_in(struct tftpk_transfer *t)
+	__acquires(&t->lock)
+{
+	struct tftpk_net *tn = t->tn;
+	const char *refusal;
+
+	xa_lock(&tn->transfers);
+	/* Commands that find it wait for this lock. */
+	spin_lock(&t->lock);
+	refusal = tftpk_request_admit(t);
+	if (!refusal) {
+		tftpk_net_get(tn);
+		atomic_inc(&tn->active);
+		atomic_inc(&t->peer.request.key.port->listener->users);
+	}
+	xa_unlock(&tn->transfers);
+	return refusal;
+}
+
 /* Begin a transfer. Returns -EEXIST where another one has this key. Where it may
  * not begin, @reason says why.
  */
@@ -449,31 +493,20 @@ static int tftpk_request_start(struct tftpk_net *tn,
 	t = tftpk_transfer_alloc(tn, key);
 	if (!t)
 		return -ENOMEM;
-	timer_setup(&t->timer, arrival->writes ? tftpk_recv_timer :
-						 tftpk_send_timer, 0);
-	INIT_WORK(&t->work, tftpk_request_work);
-	t->writing = arrival->writes;
+	tftpk_request_setup(t, arrival->writes);
 	if (t->writing)
 		tftpk_sink_init(&t->source.sink, arrival->size);
 	t->request_hash = arrival->hash;
 	t->peer.near = arrival->near;
 	t->peer.bounded = tftpk_limit_bounded(key, arrival->near);
 
-	xa_lock(&tn->transfers);
-	refusal = tftpk_request_admit(t);
+	refusal = tftpk_request_let_in(t);
 	if (refusal) {
-		xa_unlock(&tn->transfers);
+		spin_unlock(&t->lock);
 		*reason = refusal;
 		tftpk_transfer_discard(t);
 		return -EBUSY;
 	}
-	tftpk_net_get(tn);
-	atomic_inc(&tn->active);
-	atomic_inc(&key->port->listener->users);
-	/* From here on commands find it; they wait for this lock. */
-	spin_lock(&t->lock);
-	xa_unlock(&tn->transfers);
-
 	err = tftpk_table_add(t);
 	if (!err) {
 		t->request_skb = skb;

@@ -104,6 +104,62 @@ struct dst_entry *tftpk_route_get(struct net *net, struct tftpk_peer *peer)
 	return peer->dst;
 }
 
+static bool tftpk_route_likely_v4(struct net *net, const struct tftpk_key *key)
+{
+	struct dst_entry *dst;
+	u32 flags;
+
+	if (ipv4_is_zeronet(key->client.s6_addr32[3]) ||
+	    ipv4_is_zeronet(key->local.s6_addr32[3]))
+		return false;
+	/* There is none from an address that is not the host's. */
+	dst = tftpk_route_find(net, key);
+	if (!dst)
+		return false;
+	flags = container_of(dst, struct rtable, dst)->rt_flags;
+	dst_release(dst);
+	return !(flags & (RTCF_BROADCAST | RTCF_MULTICAST));
+}
+
+static bool tftpk_route_likely_v6(struct net *net, const struct tftpk_key *key)
+{
+	struct flowi6 fl6 = {
+		.flowi6_oif	= tftpk_oif(key),
+		.daddr		= key->local,
+		.saddr		= key->local,
+	};
+	struct dst_entry *dst;
+	bool local;
+
+	if (ipv6_addr_any(&key->client) || ipv6_addr_is_multicast(&key->client) ||
+	    ipv6_addr_any(&key->local) || ipv6_addr_is_multicast(&key->local))
+		return false;
+	dst = tftpk_route_find(net, key);
+	if (!dst)
+		return false;
+	dst_release(dst);
+	dst = ip6_route_output(net, NULL, &fl6);
+	local = !dst->error && dst_rt6_info(dst)->rt6i_flags & RTF_LOCAL;
+	dst_release(dst);
+	return local;
+}
+
+/**
+ * tftpk_route_likely() - could a client have sent to that address?
+ * @net: network namespace
+ * @key: client, and the address; from somebody who may lie
+ *
+ * One host can have the client's address, and there is a route to it; the other
+ * address is this host's.
+ *
+ * Context: BH disabled, within rcu_read_lock().
+ */
+bool tftpk_route_likely(struct net *net, const struct tftpk_key *key)
+{
+	return tftpk_is_v4(key) ? tftpk_route_likely_v4(net, key) :
+				  tftpk_route_likely_v6(net, key);
+}
+
 /* Length of the prefix that the route of an IPv4 client was found by. */
 static int tftpk_prefix_v4(struct net *net, const struct tftpk_key *key)
 {

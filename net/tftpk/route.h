@@ -28,6 +28,7 @@ struct dst_entry *tftpk_route_find(struct net *net,
 struct dst_entry *tftpk_route_get(struct net *net, struct tftpk_peer *peer);
 bool tftpk_route_hop(struct net *net, const struct tftpk_key *key,
 		     struct tftpk_hop *hop);
+bool tftpk_route_likely(struct net *net, const struct tftpk_key *key);
 bool tftpk_route_onlink(struct net *net, const struct tftpk_key *key, int iif);
 int tftpk_route_iif(const struct tftpk_key *key, const struct sk_buff *skb);
 bool tftpk_route_mac(struct net *net, const struct in6_addr *client,

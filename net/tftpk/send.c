@@ -482,6 +482,34 @@ static void tftpk_send_reserve(struct tftpk_transfer *t)
 	t->window.limit = t->window.size;
 }
 
+/**
+ * tftpk_send_resume() - go on where another server stopped
+ * @t: transfer, locked; its ring is empty
+ * @out: takes what is sent now
+ *
+ * Who is validated gets its window, anybody else one block, and the file waits to be
+ * read.
+ *
+ * Context: BH disabled.
+ */
+void tftpk_send_resume(struct tftpk_transfer *t, struct tftpk_out *out)
+{
+	u64 now_ns = ktime_get_ns();
+
+	t->progress = jiffies;
+	if (t->phase != TFTPK_PHASE_SENDING) {
+		tftpk_send_answer(t, out);
+		return;
+	}
+	t->window.limit = 1;
+	if (tftpk_transfer_validated(t)) {
+		tftpk_turn_join(t, now_ns);
+		t->window.limit = t->window.size;
+		tftpk_send_reserve(t);
+	}
+	tftpk_send_push(t, now_ns, out);
+}
+
 /* The ACK of an OACK is that of block 0 (RFC 2347). */
 static void tftpk_send_take_oack_ack(struct tftpk_transfer *t, u16 block,
 				     u64 now_ns, struct tftpk_out *out)
@@ -619,7 +647,7 @@ struct sk_buff *tftpk_send_ack(const struct tftpk_key *key, u16 block,
 	ack = tftpk_ahead_ack(&t->window, &t->peer.rtt, block, now_ns);
 	trace_tftpk_ack(t, block, ack);
 	if (t->window.acked != acked) {
-		first = !acked;
+		first = !tftpk_transfer_validated(t);
 		if (first)
 			request = t->peer.request.key;
 		tftpk_send_advance(t, first, now_ns);
@@ -627,7 +655,8 @@ struct sk_buff *tftpk_send_ack(const struct tftpk_key *key, u16 block,
 			tftpk_turn_note_ack(t, t->window.acked - acked,
 					    timed && !t->window.rtt_block ?
 					    t->peer.rtt.latest : 0, now_ns);
-	} else if (!acked && t->phase == TFTPK_PHASE_SENDING) {
+	} else if (!tftpk_transfer_validated(t) &&
+		   t->phase == TFTPK_PHASE_SENDING) {
 		/* It asks for the first window, and may be asked again. */
 		t->peer.tries = 0;
 	}

@@ -144,6 +144,30 @@ bool tftpk_table_sends_from(const struct tftpk_key *key)
 	       (tftpk_single_port(t) || !tftpk_transfer_validated(t));
 }
 
+/* The port that is its identifier, of the pool. */
+static struct tftpk_port *tftpk_table_port(const struct tftpk_transfer *t)
+{
+	const struct tftpk_port *port = t->peer.tid.key.port;
+
+	return &port->listener->pool[port - port->listener->pool];
+}
+
+/* Insert the transfer by a port of the pool, if nothing has that key. */
+static int tftpk_table_add_tid(struct tftpk_transfer *t,
+			       const struct tftpk_port *port)
+{
+	int err;
+
+	t->peer.tid.key.port = port;
+	err = rhashtable_lookup_insert_fast(&tftpk_table, &t->peer.tid.head,
+					    tftpk_table_params);
+	if (err)
+		return err;
+	t->peer.tid_hashed = true;
+	rcu_assign_pointer(tftpk_table_port(t)->newest, t);
+	return 0;
+}
+
 /**
  * tftpk_table_add() - enter a new transfer into the table
  * @t: transfer, locked
@@ -157,7 +181,6 @@ bool tftpk_table_sends_from(const struct tftpk_key *key)
 int tftpk_table_add(struct tftpk_transfer *t)
 {
 	struct tftpk_listener *listener = t->peer.request.key.port->listener;
-	struct tftpk_port *port;
 	u32 start = get_random_u32();
 	int err, i;
 
@@ -172,19 +195,35 @@ int tftpk_table_add(struct tftpk_transfer *t)
 	if (tftpk_single_port(t))
 		return 0;
 	for (i = 0; i < listener->pool_size; i++) {
-		port = &listener->pool[(start + i) % listener->pool_size];
-		t->peer.tid.key.port = port;
-		err = rhashtable_lookup_insert_fast(&tftpk_table, &t->peer.tid.head,
-						    tftpk_table_params);
-		if (!err) {
-			t->peer.tid_hashed = true;
-			rcu_assign_pointer(port->newest, t);
+		err = tftpk_table_add_tid(t, &listener->pool[(start + i) %
+							     listener->pool_size]);
+		if (!err)
 			return 0;
-		}
 		if (err != -EEXIST)
 			break;
 	}
 	return -EBUSY;
+}
+
+/**
+ * tftpk_table_add_known() - enter a transfer of another server into the table
+ * @t: transfer, locked; its identifier is set
+ *
+ * Context: BH disabled. Return: 0, -EEXIST where a transfer has one of its keys, or
+ * another negative errno.
+ */
+int tftpk_table_add_known(struct tftpk_transfer *t)
+{
+	int err;
+
+	lockdep_assert_held(&t->lock);
+
+	t->peer.ident = get_random_u32() >> 16;
+	t->peer.hash = get_random_u32();
+	err = tftpk_table_add_request(t);
+	if (!err && !tftpk_single_port(t))
+		err = tftpk_table_add_tid(t, t->peer.tid.key.port);
+	return err;
 }
 
 /**
@@ -204,14 +243,6 @@ void tftpk_table_make_way(struct tftpk_transfer *t)
 		return;
 	WRITE_ONCE(t->peer.request.key.former, 1);
 	tftpk_table_add_request(t);
-}
-
-/* The port that is its identifier, of the pool. */
-static struct tftpk_port *tftpk_table_port(const struct tftpk_transfer *t)
-{
-	const struct tftpk_port *port = t->peer.tid.key.port;
-
-	return &port->listener->pool[port - port->listener->pool];
 }
 
 /**

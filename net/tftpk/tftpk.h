@@ -44,6 +44,8 @@
  *   config.c    process context: commands and dumps of what is configured
  *   netlink.c   process context: other commands and dumps
  *   agent.c     process context: commands and dumps of the agent
+ *   save.c      process context: transfers for another server, and what proves them
+ *   adopt.c     process context: transfers of another server
  *   genl.c      made from the specification: the family, and what it accepts
  *   server.c    process context: what each namespace serves, and where
  *   listener.c  process context: the sockets of a listener
@@ -79,6 +81,7 @@
 #include <linux/ratelimit_types.h>
 #include <linux/refcount.h>
 #include <linux/rhashtable-types.h>
+#include <linux/siphash.h>
 #include <linux/skbuff.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
@@ -436,6 +439,8 @@ struct tftpk_trust {
  * @answers_pinned: pages of @pinned that their files take
  * @flushes: how often all were forgotten
  * @expire: work that forgets what is too old
+ * @key: seals what is saved of transfers, under @mutex
+ * @keyed: there is one, likewise
  */
 struct tftpk_net {
 	refcount_t ref;
@@ -482,6 +487,8 @@ struct tftpk_net {
 	long answers_pinned;
 	u32 flushes;
 	struct delayed_work expire;
+	siphash_key_t key;
+	bool keyed;
 };
 
 /**

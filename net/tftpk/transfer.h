@@ -491,6 +491,8 @@ void tftpk_unvalidated_touch(struct tftpk_transfer *t);
 const char *tftpk_file_error(int err, u16 *code);
 const char *tftpk_file_refusal(const struct tftpk_export *export, int err,
 			       u16 *code);
+int tftpk_file_take(struct tftpk_source *source, spinlock_t *lock,
+		    bool detect_changes, struct file *file);
 int tftpk_file_open(struct tftpk_source *source, spinlock_t *lock,
 		    bool detect_changes, const struct tftpk_answer *answer,
 		    const struct tftpk_query *query);
@@ -543,6 +545,7 @@ struct tftpk_transfer *tftpk_table_find(const struct tftpk_key *key);
 struct tftpk_transfer *tftpk_table_find_tid(const struct tftpk_key *key);
 bool tftpk_table_sends_from(const struct tftpk_key *key);
 int tftpk_table_add(struct tftpk_transfer *t);
+int tftpk_table_add_known(struct tftpk_transfer *t);
 void tftpk_table_make_way(struct tftpk_transfer *t);
 void tftpk_table_del_request(struct tftpk_transfer *t);
 void tftpk_table_del(struct tftpk_transfer *t);
@@ -650,6 +653,7 @@ static inline void tftpk_transfer_unlock_send(struct tftpk_transfer *t,
 u64 tftpk_send_goal(const struct tftpk_transfer *t);
 void tftpk_send_answer(struct tftpk_transfer *t, struct tftpk_out *out);
 void tftpk_send_timer(struct timer_list *timer);
+void tftpk_send_resume(struct tftpk_transfer *t, struct tftpk_out *out);
 void tftpk_send_turn(struct tftpk_transfer *t);
 bool tftpk_send_fill(struct tftpk_transfer *t, u64 goal, int *err);
 void tftpk_send_refill(struct tftpk_transfer *t);
@@ -686,6 +690,11 @@ struct tftpk_arrival {
 	u64 size;
 };
 
+int tftpk_request_negotiate(struct tftpk_transfer *t,
+			    const struct tftpk_request *req);
+void tftpk_request_setup(struct tftpk_transfer *t, bool writes);
+const char *tftpk_request_let_in(struct tftpk_transfer *t)
+	__acquires(&t->lock);
 void tftpk_request(const struct tftpk_key *key, struct sk_buff *skb,
 		   struct tftpk_arrival *arrival);
 

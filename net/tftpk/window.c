@@ -106,6 +106,23 @@ void tftpk_window_go_back(struct tftpk_window *w)
 	w->disorder = false;
 }
 
+/**
+ * tftpk_window_resume() - go on where another server stopped
+ * @w: window, at its beginning
+ * @acked: last block acknowledged
+ * @inflight: blocks after it that were sent
+ *
+ * They are sent again, and the client may acknowledge them before that.
+ */
+void tftpk_window_resume(struct tftpk_window *w, u64 acked, u32 inflight)
+{
+	w->acked = acked;
+	w->next = acked + 1;
+	w->high = w->next + inflight;
+	if (inflight)
+		tftpk_window_go_back(w);
+}
+
 /*
  * An ACK that reports a loss looks like an echo: the ACK that a block causes when
  * it arrives a second time. If the server took an echo for a report, it would send

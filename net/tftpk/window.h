@@ -166,6 +166,7 @@ void tftpk_window_init(struct tftpk_window *w, u64 bytes, u32 blksize,
 		       u16 windowsize, u8 rollover);
 enum tftpk_ack tftpk_window_ack(struct tftpk_window *w, struct tftpk_rtt *rtt,
 				u16 block, u64 now_ns);
+void tftpk_window_resume(struct tftpk_window *w, u64 acked, u32 inflight);
 bool tftpk_window_answers_copy(const struct tftpk_window *w,
 			       const struct tftpk_rtt *rtt, u64 now_ns);
 bool tftpk_window_unsent(const struct tftpk_window *w, u16 block);
