@@ -113,9 +113,31 @@ static const struct command commands[] = {
 		.summary = "list exports, listeners, trusted networks and settings",
 		.run = run_show,
 	}, {
-		.name = "transfers", .args = "",
+		.name = "transfers", .args = "[--save]",
 		.summary = "list the transfers that are running",
-		.run = run_transfers,
+		.details =
+"--save prints those that another server can go on with, as 'adopt' reads them: a\n"
+"JSON object a line. Uploads, texts, and files that an agent gave or that were\n"
+"removed are not among them.\n",
+		.options = BIT(OPTION_SAVE), .run = run_transfers,
+	}, {
+		.name = "adopt", .args = "[FILE]",
+		.summary = "go on with the transfers of another server",
+		.details =
+"FILE has what 'transfers --save' printed there; without one, or of -, standard\n"
+"input is read. The server has to export the same files, to listen on the same\n"
+"ports, and to have the address that the clients asked; see port-range of 'set'.\n"
+"What it does not take is told, and the exit status is 1 then.\n",
+		.max_args = 1, .run = run_adopt,
+	}, {
+		.name = "key", .args = "FILE|none",
+		.summary = "set the key that proves saved transfers",
+		.details =
+"FILE has the key, as 32 hexadecimal digits, or is - for standard input. Servers that\n"
+"go on with each other's transfers have the same key; without one their clients get\n"
+"one block at first. It is never told again, and forgotten with the module.\n"
+"A new one: head -c 16 /dev/urandom | od -A n -t x1 | tr -d ' '\n",
+		.min_args = 1, .max_args = 1, .run = run_key,
 	}, {
 		.name = "save", .args = "[FILE]",
 		.summary = "print the configuration, or write it to FILE",
@@ -285,6 +307,7 @@ static const struct option long_options[] = {
 	{ "openmetrics", no_argument, NULL, 256 + OPTION_OPENMETRICS },
 	{ "list", no_argument, NULL, 256 + OPTION_LIST },
 	{ "out", required_argument, NULL, 256 + OPTION_OUT },
+	{ "save", no_argument, NULL, 256 + OPTION_SAVE },
 	{ "force", no_argument, NULL, 256 + OPTION_FORCE },
 	{ 0 }
 };

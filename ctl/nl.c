@@ -364,6 +364,9 @@ static void decode_attr(json_t *object, const struct field *field,
 	case FIELD_MAC:
 		object_put(object, field->name, json_mac(payload, len));
 		return;
+	case FIELD_HEX:
+		object_put(object, field->name, json_hex(payload, len));
+		return;
 	case FIELD_PORT:
 		if (len == sizeof(uint16_t))
 			object_put(object, field->name,

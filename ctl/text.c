@@ -333,6 +333,33 @@ json_t *json_mac(const unsigned char *address, size_t len)
 			    address[5]);
 }
 
+/* json_hex() - bytes as a string of digits, two a byte. */
+json_t *json_hex(const unsigned char *bytes, size_t len)
+{
+	auto_free char *digits = check_alloc(calloc(len + 1, 2));
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		snprintf(digits + 2 * i, 3, "%02x", bytes[i]);
+	return json_string(digits);
+}
+
+/* parse_hex() - the bytes of a string of so many digits; false where it is another. */
+bool parse_hex(const char *string, unsigned char *bytes, size_t len)
+{
+	char pair[3] = "";
+	size_t i;
+
+	if (strlen(string) != 2 * len ||
+	    strspn(string, "0123456789abcdefABCDEF") != 2 * len)
+		return false;
+	for (i = 0; i < len; i++) {
+		memcpy(pair, string + 2 * i, 2);
+		bytes[i] = (unsigned char)strtoul(pair, NULL, 16);
+	}
+	return true;
+}
+
 /* json_range() - LOW-HIGH as a string, or null for any. */
 json_t *json_range(uint32_t low, uint32_t high)
 {

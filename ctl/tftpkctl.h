@@ -66,6 +66,7 @@ enum command_option {
 	OPTION_LIST,
 	OPTION_OUT,
 	OPTION_FORCE,
+	OPTION_SAVE,
 	OPTION_COUNT,
 };
 
@@ -104,6 +105,7 @@ enum field_type {
 	FIELD_STRING,
 	FIELD_ADDRESS,
 	FIELD_MAC,
+	FIELD_HEX,		/* bytes, as digits */
 	FIELD_INTERFACE,	/* ifindex; adds a key "interface" */
 	FIELD_WORD,		/* a number that stands for one of .words[] */
 	FIELD_RANGE,		/* two u32, @attr and the one after it; 0 is any */
@@ -204,6 +206,8 @@ char *raw_text(const json_t *object, const char *name);
 char *quote_word(const char *raw);
 json_t *json_address(const void *address, size_t len);
 json_t *json_mac(const unsigned char *address, size_t len);
+json_t *json_hex(const unsigned char *bytes, size_t len);
+bool parse_hex(const char *string, unsigned char *bytes, size_t len);
 json_t *json_range(uint32_t low, uint32_t high);
 void array_append(json_t *list, json_t *value);
 bool array_sort_in(json_t *list, json_t *string);
@@ -291,6 +295,10 @@ bool is_upload(const json_t *transfer);
 bool is_stored(const json_t *transfer);
 char *file_column(const json_t *row, const char *name);
 char *rtt_column(const json_t *row, const char *name);
+
+int save_transfers(struct ctl *ctl);
+int run_adopt(struct ctl *ctl, int argc, char **argv);
+int run_key(struct ctl *ctl, int argc, char **argv);
 
 int run_show(struct ctl *ctl, int argc, char **argv);
 int read_config(struct ctl *ctl, json_t **config);

@@ -111,6 +111,8 @@ int run_transfers(struct ctl *ctl, int argc, char **argv)
 	json_t *list;
 	size_t i;
 
+	if (ctl->option[OPTION_SAVE])
+		return save_transfers(ctl);
 	if (dump_transfers(ctl, &list))
 		return nl_fail(ctl, "transfers");
 	for (i = 0; i < json_array_size(list); i++) {

@@ -80,7 +80,8 @@ _tftpkctl()
 		fi
 		;;
 	*:import:0) [[ $cur == -* ]] || words='tftpd-hpa dnsmasq atftpd' ;;
-	*:import:* | *:shadow:0 | *:save:0 | *:restore:0 | *:sync:0 | *:warm:0)
+	*:import:* | *:shadow:0 | *:save:0 | *:restore:0 | *:sync:0 | *:warm:0 | \
+		*:adopt:0 | *:key:0)
 		if [[ $cur != -* ]]; then
 			compopt -o filenames 2>/dev/null
 			mapfile -t COMPREPLY < <(compgen -f -- "$cur")

@@ -49,6 +49,7 @@ _tftpkctl()
 		'--openmetrics[print as Prometheus reads it]' \
 		'--out[folder that takes the files]:folder:_files -/' \
 		'--force[replace files that are there]' \
+		'--save[print what another server can go on with]' \
 		'--list[print what a log tells, and ask nothing]' \
 		'1: :->command' '*:: :->arguments'
 
@@ -57,7 +58,7 @@ _tftpkctl()
 	*:export:2 | *:unexport:2) _files -/ ;;
 	*:import:2) compadd tftpd-hpa dnsmasq atftpd ;;
 	*:import:* | *:shadow:2) _files ;;
-	*:save:2 | *:restore:2 | *:sync:2 | *:warm:2) _files ;;
+	*:save:2 | *:restore:2 | *:sync:2 | *:warm:2 | *:adopt:2 | *:key:2) _files ;;
 	*:kill:2)
 		compadd -- ${${(f)"$(tftpkctl transfers 2>/dev/null |
 			while read -r id rest; do echo $id; done)"}:#ID}

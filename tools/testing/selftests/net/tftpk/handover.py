@@ -8,14 +8,15 @@ namespace to another one:
 
 import contextlib
 import errno
+import json
 import os
 import socket
 import struct
 import time
 
 from lib import (
-    CLIENTS, SERVERS, SRV, VIRTUAL, Client, Data, Oack, Transfer, content, counters, ctl, defer, during, equal, inside,
-    ip, make, namespaces, run, same, served, test, told, wait_for,
+    CLIENTS, SERVERS, SRV, VIRTUAL, Client, Data, Oack, Transfer, content, counters, ctl, defer, during, equal, execute,
+    inside, ip, make, matches, namespaces, run, same, served, test, told, wait_for,
 )
 from lib.genl import NLM_F_ACK, TFTPK, Genl, attribute, message
 
@@ -556,6 +557,67 @@ def _(server):
         equal("errno", 0, adopt(saved, netns="third"))
     adopts(saved)
     same(FILE, transfer.finish())
+
+
+# ---- the tool ----
+
+
+@test("tftpkctl saves, and adopts what it saved")
+def _(server):
+    make('a "b"/\\ c\n', FILE)
+    transfer = started(server, 'a "b"/\\ c\n', *WINDOW, blocks=16)
+    other = started(server, "whole", blocks=2)
+    lines = ctl("transfers", "--save")
+    equal("lines", 2, lines.count("\n"))
+    moved()
+    lose(transfer)
+    lose(other)
+    equal("said", "went on with 2 of 2 transfers\n", ctl("adopt", netns="second", stdin=lines))
+    equal("blocks", list(range(17, 25)), sent(transfer.client)[:8])
+    same(WHOLE, other.finish())
+    done = execute("tftpkctl", "-n", "second", "-j", "adopt", "-", stdin=lines)
+    equal("adopted again", (1, {"adopt": {"adopted": 0, "refused": 2}}), (done.returncode, json.loads(done.stdout)))
+    matches("messages", "tftpkctl: *:* *the client has a transfer by these ports\n"
+            "tftpkctl: *:* whole: the transfer has ended here a moment ago\n", done.stderr)
+
+
+@test("tftpkctl has no use for the inodes of another boot", ("IPv4",))
+def _(server):
+    path = SRV / "victim"
+    make("victim", FILE)
+    os.utime(path, (1, 1))
+    started(server, "victim")
+    line = json.loads(ctl("transfers", "--save"))
+    moved()
+    make("new", FILE)
+    os.utime(SRV / "new", (1, 1))
+    os.rename(SRV / "new", path)
+    equal("status", 1, execute("tftpkctl", "-n", "second", "adopt", stdin=json.dumps(line)).returncode)
+    line["boot_id"] = "another"
+    ctl("adopt", netns="second", stdin=json.dumps(line))
+
+
+@test("tftpkctl tells what cannot be saved", ())
+def _():
+    text = during(Client(SERVERS["IPv4"]))
+    text.request("folder/file", mode="netascii")
+    text.expect(Data, block=1)
+    done = execute("tftpkctl", "-n", "server", "transfers", "--save")
+    equal("saved", (0, ""), (done.returncode, done.stdout))
+    matches("message", "tftpkctl: warning: 1 of 1 transfers cannot be saved: *\n", done.stderr)
+
+
+@test("tftpkctl sets the key", ("IPv4",))
+def _(server):
+    equal("said", "the key is forgotten\n", ctl("key", "none", netns="second"))
+    defer(key, "second", KEY)
+    transfer = started(server, "folder/file", *WINDOW, blocks=16)
+    lines = ctl("transfers", "--save")
+    equal("said", "the key is set\n", ctl("key", "-", netns="second", stdin=f"{KEY.hex()}\n"))
+    moved()
+    lose(transfer)
+    ctl("adopt", netns="second", stdin=lines)
+    equal("blocks", list(range(17, 25)), sent(transfer.client)[:8])
 
 
 run(served(), second())
