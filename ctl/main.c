@@ -181,6 +181,15 @@ static const struct command commands[] = {
 		.summary = "take requests again after 'drain'",
 		.run = run_undrain,
 	}, {
+		.name = "health", .args = "[NAME [--from ADDR] [--no-agent]]",
+		.summary = "tell whether clients may be sent here, by the exit status",
+		.details =
+"For the checks of balancers and routers: 0 if requests are taken and, with NAME, if\n"
+"the file would be served, to ADDR if that is given, as 'test' tells it. Else 1, and a\n"
+"line says why: from the beginning of 'drain' on, for one. Nothing is sent.\n",
+		.options = BIT(OPTION_FROM) | BIT(OPTION_NO_AGENT),
+		.max_args = 1, .run = run_health,
+	}, {
 		.name = "test",
 		.args = "NAME [--from ADDR] [--no-agent] | --write NAME [SIZE]",
 		.summary = "tell what a client would get that asks for NAME",
@@ -200,7 +209,7 @@ static const struct command commands[] = {
 		.summary = "print events as they happen, a line each",
 		.details =
 "A line begins with request, start, progress, complete, probe, abort, refused,\n"
-"bounded or lost. A client's line is made of its address, the number of the transfer, the\n"
+"bounded, drain, undrain or lost. A client's line is made of its address, the number of the transfer, the\n"
 "file and what was asked for. For lines of progress say how often, in percent:\n"
 "'tftpkctl set progress 10'.\n"
 "--timestamp puts the local time before each line. JSON is one object a line.\n",

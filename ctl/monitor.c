@@ -125,6 +125,22 @@ static const char *ending(const char *outcome)
 	return "abort";
 }
 
+/* What is of no client. Returns whether it was that. */
+static bool print_state(const json_t *event)
+{
+	const char *type = json_string_value(object_get(event, "type"));
+
+	if (!type)
+		return false;
+	if (!strcmp(type, event_type_words[TFTPK_EVENT_TYPE_DRAIN]))
+		puts("drain    no requests are taken any more");
+	else if (!strcmp(type, event_type_words[TFTPK_EVENT_TYPE_UNDRAIN]))
+		puts("undrain  requests are taken again");
+	else
+		return false;
+	return true;
+}
+
 static void print_event(const json_t *event)
 {
 	const char *type = json_string_value(object_get(event, "type"));
@@ -214,7 +230,7 @@ static void print_any_event(const struct ctl *ctl, const json_t *event)
 	}
 	if (object_get(event, "events-dropped"))
 		print_loss(event);
-	else
+	else if (!print_state(event))
 		print_event(event);
 }
 

@@ -28,6 +28,8 @@ static const char *const event_type_words[] = {
 	[TFTPK_EVENT_TYPE_REFUSED] = "refused",
 	[TFTPK_EVENT_TYPE_BOUNDED] = "bounded",
 	[TFTPK_EVENT_TYPE_RECEIVED] = "received",
+	[TFTPK_EVENT_TYPE_DRAIN] = "drain",
+	[TFTPK_EVENT_TYPE_UNDRAIN] = "undrain",
 	NULL
 };
 

@@ -143,20 +143,34 @@ static void print_result(const json_t *result, bool anybody)
 		puts("the agent did not answer, so resolve-policy holds");
 }
 
-/* Why no request is taken at all, whatever its file, or NULL. */
-static const char *find_obstacle(const json_t *config)
+static bool all_wait(const json_t *listeners)
+{
+	json_t *listener;
+	size_t i;
+
+	json_array_foreach(listeners, i, listener) {
+		if (!json_is_true(object_get(listener, "waiting")))
+			return false;
+	}
+	return true;
+}
+
+/* request_obstacle() - why no request is taken at all, whatever its file, or NULL. */
+const char *request_obstacle(const json_t *config)
 {
 	if (!json_array_size(object_get(config, "exports")))
 		return "nothing is exported: tftpkctl export DIR";
 	if (!json_array_size(object_get(config, "listeners")))
 		return "nothing listens: tftpkctl listen '*'";
+	if (all_wait(object_get(config, "listeners")))
+		return "all listeners wait for their interfaces: 'ip link' lists those that there are";
 	if (json_is_true(object_get(object_get(config, "settings"), "draining")))
 		return "draining, no requests are taken: tftpkctl undrain";
 	return NULL;
 }
 
-/* Read the address of a client. Returns 0 or an exit code. */
-static int parse_client(const char *string, struct endpoint *from)
+/* parse_client() - read the address of a client. Returns 0 or an exit code. */
+int parse_client(const char *string, struct endpoint *from)
 {
 	int ret = parse_endpoint(string, from);
 
@@ -164,6 +178,11 @@ static int parse_client(const char *string, struct endpoint *from)
 		ret = usage_error("--from %s: give an address alone, such as 192.0.2.7",
 				  string);
 	return ret;
+}
+
+bool is_file_name(const char *name)
+{
+	return *name && strlen(name) <= TFTPK_PATH_MAX;
 }
 
 /* look_up_file() - ask what a client gets; its length is 0 if none is given. */
@@ -191,7 +210,7 @@ json_t *make_result(json_t *reply, const json_t *config, const char *name)
 		"answered-by", NULL
 	};
 	json_t *result = check_alloc(json_object());
-	const char *why = find_obstacle(config);
+	const char *why = request_obstacle(config);
 
 	move_keys(reply, result, names);
 	if (why && (json_is_null(object_get(result, "error-code")) ||
@@ -216,7 +235,7 @@ int run_test(struct ctl *ctl, int argc, char **argv)
 	const json_t *values;
 	int ret;
 
-	if (!*argv[0] || strlen(argv[0]) > TFTPK_PATH_MAX)
+	if (!is_file_name(argv[0]))
 		return usage_error("test: the name of a file has 1 to %u bytes",
 				   TFTPK_PATH_MAX);
 	if (ctl->option[OPTION_WRITE] && (address || ctl->option[OPTION_NO_AGENT]))

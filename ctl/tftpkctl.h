@@ -306,11 +306,16 @@ int read_config(struct ctl *ctl, json_t **config);
 int run_drain(struct ctl *ctl, int argc, char **argv);
 int run_undrain(struct ctl *ctl, int argc, char **argv);
 
+int run_health(struct ctl *ctl, int argc, char **argv);
+
 int run_save(struct ctl *ctl, int argc, char **argv);
 int run_restore(struct ctl *ctl, int argc, char **argv);
 int run_sync(struct ctl *ctl, int argc, char **argv);
 
 int run_test(struct ctl *ctl, int argc, char **argv);
+bool is_file_name(const char *name);
+int parse_client(const char *string, struct endpoint *from);
+const char *request_obstacle(const json_t *config);
 int look_up_file(struct ctl *ctl, const char *name, const struct endpoint *from,
 		 json_t **reply);
 json_t *make_result(json_t *reply, const json_t *config, const char *name);

@@ -254,6 +254,28 @@ void tftpk_event_transfer(struct tftpk_transfer *t, enum tftpk_event_type type)
 }
 
 /**
+ * tftpk_event_draining() - tell that requests are no longer taken, or are again
+ * @tn: namespace's server; its mutex is held
+ *
+ * Context: process.
+ */
+void tftpk_event_draining(struct tftpk_net *tn)
+{
+	struct sk_buff *skb;
+	void *hdr;
+
+	lockdep_assert_held(&tn->mutex);
+	if (!tftpk_event_wanted(tn))
+		return;
+	skb = tftpk_event_new(tn, tn->settings.draining ?
+					  TFTPK_EVENT_TYPE_DRAIN :
+					  TFTPK_EVENT_TYPE_UNDRAIN,
+			      NLMSG_GOODSIZE, GFP_KERNEL, &hdr);
+	if (skb)
+		tftpk_event_send(tn, skb, hdr, TFTPK_NLGRP_EVENTS, 0);
+}
+
+/**
  * tftpk_event_refused() - tell of a request that became no transfer
  * @key: client
  * @name: what it asked for

@@ -312,10 +312,11 @@ static int tftpk_set_ports(struct tftpk_net *tn, struct genl_info *info)
 int tftpk_nl_settings_set_doit(struct sk_buff *skb, struct genl_info *info)
 {
 	struct tftpk_net *tn = tftpk_net(genl_info_net(info));
-	bool any = false;
+	bool draining, any = false;
 	int attr, err;
 
 	mutex_lock(&tn->mutex);
+	draining = tn->settings.draining;
 	/* The only one that can fail goes first. */
 	err = tftpk_set_ports(tn, info);
 	for (attr = 1; attr < ARRAY_SIZE(tftpk_setting) && !err; attr++) {
@@ -329,6 +330,8 @@ int tftpk_nl_settings_set_doit(struct sk_buff *skb, struct genl_info *info)
 					  nla_get_u8(value) :
 					  nla_get_u32(value));
 	}
+	if (tn->settings.draining != draining)
+		tftpk_event_draining(tn);
 	mutex_unlock(&tn->mutex);
 	if (!err && !any) {
 		NL_SET_ERR_MSG(info->extack, "no setting was given");

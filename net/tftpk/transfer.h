@@ -535,6 +535,7 @@ int tftpk_put_path(struct sk_buff *skb, int attr, const struct file *file);
 int tftpk_put_transfer(struct sk_buff *skb, const struct tftpk_transfer *t);
 void tftpk_event_transfer(struct tftpk_transfer *t,
 			  enum tftpk_event_type type);
+void tftpk_event_draining(struct tftpk_net *tn);
 void tftpk_event_refused(const struct tftpk_key *key, const char *name,
 			 u16 code, const char *reason);
 

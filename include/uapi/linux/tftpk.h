@@ -101,6 +101,9 @@ enum tftpk_root_by {
  *   reason tells why. Once a minute for each source.
  * @TFTPK_EVENT_TYPE_RECEIVED: All that the client wrote is here. The agent
  *   stores it now.
+ * @TFTPK_EVENT_TYPE_DRAIN: No requests are taken any more. It is about no
+ *   client.
+ * @TFTPK_EVENT_TYPE_UNDRAIN: Requests are taken again, likewise.
  */
 enum tftpk_event_type {
 	TFTPK_EVENT_TYPE_REQUEST,
@@ -110,6 +113,8 @@ enum tftpk_event_type {
 	TFTPK_EVENT_TYPE_REFUSED,
 	TFTPK_EVENT_TYPE_BOUNDED,
 	TFTPK_EVENT_TYPE_RECEIVED,
+	TFTPK_EVENT_TYPE_DRAIN,
+	TFTPK_EVENT_TYPE_UNDRAIN,
 };
 
 /**

@@ -325,6 +325,69 @@ def _():
     ctl("kill", CLIENT)
     equal("drain --wait", "taking no requests; no transfer is running\n", waiting.stdout.read())
     equal("undrain", "taking requests\n", ctl("undrain"))
+
+
+def health(status, wanted, *words, who=()):
+    """What a check is told: by the exit status, and a line for a person."""
+    done = execute(*who, "tftpkctl", "health", *words, netns="server")
+    equal(f"health {words}", (status, ""), (done.returncode, done.stderr))
+    matches("health", f"{wanted}\n", done.stdout)
+
+
+@test("health: whether requests are taken, and a file is there", ())
+def _():
+    health(1, "not healthy: nothing is exported*")
+    ctl("export", ROOT)
+    health(0, "healthy: 2 listeners, 0 transfers")
+    health(0, "healthy: 2 listeners, 0 transfers", "large")
+    health(1, "not healthy: missing is refused: ERROR 1, file not found*", "missing")
+    growth = Growth()
+    transfer = paused(FOUR, "large")
+    health(0, "healthy: 2 listeners, 1 transfer", "large")
+    growth.expect(requests=1)
+
+    ctl("drain")
+    for words in (), ("large",), ("missing",):
+        health(1, "not healthy: draining, *", *words)
+    got = json.loads(execute("tftpkctl", "-n", "server", "-j", "health").stdout)
+    wanted = {"healthy": False, "draining": True, "transfers": 1}
+    equal("JSON", wanted, {key: got[key] for key in wanted})
+    matches("reason", "draining, *", got["reason"])
+    ctl("undrain")
+    got = told("health", "large")
+    equal("JSON", {"healthy": True, "reason": None, "draining": False, "transfers": 1}, got)
+    same(LARGE, transfer.finish())
+
+
+@test("health: for whom, and who may look", ())
+def _():
+    ctl("export", ROOT, "--for", "192.0.2.0/24")
+    health(1, "not healthy: large is refused: ERROR 1, *", "large")
+    health(0, "healthy: *", "large", "--from", CLIENT)
+    health(1, "not healthy: large is refused: ERROR 1, *", "large", "--from", CLIENT6)
+    health(1, "not healthy: there is no route to 203.0.113.7", "large", "--from", "203.0.113.7")
+    ctl("listen", "::1")
+    health(1, f"not healthy: no listener takes requests of {CLIENT}", "large", "--from", CLIENT)
+    ctl("unlisten", "::1")
+    ctl("listen", "*", "dev", "no-such")
+    health(1, "not healthy: all listeners wait for their interfaces*")
+    nobody = as_user("65534", ())
+    health(1, "not healthy: all *", who=nobody)
+    ctl("unlisten", "*", "dev", "no-such")
+    ctl("listen", "*")
+    health(0, "healthy: *", who=nobody)
+    fails(1, "tftpkctl: health large: *", *nobody, "tftpkctl", "health", "large", netns="server")
+
+
+@test("monitor tells that the server drains, once", ())
+def _():
+    ctl("export", ROOT)
+    monitor = Monitor()
+    for command in ("drain", "drain", "undrain", "undrain", "set draining on"):
+        ctl(*command.split())
+    ctl("set", "give-up", "31", "draining", "off")
+    draining, taking = "drain    no requests are taken any more", "undrain  requests are taken again"
+    monitor.tells(draining, taking, draining, taking)
     equal("content", b"of the root", answer("file"))
 
 
