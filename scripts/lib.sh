@@ -84,8 +84,9 @@ other_suite() {
 
 # What Debian's architectures are called by the kernel, and by compilers.
 # shellcheck disable=SC2034 # used by those who source this
-declare -A linux_arch=([arm64]=arm64 [armhf]=arm [s390x]=s390) \
-	triplet=([arm64]=aarch64-linux-gnu [armhf]=arm-linux-gnueabihf [s390x]=s390x-linux-gnu)
+declare -A linux_arch=([arm64]=arm64 [arm64-16k]=arm64 [armhf]=arm [s390x]=s390) \
+	triplet=([arm64]=aarch64-linux-gnu [arm64-16k]=aarch64-linux-gnu
+		[armhf]=arm-linux-gnueabihf [s390x]=s390x-linux-gnu)
 
 # other_arch DIR ARCH: have apt look for packages of another architecture, of Debian 12,
 # as if none were installed. It is an error only if nothing is known of it.
@@ -101,6 +102,20 @@ other_arch() {
 	: >"$1/status"
 	apt-get -qq update 2>"$1/log" || apt-cache show libc6 >/dev/null 2>&1 ||
 		die "nothing is known of Debian's $2: does the mirror answer?"
+}
+
+# kernel_version DIR: which version of Debian's package the kernel is whose headers are in
+# DIR/build.
+kernel_version() {
+	sed -n 's/.* Debian \([^ ]*\) .*/\1/p' "$1/build/include/generated/utsversion.h"
+}
+
+# untested VERSION: whether it is of a newer series than those in kernels.tested.
+untested() {
+	local newest
+	newest=$({ grep -v '^#' "$top/tools/testing/kernels.tested"; echo "$1"; } |
+		grep -oE '^[0-9]+\.[0-9]+' | sort -V | tail -n 1)
+	! grep -q "^${newest//./\\.}[.-]" "$top/tools/testing/kernels.tested"
 }
 
 # with_lock NAME: hold the lock NAME until this shell ends.
