@@ -72,6 +72,7 @@ static void tftpk_export_destroy(struct work_struct *work)
 
 	destroy_workqueue(export->wq);
 	tftpk_export_forget(export);
+	/* A full barrier, see tftpk_transfer_reap_work(). */
 	if (atomic_dec_and_test(&tftpk_exports))
 		wake_up_var(&tftpk_exports);
 }

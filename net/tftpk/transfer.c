@@ -610,7 +610,10 @@ static void tftpk_transfer_reap_work(struct work_struct *work)
 
 	/* The listener may go, and the namespace, once they see the last transfer
 	 * gone. wake_up_var() only hashes the address, so the object may be gone
-	 * already.
+	 * already. It looks for sleepers without a lock: on a weakly ordered
+	 * machine one that sees no zero, and goes to sleep, is found only since
+	 * atomic_dec_and_test() is a full barrier, which refcount_dec_and_test()
+	 * is not.
 	 */
 	if (atomic_dec_and_test(&listener->users))
 		wake_up_var(&listener->users);
