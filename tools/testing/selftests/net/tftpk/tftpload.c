@@ -62,10 +62,12 @@ struct client {
 	bool sampled;			/* @sent is where a latency begins */
 	bool held;			/* waits until all others have begun */
 	bool impatient;			/* its own timer has fired */
+	bool failed;			/* will ask again */
 	uint16_t blksize;
 	uint16_t window;
 	uint16_t unacked;		/* blocks since the last ACK */
 	uint16_t tries;
+	unsigned int again;		/* how often it asked again */
 	uint64_t next;			/* block that is waited for; the first not acknowledged */
 	uint64_t top;			/* the first block that was never sent, of writers */
 	unsigned int number;
@@ -90,6 +92,7 @@ static struct {
 	unsigned int windowsizes[WINDOWS_MAX];
 	unsigned int windows;
 	unsigned int timeout;
+	unsigned int again;
 	double patience;
 	double deadline;
 	bool lossy;
@@ -102,7 +105,7 @@ static struct {
 
 static struct {
 	uint64_t completed, failed, blocks, bytes, duplicates, out_of_order;
-	uint64_t acks, timeouts, less;
+	uint64_t acks, timeouts, less, again, disturbed, errors;
 	struct histogram first_data, ack_data;
 } count;
 
@@ -113,13 +116,14 @@ static struct group {
 	uint64_t impatient;
 } groups[WINDOWS_MAX];
 
-static TAILQ_HEAD(, client) waiting = TAILQ_HEAD_INITIALIZER(waiting);
+static TAILQ_HEAD(clients, client) waiting = TAILQ_HEAD_INITIALIZER(waiting);
+static struct clients failed = TAILQ_HEAD_INITIALIZER(failed);
 static union address server, source;
 static socklen_t address_len;
 static const uint8_t *content;
 static size_t size;
 static int epoll;
-static uint64_t now, finished;
+static uint64_t now, finished, deadline;
 static unsigned int started, opening, held, at_once;
 static uint8_t request[2048];
 static size_t request_len;
@@ -233,20 +237,19 @@ static void send_request(struct client *c)
 }
 
 /* Every transfer has a port of its own, as with a real client. */
-static void start(struct client *c)
+static void ask(struct client *c)
 {
 	struct epoll_event event = { .events = EPOLLIN, .data.ptr = c };
 	int bytes = RECEIVE_BUFFER;
 	union address from;
 
-	memset(c, 0, sizeof(*c));
 	c->fd = socket(server.sa.sa_family, SOCK_DGRAM | SOCK_NONBLOCK, 0);
 	if (c->fd < 0)
 		die("socket");
 	if (setsockopt(c->fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)))
 		setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
 	if (opt.bind) {
-		from = source_address(started);
+		from = source_address(c->number);
 		if (bind(c->fd, &from.sa, address_len))
 			die("bind");
 	}
@@ -258,12 +261,34 @@ static void start(struct client *c)
 	c->window = 1;
 	c->next = 1;
 	c->top = 1;
-	c->began = now;
-	c->sampled = false;
-	c->number = started++;
 	opening++;
 	TAILQ_INSERT_TAIL(&waiting, c, list);
 	send_request(c);
+}
+
+static void start(struct client *c)
+{
+	memset(c, 0, sizeof(*c));
+	c->began = now;
+	c->number = started++;
+	ask(c);
+}
+
+/* For the same file, from its beginning. */
+static void ask_again(struct client *c)
+{
+	struct client former = *c;
+
+	TAILQ_REMOVE(&failed, c, list);
+	memset(c, 0, sizeof(*c));
+	c->began = former.began;
+	c->number = former.number;
+	c->impatient = former.impatient;
+	c->again = former.again + 1;
+	count.again++;
+	if (c->again == 1)
+		count.disturbed++;
+	ask(c);
 }
 
 static void leave(struct client *c)
@@ -274,10 +299,20 @@ static void leave(struct client *c)
 	if (c->opening)
 		opening--;
 	c->opening = false;
+	c->held = false;
 }
 
 static void fail(struct client *c, const char *why)
 {
+	if (c->done)
+		return leave(c);
+	if (c->again < opt.again && now < deadline) {
+		leave(c);
+		c->failed = true;
+		c->heard = now;
+		TAILQ_INSERT_TAIL(&failed, c, list);
+		return;
+	}
 	if (count.failed++ < 10)
 		fprintf(stderr, "tftpload: %s at block %llu: %s\n", opt.file,
 			(unsigned long long)c->next, why);
@@ -526,8 +561,11 @@ static void on_packet(struct client *c, const uint8_t *packet, size_t len,
 		/* To one ACK too many. */
 		if (c->done)
 			return;
-		fprintf(stderr, "tftpload: ERROR %u: %.*s\n",
-			packet[2] << 8 | packet[3], (int)len - 4, packet + 4);
+		count.errors++;
+		if (!opt.again)
+			fprintf(stderr, "tftpload: ERROR %u: %.*s\n",
+				packet[2] << 8 | packet[3], (int)len - 4,
+				packet + 4);
 		return fail(c, "ERROR from the server");
 	}
 	if (!c->connected) {
@@ -601,7 +639,7 @@ static void expire(struct client *c)
 static void run(void)
 {
 	struct client *clients = calloc(opt.clients, sizeof(*clients));
-	uint64_t patience = opt.patience * NS, end;
+	uint64_t patience = opt.patience * NS;
 	struct epoll_event events[256];
 	struct client *c;
 	unsigned int i;
@@ -612,17 +650,21 @@ static void run(void)
 	for (i = 0; i < opt.clients; i++)
 		clients[i].fd = -1;
 	tick();
-	end = now + opt.deadline * NS;
+	deadline = now + opt.deadline * NS;
 
 	i = 0;
-	while (started < opt.transfers || !TAILQ_EMPTY(&waiting)) {
+	while (started < opt.transfers || !TAILQ_EMPTY(&waiting) ||
+	       !TAILQ_EMPTY(&failed)) {
+		while ((c = TAILQ_FIRST(&failed)) && now - c->heard > patience &&
+		       opening < opt.starting)
+			ask_again(c);
 		/* Whoever is free begins anew; ever so few at a time, as a
 		 * link does not queue thousands of requests.
 		 */
 		for (n = opt.clients; n && started < opt.transfers &&
 		     opening < opt.starting; n--, i++) {
 			c = &clients[i % opt.clients];
-			if (c->fd < 0)
+			if (c->fd < 0 && !c->failed)
 				start(c);
 		}
 		n = epoll_wait(epoll, events, 256, 50);
@@ -636,7 +678,9 @@ static void run(void)
 			release(clients);
 		while ((c = TAILQ_FIRST(&waiting)) && now - c->heard > patience)
 			expire(c);
-		if (now > end) {
+		if (now > deadline) {
+			while ((c = TAILQ_FIRST(&failed)))
+				ask_again(c);
 			while ((c = TAILQ_FIRST(&waiting)))
 				fail(c, "the run's deadline has passed");
 			break;
@@ -739,6 +783,9 @@ static void report(double seconds, double done)
 	put(o, "timeouts", count.timeouts);
 	put(o, "impatient", all.impatient);
 	put(o, "less", count.less);
+	put(o, "errors", count.errors);
+	put(o, "again", count.again);
+	put(o, "disturbed", count.disturbed);
 	json_object_set_new(o, "seconds", json_real(seconds));
 	json_object_set_new(o, "done", json_real(done));
 	put_quantiles(o, "request_to_data_us", &count.first_data);
@@ -778,6 +825,8 @@ static void usage(void)
 	      "                   are there, run COMMAND, then go on. With --lossy, since the\n"
 	      "                   server repeats itself meanwhile\n"
 	      "  --lossy          loss is the subject: timeouts are no failure\n"
+	      "  --again N        who gets an ERROR, or no answer, asks again from another port\n"
+	      "                   once its patience is over, N times at most\n"
 	      "  --less           a smaller window than was asked for is none either\n",
 	      stderr);
 	exit(2);
@@ -871,6 +920,7 @@ static void parse(int argc, char **argv)
 		{ "hold",	required_argument, NULL, 'h' },
 		{ "lossy",	no_argument,	   NULL, 'l' },
 		{ "less",	no_argument,	   NULL, 'L' },
+		{ "again",	required_argument, NULL, 'a' },
 		{ "write",	no_argument,	   NULL, 'W' },
 		{ "make",	required_argument, NULL, 'm' },
 		{ }
@@ -893,6 +943,7 @@ static void parse(int argc, char **argv)
 		case 'P': opt.patience = atof(optarg); break;
 		case 'd': opt.deadline = atof(optarg); break;
 		case 'h': opt.hold = optarg; break;
+		case 'a': opt.again = atoi(optarg); break;
 		case 'l': opt.lossy = true; break;
 		case 'L': opt.less = true; break;
 		case 'W': opt.write = true; break;
