@@ -230,12 +230,12 @@ static const struct command commands[] = {
 "folder are not followed.\n",
 		.min_args = 1, .max_args = 1, .run = run_warm,
 	}, {
-		.name = "stats", .args = "[--openmetrics]",
-		.summary = "print the counters",
+		.name = "stats", .args = "[--prometheus | --openmetrics]",
+		.summary = "print the counters and histograms",
 		.details =
-"--openmetrics prints them as Prometheus and its like read them.\n"
-"They count since the network namespace began or the module was loaded:\n\n",
-		.options = BIT(OPTION_OPENMETRICS),
+"--prometheus prints them in the text format of Prometheus, --openmetrics as others\n"
+"read them. They count since the network namespace began or the module was loaded:\n\n",
+		.options = BIT(OPTION_OPENMETRICS) | BIT(OPTION_PROMETHEUS),
 		.explain = explain_stats, .run = run_stats,
 	}, {
 		.name = "set", .args = "KEY VALUE [KEY VALUE]...",
@@ -314,6 +314,7 @@ static const struct option long_options[] = {
 	{ "write", no_argument, NULL, 256 + OPTION_WRITE },
 	{ "timestamp", no_argument, NULL, 256 + OPTION_TIMESTAMP },
 	{ "openmetrics", no_argument, NULL, 256 + OPTION_OPENMETRICS },
+	{ "prometheus", no_argument, NULL, 256 + OPTION_PROMETHEUS },
 	{ "list", no_argument, NULL, 256 + OPTION_LIST },
 	{ "out", required_argument, NULL, 256 + OPTION_OUT },
 	{ "save", no_argument, NULL, 256 + OPTION_SAVE },

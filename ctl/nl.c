@@ -451,6 +451,36 @@ static json_t *decode_networks(const struct nlmsghdr *nlh, uint16_t type)
 	return list;
 }
 
+/* A histogram's buckets; the bound of the last one is null. */
+static json_t *decode_buckets(const struct nlmsghdr *nlh, uint16_t type)
+{
+	json_t *list = check_alloc(json_array());
+	const struct nlattr *attr, *inner;
+	unsigned long long value;
+
+	mnl_attr_for_each(attr, nlh, GENL_HDRLEN) {
+		json_t *bucket;
+
+		if (mnl_attr_get_type(attr) != type)
+			continue;
+		bucket = check_alloc(json_object());
+		object_put(bucket, "at-most", json_null());
+		object_put(bucket, "count", json_integer(0));
+		mnl_attr_for_each_nested(inner, attr) {
+			if (!read_number(inner, &value))
+				continue;
+			if (mnl_attr_get_type(inner) == TFTPK_A_BUCKET_AT_MOST)
+				object_put(bucket, "at-most",
+					   json_integer((json_int_t)value));
+			else if (mnl_attr_get_type(inner) == TFTPK_A_BUCKET_COUNT)
+				object_put(bucket, "count",
+					   json_integer((json_int_t)value));
+		}
+		array_append(list, bucket);
+	}
+	return list;
+}
+
 struct decoder {
 	const struct field *fields;
 	size_t count;
@@ -477,6 +507,9 @@ static void decode_message(const struct nlmsghdr *nlh, void *data)
 		if (field->type == FIELD_NETWORKS)
 			object_put(object, field->name,
 				   decode_networks(nlh, field->attr));
+		else if (field->type == FIELD_BUCKETS)
+			object_put(object, field->name,
+				   decode_buckets(nlh, field->attr));
 		else if (attr && field->type == FIELD_RANGE)
 			decode_range(object, field, attr,
 				     find_attr(nlh, field->attr + 1));

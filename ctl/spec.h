@@ -79,6 +79,21 @@ static const char *const answerer_words[] = {
 	NULL
 };
 
+static const char *const histogram_words[] = {
+	[TFTPK_HISTOGRAM_FIRST_BLOCK] = "first-block",
+	[TFTPK_HISTOGRAM_ROUND_TRIP] = "round-trip",
+	[TFTPK_HISTOGRAM_DURATION] = "duration",
+	[TFTPK_HISTOGRAM_RATE] = "rate",
+	NULL
+};
+
+static const char *const histogram_docs[] = {
+	[TFTPK_HISTOGRAM_FIRST_BLOCK] = "from a request to its answer, in microseconds",
+	[TFTPK_HISTOGRAM_ROUND_TRIP] = "smoothed round trip at a transfer's end, in microseconds",
+	[TFTPK_HISTOGRAM_DURATION] = "from a request to its end, in microseconds",
+	[TFTPK_HISTOGRAM_RATE] = "bytes of a file by that duration, in bytes per second",
+};
+
 static const char *const resolve_words[] = {
 	[TFTPK_RESOLVE_OFF] = "off",
 	[TFTPK_RESOLVE_MISSING] = "missing",
@@ -443,6 +458,18 @@ static const struct field counters[] = {
 	{ .attr = TFTPK_A_STATS_TRANSFERS_ADOPTED, .type = FIELD_NUMBER,
 	  .name = "transfers-adopted",
 	  .doc = "transfers taken over from another server" },
+	{ .attr = TFTPK_A_STATS_BYTES_PINNED, .type = FIELD_NUMBER,
+	  .name = "bytes-pinned",
+	  .doc = "bytes of page cache that transfers reserve now" },
+};
+
+static const struct field histogram_fields[] = {
+	{ .attr = TFTPK_A_HISTOGRAM_WHAT, .type = FIELD_WORD,
+	  .name = "what", .words = histogram_words },
+	{ .attr = TFTPK_A_HISTOGRAM_SUM, .type = FIELD_NUMBER,
+	  .name = "sum" },
+	{ .attr = TFTPK_A_HISTOGRAM_BUCKET, .type = FIELD_BUCKETS,
+	  .name = "bucket" },
 };
 
 static const struct field settings[] = {

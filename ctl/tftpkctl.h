@@ -63,6 +63,7 @@ enum command_option {
 	OPTION_WRITE,
 	OPTION_TIMESTAMP,
 	OPTION_OPENMETRICS,
+	OPTION_PROMETHEUS,
 	OPTION_LIST,
 	OPTION_OUT,
 	OPTION_FORCE,
@@ -110,6 +111,7 @@ enum field_type {
 	FIELD_WORD,		/* a number that stands for one of .words[] */
 	FIELD_RANGE,		/* two u32, @attr and the one after it; 0 is any */
 	FIELD_NETWORKS,		/* any number of nests of the set "network" */
+	FIELD_BUCKETS,		/* likewise of the set "bucket" */
 };
 
 /*

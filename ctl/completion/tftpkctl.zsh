@@ -46,7 +46,8 @@ _tftpkctl()
 		'--from[client to judge]:address:' \
 		'--write[write a file, as a client on this machine]' \
 		'--timestamp[begin lines with the time]' \
-		'--openmetrics[print as Prometheus reads it]' \
+		'--openmetrics[print as OpenMetrics]' \
+		'--prometheus[print as Prometheus reads it]' \
 		'--out[folder that takes the files]:folder:_files -/' \
 		'--force[replace files that are there]' \
 		'--save[print what another server can go on with]' \

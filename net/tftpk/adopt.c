@@ -341,7 +341,7 @@ static int tftpk_adopt_begin(struct tftpk_adoption *a, struct tftpk_transfer **m
 	refcount_inc(&t->ref);
 	t->working = true;
 	t->request_hash = a->saved.hash;
-	t->started = jiffies - msecs_to_jiffies(age);
+	t->started_ns = ktime_get_ns() - (u64)age * NSEC_PER_MSEC;
 	t->peer.near = a->near;
 	t->peer.tid.key = a->key;
 	t->peer.tid.key.port = a->port;

@@ -331,7 +331,7 @@ struct tftpk_transfer *tftpk_unvalidated_oldest(struct tftpk_transfer *t,
 						  struct tftpk_transfer,
 						  peer.unvalidated);
 	if (!oldest || oldest == t ||
-	    time_before(jiffies, oldest->started + age))
+	    ktime_get_ns() - oldest->started_ns < jiffies_to_nsecs(age))
 		return NULL;
 	list_del_init(&oldest->peer.unvalidated);
 	tn->n_unvalidated--;

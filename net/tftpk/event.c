@@ -80,7 +80,7 @@ int tftpk_put_transfer(struct sk_buff *skb, const struct tftpk_transfer *t)
 	if (nla_put_u32(skb, TFTPK_A_TRANSFER_ID, t->id) ||
 	    tftpk_put_client(skb, &t->peer.tid.key) ||
 	    nla_put_u32(skb, TFTPK_A_TRANSFER_AGE,
-			jiffies_to_msecs(jiffies - t->started)))
+			div_u64(ktime_get_ns() - t->started_ns, NSEC_PER_MSEC)))
 		return -EMSGSIZE;
 	if (t->writing && nla_put_u32(skb, TFTPK_A_TRANSFER_DIRECTION,
 				      TFTPK_DIRECTION_WRITE))

@@ -403,6 +403,11 @@ static const struct genl_split_ops tftpk_nl_ops[] = {
 		.maxattr	= TFTPK_A_KEY_KEY,
 		.flags		= GENL_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
+	{
+		.cmd	= TFTPK_CMD_HISTOGRAM_GET,
+		.dumpit	= tftpk_nl_histogram_get_dumpit,
+		.flags	= GENL_CMD_CAP_DUMP,
+	},
 };
 
 static const struct genl_multicast_group tftpk_nl_mcgrps[] = {

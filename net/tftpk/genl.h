@@ -43,6 +43,8 @@ int tftpk_nl_transfer_save_dumpit(struct sk_buff *skb,
 				  struct netlink_callback *cb);
 int tftpk_nl_transfer_adopt_doit(struct sk_buff *skb, struct genl_info *info);
 int tftpk_nl_key_set_doit(struct sk_buff *skb, struct genl_info *info);
+int tftpk_nl_histogram_get_dumpit(struct sk_buff *skb,
+				  struct netlink_callback *cb);
 
 enum {
 	TFTPK_NLGRP_EVENTS,

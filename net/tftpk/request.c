@@ -248,6 +248,18 @@ static bool tftpk_request_find(struct tftpk_transfer *t, int *err)
 	return false;
 }
 
+/* The transfer begins, and its client is to be answered. */
+static void tftpk_request_begin(struct tftpk_transfer *t)
+{
+	trace_tftpk_start(t);
+	tftpk_stats_inc(t->tn, TFTPK_A_STATS_TRANSFERS_STARTED);
+	tftpk_stats_observe(t->tn, TFTPK_HISTOGRAM_FIRST_BLOCK,
+			    div_u64(ktime_get_ns() - t->started_ns,
+				    NSEC_PER_USEC));
+	t->phase = t->options.nopts ? TFTPK_PHASE_OACK : TFTPK_PHASE_FIRST;
+	t->progress = jiffies;
+}
+
 static void tftpk_request_open(struct tftpk_transfer *t)
 {
 	struct tftpk_answer *answer = TFTPK_WAITING(t->request_skb)->answer;
@@ -283,11 +295,7 @@ static void tftpk_request_open(struct tftpk_transfer *t)
 		t->reason = TFTPK_TOO_MANY;
 		tftpk_transfer_end(t, TFTPK_OUTCOME_ABORTED);
 	} else {
-		trace_tftpk_start(t);
-		tftpk_stats_inc(t->tn, TFTPK_A_STATS_TRANSFERS_STARTED);
-		t->phase = t->options.nopts ? TFTPK_PHASE_OACK :
-					       TFTPK_PHASE_FIRST;
-		t->progress = jiffies;
+		tftpk_request_begin(t);
 		started = true;
 		tftpk_send_answer(t, &out);
 	}
@@ -370,11 +378,7 @@ static void tftpk_request_accept(struct tftpk_transfer *t)
 		text = tftpk_sink_error(err, &code);
 		tftpk_transfer_fail(t, TFTPK_OUTCOME_DENIED, code, text, &out);
 	} else if (started) {
-		trace_tftpk_start(t);
-		tftpk_stats_inc(t->tn, TFTPK_A_STATS_TRANSFERS_STARTED);
-		t->phase = t->options.nopts ? TFTPK_PHASE_OACK :
-					      TFTPK_PHASE_FIRST;
-		t->progress = jiffies;
+		tftpk_request_begin(t);
 		tftpk_recv_answer(t, &out);
 	}
 	tftpk_transfer_unlock_send(t, &out);

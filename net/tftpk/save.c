@@ -350,7 +350,8 @@ static bool tftpk_save_state(struct tftpk_transfer *t, struct tftpk_saved *saved
 		saved->inode = source->inode->i_ino;
 		saved->generation = source->inode->i_generation;
 		tftpk_save_window(t, saved);
-		saved->age = jiffies_to_msecs(jiffies - t->started);
+		saved->age = div_u64(ktime_get_ns() - t->started_ns,
+				     NSEC_PER_MSEC);
 		saved->hash = t->request_hash;
 		saved->former = t->peer.request.key.former;
 		saved->validated = tftpk_transfer_validated(t);

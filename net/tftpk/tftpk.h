@@ -111,9 +111,16 @@ struct tftpk_transfer;
 
 /* ---- counters (stats.c) ---- */
 
-/* By attribute of the netlink attribute set "stats". */
+#define TFTPK_BUCKETS	12	/* of a histogram; the last one has no bound */
+
+/* Of a histogram each bucket is a counter, and the sum another one. */
+#define TFTPK_HISTOGRAM_CELL(what) \
+	(__TFTPK_A_STATS_MAX + (what) * (TFTPK_BUCKETS + 1))
+#define TFTPK_STATS_CELLS	TFTPK_HISTOGRAM_CELL(__TFTPK_HISTOGRAM_MAX)
+
+/* By attribute of the netlink attribute set "stats", then the histograms. */
 struct tftpk_stats {
-	u64 count[__TFTPK_A_STATS_MAX];
+	u64 count[TFTPK_STATS_CELLS];
 	struct u64_stats_sync syncp;	/* where counters take two words */
 };
 
@@ -622,23 +629,28 @@ void tftpk_trust_exit(struct tftpk_net *tn);
 /* stats.c */
 int tftpk_stats_init(struct tftpk_net *tn);
 void tftpk_stats_exit(struct tftpk_net *tn);
+extern const u64 tftpk_bounds[__TFTPK_HISTOGRAM_MAX][TFTPK_BUCKETS - 1];
+void tftpk_stats_observe(struct tftpk_net *tn, enum tftpk_histogram what,
+			 u64 value);
 void tftpk_stats_read(const struct tftpk_net *tn, u64 *count);
+void tftpk_stats_read_histogram(const struct tftpk_net *tn,
+				enum tftpk_histogram what, u64 *count);
 
-/* Of this CPU; from any context. @attr: TFTPK_A_STATS_* */
-static inline void tftpk_stats_add(struct tftpk_net *tn, int attr, u64 n)
+/* Of this CPU; from any context. @cell: TFTPK_A_STATS_*, or of a histogram */
+static inline void tftpk_stats_add(struct tftpk_net *tn, int cell, u64 n)
 {
 	struct tftpk_stats *stats;
 	unsigned long flags;
 
 	if (IS_ENABLED(CONFIG_64BIT)) {
 		/* One instruction, where there is such a one. */
-		this_cpu_add(tn->stats->count[attr], n);
+		this_cpu_add(tn->stats->count[cell], n);
 		return;
 	}
 	local_irq_save(flags);
 	stats = this_cpu_ptr(tn->stats);
 	u64_stats_update_begin(&stats->syncp);
-	stats->count[attr] += n;
+	stats->count[cell] += n;
 	u64_stats_update_end(&stats->syncp);
 	local_irq_restore(flags);
 }

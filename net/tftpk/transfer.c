@@ -53,7 +53,7 @@ struct tftpk_transfer *tftpk_transfer_alloc(struct tftpk_net *tn,
 	t->tn = tn;
 	t->peer.request.key = *key;
 	t->phase = TFTPK_PHASE_OPENING;
-	t->started = jiffies;
+	t->started_ns = ktime_get_ns();
 	t->progress = jiffies;
 	return t;
 }
@@ -321,6 +321,24 @@ void tftpk_transfer_validate(struct tftpk_transfer *t)
 		tftpk_limit_validated(t->tn, &t->peer.request.key);
 }
 
+/* Once in a transfer's life: its blocks and ACKs pay nothing for histograms. */
+static void tftpk_transfer_observe(const struct tftpk_transfer *t)
+{
+	u64 us, bytes;
+
+	if (t->peer.rtt.srtt)
+		tftpk_stats_observe(t->tn, TFTPK_HISTOGRAM_ROUND_TRIP,
+				    t->peer.rtt.srtt);
+	if (t->outcome != TFTPK_OUTCOME_COMPLETED)
+		return;
+	us = div_u64(ktime_get_ns() - t->started_ns, NSEC_PER_USEC);
+	bytes = min_t(u64, tftpk_transfer_acked_bytes(t),
+		      div_u64(U64_MAX, USEC_PER_SEC));
+	tftpk_stats_observe(t->tn, TFTPK_HISTOGRAM_DURATION, us);
+	tftpk_stats_observe(t->tn, TFTPK_HISTOGRAM_RATE,
+			    div64_u64(bytes * USEC_PER_SEC, max_t(u64, us, 1)));
+}
+
 /**
  * tftpk_transfer_end() - end a transfer
  * @t: transfer, locked and not dead
@@ -348,6 +366,7 @@ void tftpk_transfer_end(struct tftpk_transfer *t, enum tftpk_outcome outcome)
 	tftpk_limit_note_ended(t->tn, &t->peer.tid.key,
 			       tftpk_transfer_stored(t));
 	tftpk_stats_inc(t->tn, counter);
+	tftpk_transfer_observe(t);
 	if (!t->working)
 		tftpk_transfer_reap(t);
 }

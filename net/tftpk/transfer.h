@@ -324,7 +324,7 @@ struct tftpk_transfer {
 	struct tftpk_net *tn;
 	u32 id;			/* number for people */
 	u32 request_hash;	/* tells a repeated request from another one */
-	unsigned long started;	/* jiffies of the request */
+	u64 started_ns;		/* when it was asked for, by ktime_get_ns() */
 
 	/* How it ended, where it did: under the lock. */
 	const char *reason;	/* for people, or NULL */

@@ -236,6 +236,34 @@ enum tftpk_scope {
 };
 
 /**
+ * enum tftpk_histogram - What transfers are told apart by. A transfer counts
+ *   once in each, so nothing is counted by block or ACK. Upper bounds of the
+ *   buckets never change.
+ * @TFTPK_HISTOGRAM_FIRST_BLOCK: From a request to its answer, in microseconds.
+ *   That is the first block, or the OACK before it, or of an upload what lets
+ *   it begin. Of transfers whose file was opened. Bounds: 100, 250, 500 us; 1,
+ *   2.5, 5, 10, 25, 100, 500 ms; 2 s.
+ * @TFTPK_HISTOGRAM_ROUND_TRIP: Smoothed round trip at a transfer's end, in
+ *   microseconds. Of those that measured one. Bounds as of first-block.
+ * @TFTPK_HISTOGRAM_DURATION: From a request to its end, in microseconds. Of
+ *   transfers that were completed. Bounds: 10, 50, 100, 500 ms; 1, 5, 10, 30
+ *   s; 1, 5, 30 minutes.
+ * @TFTPK_HISTOGRAM_RATE: Bytes of a file by that duration, in bytes per
+ *   second. Bounds: 10, 50, 100, 500 kB/s; 1, 5, 10, 50, 100, 500 MB/s; 1
+ *   GB/s.
+ */
+enum tftpk_histogram {
+	TFTPK_HISTOGRAM_FIRST_BLOCK,
+	TFTPK_HISTOGRAM_ROUND_TRIP,
+	TFTPK_HISTOGRAM_DURATION,
+	TFTPK_HISTOGRAM_RATE,
+
+	/* private: */
+	__TFTPK_HISTOGRAM_MAX,
+	TFTPK_HISTOGRAM_MAX = (__TFTPK_HISTOGRAM_MAX - 1)
+};
+
+/**
  * enum tftpk_answerer - Who said what a name stands for.
  * @TFTPK_ANSWERER_KERNEL: The exports, as they are.
  * @TFTPK_ANSWERER_MEMORY: The agent, some time ago.
@@ -483,9 +511,29 @@ enum {
 	TFTPK_A_STATS_TURNS_AWAITED,
 	TFTPK_A_STATS_PACKETS_SILENCED,
 	TFTPK_A_STATS_TRANSFERS_ADOPTED,
+	TFTPK_A_STATS_BYTES_PINNED,
 
 	__TFTPK_A_STATS_MAX,
 	TFTPK_A_STATS_MAX = (__TFTPK_A_STATS_MAX - 1)
+};
+
+enum {
+	TFTPK_A_BUCKET_PAD = 1,
+	TFTPK_A_BUCKET_AT_MOST,
+	TFTPK_A_BUCKET_COUNT,
+
+	__TFTPK_A_BUCKET_MAX,
+	TFTPK_A_BUCKET_MAX = (__TFTPK_A_BUCKET_MAX - 1)
+};
+
+enum {
+	TFTPK_A_HISTOGRAM_PAD = 1,
+	TFTPK_A_HISTOGRAM_WHAT,
+	TFTPK_A_HISTOGRAM_SUM,
+	TFTPK_A_HISTOGRAM_BUCKET,
+
+	__TFTPK_A_HISTOGRAM_MAX,
+	TFTPK_A_HISTOGRAM_MAX = (__TFTPK_A_HISTOGRAM_MAX - 1)
 };
 
 enum {
@@ -552,6 +600,7 @@ enum {
 	TFTPK_CMD_TRANSFER_SAVE,
 	TFTPK_CMD_TRANSFER_ADOPT,
 	TFTPK_CMD_KEY_SET,
+	TFTPK_CMD_HISTOGRAM_GET,
 
 	__TFTPK_CMD_MAX,
 	TFTPK_CMD_MAX = (__TFTPK_CMD_MAX - 1)

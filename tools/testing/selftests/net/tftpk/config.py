@@ -501,6 +501,7 @@ def _():
     transfer = paused(FOUR, "large")
     there = told("transfers")
     stats = told("stats")
+    equal("histograms", ["duration", "first_block", "rate", "round_trip"], sorted(stats.pop("histograms")))
     measured = {name: there[0][name] for name in ("id", "server_port", "rtt", "age")}
     assert all(isinstance(value, int) and value > 0 for value in measured.values()), measured
     wanted = measured | {

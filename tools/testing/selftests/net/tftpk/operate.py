@@ -6,6 +6,7 @@ metrics, and configurations in files.
 
 import contextlib
 import fcntl
+import itertools
 import json
 import os
 import pty
@@ -862,32 +863,93 @@ def _():
 
 # ---- metrics, top ----
 
-# OpenMetrics 1.0, as far as families of one sample without labels go:
-# exposition = *family "# EOF" LF
-# family = "# TYPE " name " " type LF "# HELP " name " " text LF sample
-# sample = name ["_total"] " " number LF
+# Families of both formats, whose samples have no label but a bucket's bound:
+# exposition = *family ["# EOF" LF]
+# family = "# TYPE " name " " type LF "# HELP " name " " text LF 1*sample
 FAMILY = re.compile(
-    r"# TYPE ([a-zA-Z_:][a-zA-Z0-9_:]*) (counter|gauge)\n"
-    r'# HELP \1 (?:[^\\\n"]|\\[\\n"])+\n'
-    r"(\1(?:_total)?) (0|[1-9][0-9]*)\n"
+    r"# TYPE ([a-zA-Z_:][a-zA-Z0-9_:]*) (counter|gauge|histogram)\n"
+    r'# HELP \1 ((?:[^\\\n"]|\\[\\n"])+)\n'
+    r'((?:\1(?:_[a-z]+)?(?:\{le="[^"]+"\})? [0-9.]+\n)+)'
 )
+SAMPLE = re.compile(r'(\S+?)(?:\{le="([^"]+)"\})? (\S+)\n')
 
 
-@test("metrics follow the grammar of OpenMetrics", ())
-def _():
-    text = ctl("stats", "--openmetrics")
-    stats = told("stats")
+def families(text):
+    """By name: type and samples, as (name, bound, value)."""
     at, seen = 0, {}
     while match := FAMILY.match(text, at):
-        name, kind, sample, value = match.groups()
-        equal("sample", name + ("_total" if kind == "counter" else ""), sample)
-        assert not name.endswith(("_total", "_created", "_info", "_sum", "_count")), name
+        name, kind, _, samples = match.groups()
         assert name not in seen, name
-        seen[name] = int(value)
+        seen[name] = kind, SAMPLE.findall(samples)
         at = match.end()
-    equal("end", "# EOF\n", text[at:])
-    equal("metrics", {f"tftpk_{key}": value for key, value in stats.items()}, seen)
+    return seen, text[at:]
+
+
+def samples_of(key, histogram):
+    """What a histogram of -j is in these formats."""
+    scale, unit = (1, "bytes_per_second") if key == "rate" else (1e6, "seconds")
+    name = f"tftpk_{key}_{unit}"
+    counts = itertools.accumulate(bucket["count"] for bucket in histogram["buckets"])
+    bounds = [bucket["at_most"] for bucket in histogram["buckets"]]
+    equal("bounds", sorted(bounds[:-1]) + [None], bounds)
+    rows = [(f"{name}_bucket", "+Inf" if most is None else most / scale, count) for most, count in zip(bounds, counts)]
+    return name, [*rows, (f"{name}_sum", "", histogram["sum"] / scale), (f"{name}_count", "", rows[-1][2])]
+
+
+def as_numbers(samples):
+    return [(name, bound if bound in ("", "+Inf") else float(bound), float(value)) for name, bound, value in samples]
+
+
+def check_metrics(form):
+    seen, end = families(ctl("stats", f"--{form}"))
+    stats = told("stats")
+    histograms = stats.pop("histograms")
+    equal("end", "# EOF\n" if form == "openmetrics" else "", end)
+    for key, value in stats.items():
+        gauge = key in ("transfers_active", "bytes_pinned")
+        sample = f"tftpk_{key}" + ("" if gauge else "_total")
+        family = sample.removesuffix("_total") if form == "openmetrics" else sample
+        equal(key, ("gauge" if gauge else "counter", [(sample, "", str(value))]), seen.pop(family))
+    for key, histogram in histograms.items():
+        name, samples = samples_of(key, histogram)
+        kind, got = seen.pop(name)
+        equal(name, ("histogram", samples), (kind, as_numbers(got)))
+    equal("nothing else", {}, seen)
     assert stats["requests"] > 0, stats
+
+
+@test("metrics follow the grammars of Prometheus and OpenMetrics", ())
+def _():
+    ctl("export", ROOT)
+    answer("file")
+    for form in ("openmetrics", "prometheus"):
+        check_metrics(form)
+
+
+def histogram_counts():
+    """By name: transfers in all, and the sum."""
+    histograms = told("stats")["histograms"]
+    return {key: (sum(b["count"] for b in h["buckets"]), h["sum"]) for key, h in histograms.items()}
+
+
+@test("a transfer counts once in each histogram", ())
+def _():
+    ctl("export", ROOT)
+    before = histogram_counts()
+    same(LARGE, answer("large"))
+    after = histogram_counts()
+    grown = {key: (after[key][0] - before[key][0], after[key][1] - before[key][1]) for key in after}
+    equal("transfers", dict.fromkeys(("first_block", "round_trip", "duration", "rate"), 1), {k: n for k, (n, _) in grown.items()})
+    # What it had to wait for is within what it took.
+    assert 0 < grown["first_block"][1] < grown["duration"][1], grown
+    assert 0 < grown["round_trip"][1] < grown["duration"][1], grown
+    # A refused request is nobody's wait.
+    refused = histogram_counts()
+    with Client(FOUR) as client:
+        client.request("nothing-there")
+        client.expect(Error, code=Code.NOT_FOUND)
+    equal("of a refused request", refused, histogram_counts())
+    matches("text", "*\nfirst-block           *, 50% * [mu]s, 99% *", ctl("stats"))
 
 
 class Top:
