@@ -11,6 +11,7 @@
 #include <net/ip.h>
 #include <net/ipv6.h>
 
+#include "silence.h"
 #include "transfer.h"
 
 static const struct cred *tftpk_kernel_cred;

@@ -13,6 +13,7 @@
 #include <linux/siphash.h>
 #include <linux/slab.h>
 
+#include "silence.h"
 #include "transfer.h"
 
 #define TFTPK_SILENCE_SETS	1024

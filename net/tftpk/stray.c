@@ -2,6 +2,7 @@
 /*
  * Packets that belong to no transfer: guesses, and late ones.
  */
+#include "silence.h"
 #include "transfer.h"
 
 /* Its client acknowledges to the port that it asked: say what helps. */

@@ -34,7 +34,7 @@
  *   rwindow.c   pure: what a DATA packet means, when to acknowledge
  *   proto.c     pure: packets to structures and back
  *   netascii.c  pure: text as netascii
- *   stats.c     counters
+ *   stats.c     counters and histograms
  *   spec.c      generated: the settings' places and defaults
  *   trace.c     tracepoints
  *
@@ -43,6 +43,9 @@
  *   main.c      loading and unloading
  *   config.c    process context: commands and dumps of what is configured
  *   netlink.c   process context: other commands and dumps
+ *   histogram.c process context: the dump of histograms
+ *   save.c      process context: transfers as messages, sealed by a key
+ *   adopt.c     process context: going on with transfers of another server
  *   agent.c     process context: commands and dumps of the agent
  *   save.c      process context: transfers for another server, and what proves them
  *   adopt.c     process context: transfers of another server
@@ -601,10 +604,6 @@ void tftpk_input_attach(struct sock *sk, struct tftpk_port *port);
 /* client.c */
 int tftpk_client_init(struct tftpk_net *tn);
 void tftpk_client_exit(struct tftpk_net *tn);
-
-/* silence.c */
-struct tftpk_silence *tftpk_silence_new(void);
-void tftpk_silence_free(struct tftpk_silence *silence);
 
 /* limit.c */
 int tftpk_limit_init(struct tftpk_net *tn);

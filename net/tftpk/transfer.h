@@ -423,10 +423,6 @@ static inline struct page *tftpk_ring_page(const struct tftpk_ring *ring,
 	return ring->pages[(pos >> PAGE_SHIFT) & ring->mask];
 }
 
-/* silence.c */
-bool tftpk_silence_towards(const struct tftpk_key *key, bool near);
-void tftpk_silence_broken(const struct tftpk_key *key, bool near);
-
 /* limit.c */
 #define TFTPK_STORED		0x10000	/* beside the number of a last block */
 
