@@ -136,7 +136,8 @@ static void table_port_test(struct kunit *test)
 		spin_lock_bh(&t->lock);
 		KUNIT_EXPECT_EQ(test, tftpk_table_add(t), 0);
 		spin_unlock_bh(&t->lock);
-		KUNIT_EXPECT_PTR_EQ(test, listener->pool[0].newest, t);
+		KUNIT_EXPECT_PTR_EQ(test,
+				    rcu_access_pointer(listener->pool[0].newest), t);
 	}
 	for (i = 0; i < 3; i++)
 		KUNIT_EXPECT_PTR_EQ(test, table_find(&s->t[i]), &s->t[i]);
@@ -145,7 +146,7 @@ static void table_port_test(struct kunit *test)
 		spin_lock_bh(&t->lock);
 		tftpk_table_del(t);
 		spin_unlock_bh(&t->lock);
-		KUNIT_EXPECT_NULL(test, listener->pool[0].newest);
+		KUNIT_EXPECT_NULL(test, rcu_access_pointer(listener->pool[0].newest));
 		KUNIT_EXPECT_NULL(test, table_find(t));
 		KUNIT_EXPECT_PTR_EQ(test, table_find(&s->t[0]), i ? &s->t[0] : NULL);
 	}

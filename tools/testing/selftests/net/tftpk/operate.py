@@ -387,8 +387,7 @@ def _():
     for command in ("drain", "drain", "undrain", "undrain", "set draining on"):
         ctl(*command.split())
     ctl("set", "give-up", "31", "draining", "off")
-    draining, taking = "drain    no requests are taken any more", "undrain  requests are taken again"
-    monitor.tells(draining, taking, draining, taking)
+    monitor.tells(DRAIN, UNDRAIN, DRAIN, UNDRAIN)
     equal("content", b"of the root", answer("file"))
 
 
@@ -405,6 +404,10 @@ VARIABLE = (
     # Told with the first refill, of 64 KiB or 7% of LARGE, after each step.
     *((rf" ({'|'.join(map(str, range(step, step + 7)))})% of", f" {step}% of") for step in (25, 50, 75)),
 )
+
+
+DRAIN = "drain    no requests are taken any more"
+UNDRAIN = "undrain  requests are taken again"
 
 
 class Monitor:
@@ -502,10 +505,10 @@ def _():
     ctl("set", "reply-at-limit", "on")
     ctl("drain")
     refusal("large", "server is draining")
-    monitor.tells("refused  CLIENT large: server is draining")
+    monitor.tells(DRAIN, "refused  CLIENT large: server is draining")
     ctl("undrain")
     paused(FOUR, "large")
-    monitor.tells(*begun)
+    monitor.tells(UNDRAIN, *begun)
     for limits, text in (
         (("max-per-client", "1"), "too many transfers of this client"),
         (("max-per-client", "0", "max-transfers", "1"), "too many transfers"),
