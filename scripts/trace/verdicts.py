@@ -59,7 +59,8 @@ def run(command, look=lambda: None):
         if not after["transfers_active"]:
             break
         time.sleep(0.05)
-    return {name: after[name] - before[name] for name in after}
+    # Beside the counters there are histograms.
+    return {name: n - before[name] for name, n in after.items() if isinstance(n, int)}
 
 
 def tell(what, n, per, units):
