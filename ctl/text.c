@@ -336,12 +336,15 @@ json_t *json_mac(const unsigned char *address, size_t len)
 /* json_hex() - bytes as a string of digits, two a byte. */
 json_t *json_hex(const unsigned char *bytes, size_t len)
 {
-	auto_free char *digits = check_alloc(calloc(len + 1, 2));
+	char *digits = check_alloc(calloc(len + 1, 2));
+	json_t *hex;
 	size_t i;
 
 	for (i = 0; i < len; i++)
 		snprintf(digits + 2 * i, 3, "%02x", bytes[i]);
-	return json_string(digits);
+	hex = json_string(digits);
+	free(digits);
+	return hex;
 }
 
 /* parse_hex() - the bytes of a string of so many digits; false where it is another. */
