@@ -119,7 +119,7 @@ static enum tftpk_state tftpk_state(const struct tftpk_transfer *t)
 /* Tell of one transfer, if it is still running. */
 static int tftpk_dump_transfer(struct sk_buff *skb,
 			       struct netlink_callback *cb,
-			       struct tftpk_transfer *t)
+			       struct tftpk_transfer *t, void *data)
 {
 	void *hdr = tftpk_dump_entry(skb, cb, TFTPK_CMD_TRANSFER_GET);
 	bool dead, opened = false;
@@ -163,9 +163,17 @@ static int tftpk_dump_transfer(struct sk_buff *skb,
 
 #define TFTPK_DUMP_BATCH	64
 
-/* cb->args[0] is the last id that was told; they ascend. */
-int tftpk_nl_transfer_get_dumpit(struct sk_buff *skb,
-				 struct netlink_callback *cb)
+/**
+ * tftpk_dump_transfers() - go through all transfers for a dump
+ * @skb: message, in part
+ * @cb: of the dump; its args[0] is the last id that was told, which ascend
+ * @put: tells of one that is held meanwhile, or leaves it out
+ * @data: for @put
+ *
+ * Context: process. Return: what the dump returns.
+ */
+int tftpk_dump_transfers(struct sk_buff *skb, struct netlink_callback *cb,
+			 tftpk_dump_fn put, void *data)
 {
 	struct tftpk_net *tn = tftpk_net(sock_net(cb->skb->sk));
 	struct tftpk_transfer **found;
@@ -181,7 +189,7 @@ int tftpk_nl_transfer_get_dumpit(struct sk_buff *skb,
 				    TFTPK_DUMP_BATCH);
 		for (i = 0; i < n; i++) {
 			if (!err)
-				err = tftpk_dump_transfer(skb, cb, found[i]);
+				err = put(skb, cb, found[i], data);
 			if (!err)
 				cb->args[0] = found[i]->id;
 			tftpk_transfer_put(found[i]);
@@ -189,6 +197,12 @@ int tftpk_nl_transfer_get_dumpit(struct sk_buff *skb,
 	} while (n && !err);
 	kfree(found);
 	return skb->len ?: err;
+}
+
+int tftpk_nl_transfer_get_dumpit(struct sk_buff *skb,
+				 struct netlink_callback *cb)
+{
+	return tftpk_dump_transfers(skb, cb, tftpk_dump_transfer, NULL);
 }
 
 int tftpk_nl_transfer_kill_doit(struct sk_buff *skb, struct genl_info *info)

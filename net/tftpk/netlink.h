@@ -11,9 +11,17 @@
 
 #include "tftpk.h"
 
+struct tftpk_transfer;
+
+/* Adds a transfer to a dump, or nothing. Returns 0, or why there is no room. */
+typedef int (*tftpk_dump_fn)(struct sk_buff *skb, struct netlink_callback *cb,
+			     struct tftpk_transfer *t, void *data);
+
 void *tftpk_dump_entry(struct sk_buff *skb, struct netlink_callback *cb,
 		       u8 cmd);
 int tftpk_dump_end(struct sk_buff *skb, void *hdr, int err);
+int tftpk_dump_transfers(struct sk_buff *skb, struct netlink_callback *cb,
+			 tftpk_dump_fn put, void *data);
 int tftpk_get_address(const struct nlattr *attr,
 		      struct netlink_ext_ack *extack, struct in6_addr *addr);
 

@@ -24,8 +24,6 @@
 /* What is saved proves something for so long, in seconds; clocks may differ by as much. */
 #define TFTPK_SEAL_AGE	60
 
-#define TFTPK_SAVE_BATCH	64
-
 /* The numbers, by their attributes. The last three are not sealed: on another host
  * they are others.
  */
@@ -400,9 +398,9 @@ static int tftpk_save_name(const struct tftpk_transfer *t,
 
 /* Save a transfer, where another server can go on with it. */
 static int tftpk_save_transfer(struct sk_buff *skb, struct netlink_callback *cb,
-			       struct tftpk_transfer *t,
-			       struct tftpk_save_room *room)
+			       struct tftpk_transfer *t, void *data)
 {
+	struct tftpk_save_room *room = data;
 	struct tftpk_saved saved;
 	void *hdr;
 	int err;
@@ -425,30 +423,15 @@ static int tftpk_save_transfer(struct sk_buff *skb, struct netlink_callback *cb,
 	return tftpk_dump_end(skb, hdr, tftpk_saved_put(skb, &saved));
 }
 
-/* cb->args[0] is the last id that was told; they ascend. */
 int tftpk_nl_transfer_save_dumpit(struct sk_buff *skb,
 				  struct netlink_callback *cb)
 {
-	struct tftpk_net *tn = tftpk_net(sock_net(cb->skb->sk));
-	struct tftpk_transfer *found[TFTPK_SAVE_BATCH];
-	struct tftpk_save_room *room;
-	int err = 0;
-	u32 i, n;
+	struct tftpk_save_room *room = kmalloc(sizeof(*room), GFP_KERNEL);
+	int ret;
 
-	room = kmalloc(sizeof(*room), GFP_KERNEL);
 	if (!room)
 		return -ENOMEM;
-	do {
-		n = tftpk_table_get(tn, cb->args[0], U32_MAX, found,
-				    TFTPK_SAVE_BATCH);
-		for (i = 0; i < n; i++) {
-			if (!err)
-				err = tftpk_save_transfer(skb, cb, found[i], room);
-			if (!err)
-				cb->args[0] = found[i]->id;
-			tftpk_transfer_put(found[i]);
-		}
-	} while (n && !err);
+	ret = tftpk_dump_transfers(skb, cb, tftpk_save_transfer, room);
 	kfree(room);
-	return skb->len ?: err;
+	return ret;
 }
