@@ -185,6 +185,15 @@ int nl_events(struct ctl *ctl, const struct field *fields, size_t count,
 int nl_fail(const struct ctl *ctl, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* decode.c: messages as JSON. */
+struct decoder {
+	const struct field *fields;
+	size_t count;
+	json_t *list;
+};
+
+void decode_message(const struct nlmsghdr *nlh, void *data);
+
 /* What an inbox of tftpkd takes of a file and of all where its line does not say. */
 #define INBOX_MAX_SIZE	"16M"
 #define INBOX_QUOTA	"2G"
